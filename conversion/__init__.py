@@ -1,0 +1,19 @@
+"""Proves that a Keras image model converted to ONNX, PyTorch and int8 is still the same model."""
+
+from conversion.api import Verification, convert, evaluate, quantize, verify
+from conversion.errors import UserError
+from conversion.settings import CalibrationChoice, OnnxScheme, Settings, TorchScheme
+
+__version__ = "0.1.0"
+__all__ = [
+    "CalibrationChoice",
+    "OnnxScheme",
+    "Settings",
+    "TorchScheme",
+    "UserError",
+    "Verification",
+    "convert",
+    "evaluate",
+    "quantize",
+    "verify",
+]

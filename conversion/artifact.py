@@ -1,0 +1,180 @@
+"""Converted and quantized files with their provenance, and the store that keeps them."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import platformdirs
+from filelock import FileLock
+
+from conversion import digest
+
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True, eq=False)
+class Artifact:
+    """One file that a backend made or a user brought.
+
+    Attributes:
+        name: the backend's name, such as ``onnx-fp32``.
+        path: the file.
+        digest: SHA-256 of the file, hexadecimal.
+        provenance: how it came to be: source digest, route, settings, versions, warnings.
+        brought: whether it was made elsewhere and handed in.
+    """
+
+    name: str
+    path: Path
+    digest: str
+    provenance: Mapping[str, Any]
+    brought: bool = False
+
+    @property
+    def size(self) -> int:
+        """The file's size in bytes."""
+        return self.path.stat().st_size
+
+
+class Runner(Protocol):
+    """Something that computes a model's outputs."""
+
+    def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """The file's own outputs for inputs in the source model's layout and float32."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """A folder of the store whose files match the digests in its manifest.
+
+    Attributes:
+        folder: where the files are.
+        notes: what the builder wrote down, plain values.
+        built: whether this call built it.
+    """
+
+    folder: Path
+    notes: Mapping[str, Any]
+    built: bool
+
+    def file(self, name: str) -> Path:
+        """A file of the entry by name."""
+        return self.folder / name
+
+    def artifact(self, name: str, file: str) -> Artifact:
+        """A file of the entry as an artifact."""
+        path = self.file(file)
+        return Artifact(name, path, digest.of_file(path), self.notes)
+
+
+class Store:
+    """A folder of results under full-digest keys, shared by runs and processes.
+
+    An entry is built in a folder beside its place, moved there in one step under a lock, and
+    read only while every file still has the digest that its manifest states. A cache library was
+    considered (joblib, diskcache): they pickle, and none checks the bytes that it returns.
+    """
+
+    def __init__(self, root: Path | None = None) -> None:
+        """Use a folder.
+
+        Args:
+            root: the folder; `CONVERSION_CACHE_DIR`, else the platform's user cache, by default.
+        """
+        named = os.environ.get("CONVERSION_CACHE_DIR")
+        self.root = root or Path(named or platformdirs.user_cache_path("conversion"))
+
+    def obtain(
+        self,
+        kind: str,
+        key: Mapping[str, Any],
+        packages: Iterable[str],
+        build: Callable[[Path], Mapping[str, Any]],
+    ) -> Entry:
+        """The entry under a key, built where there is none that can be trusted.
+
+        Args:
+            kind: what it is, such as ``onnx-fp32``; the folder's name.
+            key: everything that the result depends on, plain values.
+            packages: distributions whose versions belong to the key.
+            build: fills the folder that it is given and returns plain notes.
+
+        Returns:
+            The entry.
+        """
+        full = {"key": key, "versions": versions(packages), "code": code_digest()}
+        name = digest.of_settings({"kind": kind, **full})
+        place = self.root / kind / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(place.with_suffix(".lock")):
+            notes = _trusted(place)
+            if notes is not None:
+                return Entry(place, notes, built=False)
+            for left in place.parent.glob(f".{name}-*"):  # of a run that was killed
+                shutil.rmtree(left, ignore_errors=True)
+            shutil.rmtree(place, ignore_errors=True)
+            beside = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=place.parent))
+            try:
+                notes = dict(build(beside))
+                _write_manifest(beside, full, notes)
+                os.replace(beside, place)
+            except BaseException:
+                shutil.rmtree(beside, ignore_errors=True)
+                raise
+        return Entry(place, notes, built=True)
+
+
+def _write_manifest(folder: Path, full: Mapping[str, Any], notes: Mapping[str, Any]) -> None:
+    files = {
+        path.relative_to(folder).as_posix(): digest.of_file(path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+    content = json.dumps({"files": files, "notes": notes, **full}, indent=1)
+    with (folder / MANIFEST).open("w") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _trusted(place: Path) -> Mapping[str, Any] | None:
+    """The notes of an entry whose files all match its manifest, else None."""
+    try:
+        manifest = json.loads((place / MANIFEST).read_text())
+        whole = all(digest.of_file(place / name) == sha for name, sha in manifest["files"].items())
+        return manifest["notes"] if whole and manifest["files"] else None
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def versions(packages: Iterable[str]) -> dict[str, str]:
+    """Versions of distributions and of Python, without importing any of them."""
+    found = {"python": platform.python_version()}
+    for name in sorted(packages):
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+@cache
+def code_digest() -> str:
+    """SHA-256 over the package's own modules that make artifacts or outputs."""
+    root = Path(__file__).parent
+    makers = ("readers", "reference", "backends", "quantization", "spec.py", "truth.py")
+    files = (p for maker in makers for p in (root / maker, *(root / maker).rglob("*.py")))
+    known = {str(p.relative_to(root)): digest.of_file(p) for p in files if p.suffix == ".py"}
+    return digest.of_settings(known)

@@ -1,0 +1,185 @@
+"""What every ONNX backend shares: a census of a graph, checks before saving, the runner."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+from onnx import ModelProto
+
+from conversion.errors import UserError
+
+
+def load(path: Path) -> ModelProto:
+    """Read an ONNX file.
+
+    Raises:
+        UserError: the file is missing, empty or not ONNX.
+    """
+    if not path.is_file():
+        raise UserError(f"Expected an ONNX file at {path}; there is none.")
+    try:
+        model = onnx.load(path)
+    except Exception as error:  # protobuf raises types of its own, none of which names the file
+        raise UserError(
+            f"Expected an ONNX file at {path}; it cannot be parsed ({error})."
+        ) from None
+    if not model.graph.node:  # onnx reads an empty file as an empty model, without a word
+        raise UserError(f"Expected an ONNX file at {path}; it holds no graph.")
+    return model
+
+
+def opset(model: ModelProto) -> int:
+    """The version of the default operator set that a model asks for."""
+    found = (e.version for e in model.opset_import if e.domain in ("", "ai.onnx"))
+    return int(next(found))
+
+
+def census(model: ModelProto) -> dict[str, Any]:
+    """Counts of what is in a graph: nodes, initializers, operators, initializer dtypes."""
+    kinds = Counter(onnx.TensorProto.DataType.Name(t.data_type) for t in model.graph.initializer)
+    return {
+        "opset": opset(model),
+        "ir_version": model.ir_version,
+        "nodes": len(model.graph.node),
+        "initializers": len(model.graph.initializer),
+        "operators": dict(sorted(Counter(node.op_type for node in model.graph.node).items())),
+        "initializer_dtypes": dict(sorted(kinds.items())),
+        "parameters": sum(int(np.prod(t.dims)) for t in model.graph.initializer),
+    }
+
+
+def eight_bit_elements(model: ModelProto) -> int:
+    """How many elements of kernels are stored in eight bits; scalars and vectors do not count."""
+    eight = (onnx.TensorProto.INT8, onnx.TensorProto.UINT8)
+    tensors = (t for t in model.graph.initializer if t.data_type in eight and len(t.dims) > 1)
+    return sum(int(np.prod(tensor.dims)) for tensor in tensors)
+
+
+def stated_source(path: Path) -> str | None:
+    """The digest of the source file that an ONNX file states in its own metadata."""
+    properties = {entry.key: entry.value for entry in load(path).metadata_props}
+    return properties.get("conversion.source")
+
+
+def multiply_accumulates(model: ModelProto) -> int:
+    """Multiply-accumulates of one image in convolutions and matrix products.
+
+    Args:
+        model: shapes are inferred; an open size, such as the batch, counts as 1.
+    """
+    inferred = onnx.shape_inference.infer_shapes(model)
+    sizes = {tensor.name: list(tensor.dims) for tensor in model.graph.initializer}
+    for value in (*inferred.graph.value_info, *inferred.graph.output, *inferred.graph.input):
+        dims = value.type.tensor_type.shape.dim
+        sizes.setdefault(value.name, [dim.dim_value or 1 for dim in dims])
+    total = 0
+    for node in model.graph.node:
+        position = _WEIGHT.get(node.op_type)
+        if position is None or node.output[0] not in sizes:
+            continue
+        weight, output = sizes.get(node.input[position], [1, 1]), sizes[node.output[0]]
+        convolves = node.op_type.endswith("Conv")
+        per_output = int(np.prod(weight[1:])) if convolves else _depth(node, weight)
+        total += int(np.prod(output)) * per_output
+    return total
+
+
+_WEIGHT = {"Conv": 1, "QLinearConv": 3, "MatMul": 1, "Gemm": 1, "QLinearMatMul": 3, "QGemm": 3}
+"""Operator to the position of its weight among the inputs."""
+
+
+def _depth(node: onnx.NodeProto, weight: Sequence[int]) -> int:
+    turned = any(a.name == "transB" and a.i for a in node.attribute)
+    return int(weight[-1] if turned else weight[-2])
+
+
+def ports(values: Sequence[onnx.ValueInfoProto]) -> list[dict[str, Any]]:
+    """Names, dtypes and shapes of a graph's inputs or outputs; an open size is its name."""
+    return [
+        {
+            "name": value.name,
+            "dtype": onnx.TensorProto.DataType.Name(value.type.tensor_type.elem_type).lower(),
+            "shape": [
+                dim.dim_value if dim.HasField("dim_value") else dim.dim_param or None
+                for dim in value.type.tensor_type.shape.dim
+            ],
+        }
+        for value in values
+    ]
+
+
+def inputs(model: ModelProto) -> list[onnx.ValueInfoProto]:
+    """The graph's inputs without the initializers that old files list among them."""
+    stored = {tensor.name for tensor in model.graph.initializer}
+    return [value for value in model.graph.input if value.name not in stored]
+
+
+def save(model: ModelProto, target: Path, provenance: Mapping[str, Any]) -> None:
+    """Check a model whole, write its provenance into it, and save it.
+
+    Raises:
+        onnx.checker.ValidationError: the model is not valid ONNX.
+        onnx.shape_inference.InferenceError: its shapes contradict each other.
+    """
+    onnx.checker.check_model(model, full_check=True)
+    onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
+    properties = {entry.key: entry.value for entry in model.metadata_props}
+    named = {f"conversion.{key}": str(value) for key, value in provenance.items()}
+    onnx.helper.set_model_props(model, {**properties, **named})
+    onnx.save(model, target)
+
+
+class OnnxRunner:
+    """An ONNX file as a user would deploy it: CPU provider, every optimisation."""
+
+    def __init__(
+        self, path: Path, spec_inputs: Sequence[str], outputs: Sequence[str], threads: int
+    ) -> None:
+        """Open a session.
+
+        Args:
+            path: the file.
+            spec_inputs: the model's input names; matched by position, since a file that was made
+                elsewhere names its own.
+            outputs: the model's output names, matched by position.
+            threads: threads of an operator.
+
+        Raises:
+            UserError: ONNX Runtime cannot open the file, or it has another count of inputs or
+                outputs.
+        """
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        try:
+            self.session = onnxruntime.InferenceSession(
+                str(path), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # ONNX Runtime's exceptions share no public base class
+            sentence = str(error).splitlines()[0]
+            raise UserError(f"ONNX Runtime cannot open {path.name}: {sentence}") from None
+        self._inputs = [port.name for port in self.session.get_inputs()]
+        self._outputs = [port.name for port in self.session.get_outputs()]
+        for what, found, wanted in (
+            ("inputs", self._inputs, spec_inputs),
+            ("outputs", self._outputs, outputs),
+        ):
+            if len(found) != len(wanted):
+                raise UserError(
+                    f"Expected {path.name} to have the {what} {list(wanted)}; it has {found}."
+                )
+        self._spec_inputs, self._spec_outputs = list(spec_inputs), list(outputs)
+
+    def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """The file's own outputs, under the source model's names."""
+        named = zip(self._inputs, self._spec_inputs, strict=True)
+        feed = {ours: inputs[theirs] for ours, theirs in named}
+        results = self.session.run(self._outputs, feed)
+        return dict(zip(self._spec_outputs, results, strict=True))

@@ -1,0 +1,60 @@
+"""Keras to ONNX: tf2onnx up to opset 18, `onnx.version_converter` from there to 26."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import onnx
+from onnx import version_converter
+
+from conversion.artifact import Artifact, Runner, versions
+from conversion.backends import BACKENDS, Ingredients
+from conversion.backends.onnx_file import OnnxRunner, census, ports, save, stated_source
+
+__all__ = ["build", "open", "stated_source"]
+
+TF2ONNX_OPSET = 18
+"""The highest opset that tf2onnx 1.17 writes."""
+
+
+def build(ingredients: Ingredients, target: Path) -> Mapping[str, Any]:
+    """Convert, check and save.
+
+    Args:
+        ingredients: reads the Keras model and the opset.
+        target: where the file goes.
+
+    Returns:
+        The provenance: route, opset, versions, warnings, census.
+    """
+    spec, wanted = ingredients.spec, ingredients.settings.opset
+    content, warnings = ingredients.keras.to_onnx(min(wanted, TF2ONNX_OPSET))
+    model = onnx.load_from_string(content)
+    route = f"tf2onnx at opset {min(wanted, TF2ONNX_OPSET)}"
+    if wanted > TF2ONNX_OPSET:
+        model = version_converter.convert_version(model, wanted)
+        route += f", then onnx.version_converter to {wanted}"
+    for value in (*model.graph.input, *model.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_param = "batch"
+    provenance = {
+        "source": spec.digest,
+        "route": route,
+        "opset": wanted,
+        "versions": {**versions(BACKENDS["onnx-fp32"].packages), **ingredients.keras.versions()},
+    }
+    save(model, target, provenance)
+    return {
+        **provenance,
+        "warnings": warnings,
+        "census": census(model),
+        "inputs": ports(model.graph.input),
+        "outputs": ports(model.graph.output),
+    }
+
+
+def open(artifact: Artifact, ingredients: Ingredients, threads: int) -> Runner:
+    """Open the file in ONNX Runtime on the CPU, fully optimised."""
+    spec = ingredients.spec
+    return OnnxRunner(artifact.path, spec.inputs, spec.outputs, threads)

@@ -1,0 +1,357 @@
+"""Keras layers as PyTorch modules: settings, padding and layouts, one builder a layer class."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+Layout = Literal["source", "channels_first", "any"]
+"""What a module takes and gives: Keras's own layout, ``(N, C, H, W)``, or whichever comes."""
+
+Config = Mapping[str, Any]
+Shape = Sequence[int | None]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One module of a layer.
+
+    Attributes:
+        suffix: added to the layer's name; empty for the module that holds the weights.
+        module: the module.
+        layout: the layout that it works in.
+        gives: the layout of what it returns, where that is another one.
+    """
+
+    suffix: str
+    module: nn.Module
+    layout: Layout = "any"
+    gives: Layout | None = None
+
+
+class SamePadding(nn.Module):
+    """TensorFlow's `same`: the odd pixel goes to the bottom and right.
+
+    It depends on the input's size, so it is computed for each input (with stride 2 on an even
+    size it is 0 at the top and left and 1 at the bottom and right; a symmetric padding of 1 costs
+    25 points of accuracy on the reference network).
+    """
+
+    def __init__(
+        self, window: Sequence[int], stride: Sequence[int], dilation: Sequence[int], fill: float
+    ) -> None:
+        super().__init__()
+        self.reach = [(k - 1) * d + 1 for k, d in zip(window, dilation, strict=True)]
+        self.stride = list(stride)
+        self.fill = fill
+
+    def forward(self, value: Tensor) -> Tensor:
+        """Pad ``(N, C, H, W)``."""
+        pads: list[int] = []
+        for size, reach, stride in zip(value.shape[2:], self.reach, self.stride, strict=True):
+            total = max((-(-size // stride) - 1) * stride + reach - size, 0)
+            pads = [total // 2, total - total // 2, *pads]  # F.pad counts from the last axis
+        return F.pad(value, pads, value=self.fill) if any(pads) else value
+
+
+class SameAveragePool(nn.Module):
+    """Average pooling with `same` padding that divides by the pixels under the window only."""
+
+    def __init__(self, window: Sequence[int], stride: Sequence[int]) -> None:
+        super().__init__()
+        self.pad = SamePadding(window, stride, (1, 1), 0.0)
+        self.pool = nn.AvgPool2d(_pair(window), _pair(stride))
+
+    def forward(self, value: Tensor) -> Tensor:
+        """Pool ``(N, C, H, W)``."""
+        ones = torch.ones_like(value[:1, :1])
+        pooled: Tensor = self.pool(self.pad(value)) / self.pool(self.pad(ones))
+        return pooled
+
+
+class Add(nn.Module):
+    """The sum of its inputs."""
+
+    def forward(self, first: Tensor, *others: Tensor) -> Tensor:
+        """Add tensors of one shape."""
+        for other in others:
+            first = first + other
+        return first
+
+
+class Multiply(nn.Module):
+    """The product of its inputs."""
+
+    def forward(self, first: Tensor, *others: Tensor) -> Tensor:
+        """Multiply tensors of one shape."""
+        for other in others:
+            first = first * other
+        return first
+
+
+class Concatenate(nn.Module):
+    """Its inputs side by side along one axis."""
+
+    def __init__(self, axis: int) -> None:
+        super().__init__()
+        self.axis = axis
+
+    def forward(self, *values: Tensor) -> Tensor:
+        """Concatenate tensors in the source layout."""
+        return torch.cat(values, dim=self.axis)
+
+
+class Reshape(nn.Module):
+    """Another shape of the same elements in the source layout."""
+
+    def __init__(self, shape: Sequence[int]) -> None:
+        super().__init__()
+        self.shape = tuple(shape)
+
+    def forward(self, value: Tensor) -> Tensor:
+        """Reshape everything but the batch axis."""
+        return value.reshape(value.shape[0], *self.shape)
+
+
+class GlobalMax(nn.Module):
+    """The largest value of each channel."""
+
+    def forward(self, value: Tensor) -> Tensor:
+        """Pool ``(N, C, H, W)`` to ``(N, C, 1, 1)``."""
+        return torch.amax(value, dim=(2, 3), keepdim=True)
+
+
+class Rescaling(nn.Module):
+    """``value * scale + offset`` with constants of the configuration."""
+
+    scale: Tensor
+    offset: Tensor
+
+    def __init__(self, scale: Any, offset: Any) -> None:
+        super().__init__()
+        for name, value in (("scale", scale), ("offset", offset)):
+            tensor = torch.tensor(value, dtype=torch.float32)
+            self.register_buffer(name, tensor, persistent=False)
+
+    def forward(self, value: Tensor) -> Tensor:
+        """Rescale a tensor in the source layout."""
+        return value * self.scale + self.offset
+
+
+class ThresholdRelu(nn.Module):
+    """Keras's ReLU layer with all of its parameters."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.slope = float(config.get("negative_slope") or 0.0)
+        self.threshold = float(config.get("threshold") or 0.0)
+        self.ceiling = config.get("max_value")
+
+    def forward(self, value: Tensor) -> Tensor:
+        """Clip and scale element by element."""
+        below = self.slope * (value - self.threshold)
+        result = torch.where(value >= self.threshold, value, below)
+        return result if self.ceiling is None else result.clamp(max=float(self.ceiling))
+
+
+def _pair(values: Sequence[int]) -> tuple[int, int]:
+    first, second = values
+    return first, second
+
+
+ACTIVATIONS: dict[str, Callable[[], Stage]] = {
+    "relu": lambda: Stage("_relu", nn.ReLU()),
+    "relu6": lambda: Stage("_relu6", nn.ReLU6()),
+    "leaky_relu": lambda: Stage("_leaky_relu", nn.LeakyReLU(0.2)),
+    "sigmoid": lambda: Stage("_sigmoid", nn.Sigmoid()),
+    "softmax": lambda: Stage("_softmax", nn.Softmax(dim=-1), "source"),
+    "tanh": lambda: Stage("_tanh", nn.Tanh()),
+}
+"""Activation name to its stage; ``linear`` is none."""
+
+
+def _named(stage: Stage) -> Stage:
+    return Stage("", stage.module, stage.layout)
+
+
+def _activation(config: Config, shapes: Sequence[Shape]) -> list[Stage]:
+    name = config.get("activation") or "linear"
+    return [Stage("", nn.Identity()) if name == "linear" else _named(ACTIVATIONS[name]())]
+
+
+def _relu(config: Config, shapes: Sequence[Shape]) -> list[Stage]:
+    plain = not any(config.get(key) for key in ("negative_slope", "threshold"))
+    ceiling = config.get("max_value")
+    if plain and ceiling in (None, 6.0):
+        return [Stage("", nn.ReLU() if ceiling is None else nn.ReLU6())]
+    return [Stage("", ThresholdRelu(config))]
+
+
+def _fused(config: Config) -> list[Stage]:
+    name = config.get("activation") or "linear"
+    return [] if name == "linear" else [ACTIVATIONS[name]()]
+
+
+def _conv(
+    config: Config, channels: int, filters: int, groups: int, stride: Sequence[int]
+) -> list[Stage]:
+    window, dilation = config["kernel_size"], config.get("dilation_rate") or (1, 1)
+    stages: list[Stage] = []
+    padding = (0, 0)
+    if config["padding"] == "same":
+        reach = [(k - 1) * d for k, d in zip(window, dilation, strict=True)]
+        if all(s == 1 for s in stride) and all(r % 2 == 0 for r in reach):
+            padding = _pair([r // 2 for r in reach])  # symmetric whatever the size
+        else:
+            pad = SamePadding(window, stride, dilation, 0.0)
+            stages.append(Stage("_pad", pad, "channels_first"))
+    module = nn.Conv2d(
+        channels,
+        filters,
+        _pair(window),
+        stride=_pair(stride),
+        padding=padding,
+        dilation=_pair(dilation),
+        groups=groups,
+        bias=bool(config.get("use_bias", True)),
+    )
+    return [*stages, Stage("", module, "channels_first"), *_fused(config)]
+
+
+def _conv2d(config: Config, shapes: Sequence[Shape]) -> list[Stage]:
+    channels = int(shapes[0][-1] or 0)
+    return _conv(config, channels, config["filters"], config.get("groups", 1), config["strides"])
+
+
+def _depthwise(config: Config, shapes: Sequence[Shape]) -> list[Stage]:
+    channels = int(shapes[0][-1] or 0)
+    filters = channels * config["depth_multiplier"]
+    return _conv(config, channels, filters, channels, config["strides"])
+
+
+def _dense(config: Config, shapes: Sequence[Shape]) -> list[Stage]:
+    bias = bool(config.get("use_bias", True))
+    module = nn.Linear(int(shapes[0][-1] or 0), config["units"], bias=bias)
+    return [Stage("", module, "source"), *_fused(config)]
+
+
+def _norm(config: Config, shapes: Sequence[Shape]) -> list[Stage]:
+    channels, eps = int(shapes[0][-1] or 0), float(config["epsilon"])  # PyTorch's own is 1e-5
+    if len(shapes[0]) == 3:
+        return [Stage("", nn.BatchNorm2d(channels, eps=eps), "channels_first")]
+    if len(shapes[0]) == 1:
+        return [Stage("", nn.BatchNorm1d(channels, eps=eps), "source")]
+    raise NotImplementedError(f"BatchNormalization of {len(shapes[0])} axes")
+
+
+def _pool(config: Config, maximum: bool) -> list[Stage]:
+    window, stride = config["pool_size"], config.get("strides") or config["pool_size"]
+    if not maximum and config["padding"] == "same":
+        return [Stage("", SameAveragePool(window, stride), "channels_first")]
+    kind = nn.MaxPool2d if maximum else nn.AvgPool2d
+    stages = [Stage("", kind(_pair(window), _pair(stride)), "channels_first")]
+    if config["padding"] == "same":
+        pad = SamePadding(window, stride, (1, 1), float("-inf"))
+        stages.insert(0, Stage("_pad", pad, "channels_first"))
+    return stages
+
+
+def _global_pool(module: nn.Module, config: Config) -> list[Stage]:
+    stages = [Stage("", module, "channels_first")]
+    if not config.get("keepdims"):
+        stages.append(Stage("_flat", nn.Flatten(1), "channels_first", "source"))
+    return stages
+
+
+def _concatenate(config: Config, shapes: Sequence[Shape]) -> list[Stage]:
+    rank = len(shapes[0]) + 1
+    axis = config["axis"] % rank
+    if rank == 4:
+        return [Stage("", Concatenate({1: 2, 2: 3, 3: 1}[axis]), "channels_first")]
+    return [Stage("", Concatenate(axis), "source")]
+
+
+def _zero_padding(config: Config, shapes: Sequence[Shape]) -> list[Stage]:
+    (top, bottom), (left, right) = config["padding"]
+    return [Stage("", nn.ZeroPad2d((left, right, top, bottom)), "channels_first")]
+
+
+Builder = Callable[[Config, Sequence[Shape]], list[Stage]]
+
+LAYERS: dict[str, Builder] = {
+    "Conv2D": _conv2d,
+    "DepthwiseConv2D": _depthwise,
+    "Dense": _dense,
+    "BatchNormalization": _norm,
+    "Activation": _activation,
+    "ReLU": _relu,
+    "LeakyReLU": lambda config, shapes: [
+        Stage("", nn.LeakyReLU(float(config.get("negative_slope", config.get("alpha")))))
+    ],
+    "Softmax": lambda config, shapes: [Stage("", nn.Softmax(dim=-1), "source")],
+    "MaxPooling2D": lambda config, shapes: _pool(config, maximum=True),
+    "AveragePooling2D": lambda config, shapes: _pool(config, maximum=False),
+    "GlobalAveragePooling2D": lambda config, shapes: _global_pool(nn.AdaptiveAvgPool2d(1), config),
+    "GlobalMaxPooling2D": lambda config, shapes: _global_pool(GlobalMax(), config),
+    "Add": lambda config, shapes: [Stage("", Add())],
+    "Multiply": lambda config, shapes: [Stage("", Multiply())],
+    "Concatenate": _concatenate,
+    "Flatten": lambda config, shapes: [Stage("", nn.Flatten(1), "source")],
+    "Reshape": lambda config, shapes: [Stage("", Reshape(config["target_shape"]), "source")],
+    "ZeroPadding2D": _zero_padding,
+    "Rescaling": lambda config, shapes: [
+        Stage("", Rescaling(config["scale"], config["offset"]), "source")
+    ],
+    "Dropout": lambda config, shapes: [Stage("", nn.Identity())],
+}
+"""Layer class to the stages that compute it."""
+
+
+def _kernel_to_torch(kind: str, kernel: np.ndarray) -> np.ndarray:
+    if kind == "Dense":
+        return kernel.T
+    if kind == "DepthwiseConv2D":  # (H, W, in, multiplier) to (in * multiplier, 1, H, W)
+        height, width = kernel.shape[:2]
+        return kernel.reshape(height, width, 1, -1).transpose(3, 2, 0, 1)
+    return kernel.transpose(3, 2, 0, 1)  # (H, W, in, out) to (out, in, H, W)
+
+
+_ROLES = {
+    "bias": "bias",
+    "gamma": "weight",
+    "beta": "bias",
+    "moving_mean": "running_mean",
+    "moving_variance": "running_var",
+}
+
+
+def parameters(kind: str, weights: Mapping[str, np.ndarray]) -> dict[str, Tensor]:
+    """A layer's weights under PyTorch's names and in PyTorch's layout.
+
+    Args:
+        kind: the Keras class name.
+        weights: arrays by role, in Keras's layout.
+
+    Returns:
+        Parameter or buffer name to a float32 tensor; every weight is used exactly once.
+
+    Raises:
+        KeyError: a role that no rule knows, which would be a weight left unused.
+    """
+    found: dict[str, Tensor] = {}
+    for role, array in weights.items():
+        name = "weight" if role == "kernel" else _ROLES[role]
+        arranged = _kernel_to_torch(kind, array) if role == "kernel" else array
+        found[name] = torch.from_numpy(np.ascontiguousarray(arranged).copy())
+    if kind == "BatchNormalization":
+        size = len(weights["moving_mean"])
+        found.setdefault("weight", torch.ones(size))  # Keras's scale=False
+        found.setdefault("bias", torch.zeros(size))  # Keras's center=False
+        found["num_batches_tracked"] = torch.tensor(0)
+    return found

@@ -1,0 +1,186 @@
+"""A PyTorch module made from a spec: the same layers under the same names, in the same order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from conversion.backends.torch_layers import LAYERS, Layout, Stage, parameters
+from conversion.errors import UserError
+from conversion.spec import Layer, Spec
+
+Described = Mapping[str, Any]
+"""A spec without its weights, as plain values: what a `.pt` file carries beside its tensors."""
+
+_TO_CHANNELS_FIRST = (0, 3, 1, 2)
+_TO_SOURCE = (0, 2, 3, 1)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One call of the module: which attribute, on which values, giving which value.
+
+    Attributes:
+        module: the attribute's name; None for a change of layout.
+        reads: names of the values that it reads.
+        writes: the name of the value that it gives.
+        order: the permutation, for a change of layout.
+    """
+
+    module: str | None
+    reads: tuple[str, ...]
+    writes: str
+    order: tuple[int, ...] = ()
+
+
+class SpecModule(nn.Module):
+    """A model built layer by layer from a spec.
+
+    It takes and gives what Keras does: images as ``(N, H, W, C)`` float32, one tensor an output.
+    Inside, images are ``(N, C, H, W)`` in channels-last memory, so the change of layout moves no
+    data. Every layer is an attribute under its Keras name; ``state_dict()`` reads like the source
+    file's list of weights.
+    """
+
+    def __init__(self, described: Described) -> None:
+        """Build the layers, with weights still at random.
+
+        Args:
+            described: what `describe` gives.
+
+        Raises:
+            UserError: a layer is not supported.
+        """
+        super().__init__()
+        self.described = described
+        self.steps: list[Step] = []
+        self.ends: dict[str, str] = {}
+        layouts: dict[str, Layout] = {}
+        shapes = {entry["name"]: entry["shape"] for entry in described["layers"]}
+        for entry in described["layers"]:
+            name = entry["name"]
+            if entry["kind"] == "InputLayer":
+                self.ends[name], layouts[name] = name, "source"
+                continue
+            reads = tuple(self.ends[source] for source in entry["inputs"])
+            stages = _stages(entry, [shapes[source] for source in entry["inputs"]])
+            for stage in stages:
+                reads = (self._add(stage, name, reads, layouts),)
+            self.ends[name] = reads[0]
+        self.returns = [
+            self._laid_out(self.ends[name], "source", layouts) for name in described["outputs"]
+        ]
+
+    def forward(self, *inputs: Tensor) -> Tensor | tuple[Tensor, ...]:
+        """The model's outputs.
+
+        Args:
+            inputs: one tensor an input, ``(N, ...)`` float32 in the source's layout.
+
+        Returns:
+            The output, or a tuple of them where the model has several.
+        """
+        values = dict(zip(self.described["inputs"], inputs, strict=True))
+        for step in self.steps:
+            read = [values[name] for name in step.reads]
+            if step.module is None:
+                values[step.writes] = read[0].permute(step.order)
+            else:
+                values[step.writes] = getattr(self, step.module)(*read)
+        results = tuple(values[name] for name in self.returns)
+        return results[0] if len(results) == 1 else results
+
+    def _add(
+        self, stage: Stage, layer: str, reads: tuple[str, ...], layouts: dict[str, Layout]
+    ) -> str:
+        layout = stage.layout
+        if layout == "any":
+            first = any(layouts[name] == "channels_first" for name in reads)
+            layout = "channels_first" if first else "source"
+        attribute = attribute_name(layer + stage.suffix)
+        arranged = tuple(self._laid_out(name, layout, layouts) for name in reads)
+        self.add_module(attribute, stage.module)
+        # Keras allows "a/b" beside "a_b", and a value must not overwrite another one.
+        self.steps.append(Step(attribute, arranged, attribute))
+        layouts[attribute] = stage.gives or layout
+        return attribute
+
+    def _laid_out(self, value: str, layout: Layout, layouts: dict[str, Layout]) -> str:
+        if layouts[value] == layout:
+            return value
+        arranged = f"{value} ({layout})"
+        if arranged not in layouts:
+            order = _TO_CHANNELS_FIRST if layout == "channels_first" else _TO_SOURCE
+            self.steps.append(Step(None, (value,), arranged, order))
+            layouts[arranged] = layout
+        return arranged
+
+
+def attribute_name(name: str) -> str:
+    """A layer's name as an attribute that does not hide one of `torch.nn.Module`'s own."""
+    plain = name.replace(".", "_").replace("/", "_")
+    return f"{plain}_" if hasattr(nn.Module, plain) else plain
+
+
+def _stages(entry: Mapping[str, Any], shapes: Sequence[Sequence[int | None]]) -> list[Stage]:
+    builder = LAYERS.get(entry["kind"])
+    if builder is None:
+        raise UserError(
+            f"Layer '{entry['name']}' is a {entry['kind']}, which the direct PyTorch route does "
+            f"not support; it supports {', '.join(sorted(LAYERS))}. The route through ONNX "
+            "(torch-via-onnx-fp32) may."
+        )
+    return builder(entry["config"], shapes)
+
+
+def describe(spec: Spec) -> dict[str, Any]:
+    """A spec without its weights, as plain values."""
+    return {
+        "name": spec.name,
+        "digest": spec.digest,
+        "inputs": list(spec.inputs),
+        "outputs": list(spec.outputs),
+        "layers": [_described(layer) for layer in spec.layers],
+    }
+
+
+def _described(layer: Layer) -> dict[str, Any]:
+    return {
+        "name": layer.name,
+        "kind": layer.kind,
+        "config": dict(layer.config),
+        "inputs": list(layer.inputs),
+        "shape": list(layer.shape),
+    }
+
+
+def state_of(spec: Spec) -> dict[str, Tensor]:
+    """Every weight of a spec under its attribute's name, in PyTorch's layout, float32."""
+    return {
+        f"{attribute_name(layer.name)}.{name}": tensor
+        for layer in spec.layers
+        for name, tensor in parameters(layer.kind, layer.weights).items()
+    }
+
+
+def from_spec(spec: Spec) -> SpecModule:
+    """The module of a spec with its weights, ready to run.
+
+    Raises:
+        UserError: a layer is not supported.
+        RuntimeError: a weight is missing, unexpected or of another shape (the load is strict).
+    """
+    module = SpecModule(describe(spec))
+    module.load_state_dict(state_of(spec), strict=True)
+    return module.eval()
+
+
+@torch.inference_mode()
+def run(module: nn.Module, inputs: Sequence[Tensor]) -> list[Tensor]:
+    """Run a module without gradients; a list whatever the number of outputs."""
+    results = module(*inputs)
+    return [results] if isinstance(results, Tensor) else list(results)

@@ -1,0 +1,68 @@
+"""Keras to PyTorch through ONNX and onnx2torch: the fallback, and a second opinion."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnx2torch
+import torch
+from torch import nn
+
+from conversion.artifact import Artifact, Runner, versions
+from conversion.backends import BACKENDS, Ingredients, torch_file
+from conversion.backends.torch_file import TorchRunner, load, save
+from conversion.errors import UserError
+
+KIND = "torch-via-onnx-fp32"
+
+
+def build(ingredients: Ingredients, target: Path) -> Mapping[str, Any]:
+    """Convert the ONNX file, and save the graph that the module is rebuilt from.
+
+    onnx2torch gives a module whose class exists only in memory, so the file carries the ONNX
+    graph as bytes in a tensor and is converted again when it is opened.
+
+    Raises:
+        UserError: onnx2torch cannot convert the graph.
+    """
+    source = ingredients.artifacts["onnx-fp32"]
+    graph = source.path.read_bytes()
+    _module(graph)
+    provenance = {
+        "source": ingredients.spec.digest,
+        "route": "onnx2torch on onnx-fp32",
+        "onnx": source.digest,
+        "opset": source.provenance.get("opset"),
+        "versions": versions(BACKENDS[KIND].packages),
+    }
+    content = {"graph": torch.from_numpy(np.frombuffer(graph, dtype=np.uint8).copy())}
+    save(target, KIND, content, provenance)
+    return provenance
+
+
+def stated_source(path: Path) -> str | None:
+    """The digest of the source file that the artifact itself states."""
+    return torch_file.stated_source(path, KIND)
+
+
+def open(artifact: Artifact, ingredients: Ingredients, threads: int) -> Runner:
+    """Rebuild the module from the graph in the file."""
+    content = load(artifact.path, KIND)
+    module = _module(content["graph"].numpy().tobytes())
+    spec = ingredients.spec
+    return TorchRunner(module, spec.inputs, spec.outputs, threads)
+
+
+def _module(graph: bytes) -> nn.Module:
+    try:
+        module: nn.Module = onnx2torch.convert(onnx.load_from_string(graph))
+        return module.eval()
+    except (NotImplementedError, RuntimeError, ValueError) as error:
+        raise UserError(
+            f"onnx2torch cannot convert the ONNX graph: {error}. It knows opsets 9 to 16 best: "
+            "try --opset 15."
+        ) from None

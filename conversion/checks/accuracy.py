@@ -1,0 +1,250 @@
+"""Right answers as counts, and changes of accuracy on paired predictions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from statistics import NormalDist
+
+import numpy as np
+
+from conversion import digest
+from conversion.checks import limits
+from conversion.checks.parity import Subjected
+from conversion.measurement import Measurement, Verdict, judged
+
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True, eq=False)
+class Tally:
+    """How often a model is right, in counts.
+
+    Attributes:
+        predictions: ``(N,)`` int64, the index of the largest output.
+        correct: ``(N,)`` bool.
+        confusion: ``(C, C)`` int64, true class by predicted class.
+    """
+
+    predictions: np.ndarray
+    correct: np.ndarray
+    confusion: np.ndarray
+
+    @property
+    def n(self) -> int:
+        """How many images."""
+        return len(self.predictions)
+
+    @property
+    def hits(self) -> int:
+        """How many right answers."""
+        return int(self.correct.sum())
+
+    @property
+    def per_class(self) -> tuple[tuple[int, int], ...]:
+        """For each class its right answers and its images."""
+        totals = self.confusion.sum(axis=1)
+        return tuple(zip(self.confusion.diagonal().tolist(), totals.tolist(), strict=True))
+
+
+def tally(outputs: np.ndarray, labels: np.ndarray) -> Tally:
+    """Count right answers.
+
+    Args:
+        outputs: ``(N, C)`` scores, or ``(N, 1)`` sigmoid probabilities of class 1.
+        labels: ``(N,)`` integers.
+
+    Returns:
+        The tally.
+
+    Raises:
+        ValueError: no images, another number of labels than of outputs, or NaN among the scores
+            (whose largest would be class 0).
+    """
+    if len(outputs) != len(labels) or len(labels) == 0:
+        raise ValueError(f"{len(outputs)} outputs for {len(labels)} labels")
+    if not np.isfinite(outputs).all():
+        raise ValueError("NaN or Inf among the outputs")
+    binary = outputs.shape[1] == 1
+    predictions = (outputs[:, 0] > 0.5).astype(np.int64) if binary else outputs.argmax(axis=1)
+    classes = max(2 if binary else outputs.shape[1], int(labels.max()) + 1)
+    confusion = np.zeros((classes, classes), dtype=np.int64)
+    np.add.at(confusion, (labels, predictions), 1)
+    return Tally(predictions, predictions == labels, confusion)
+
+
+def top1_correct(
+    about: Subjected, found: Tally, floor: float | None, classes: tuple[str, ...], cached: bool
+) -> Measurement:
+    """The count of right answers.
+
+    Args:
+        about: what is measured.
+        found: the tally.
+        floor: the least share of right answers, in percent; None where the subject states none,
+            and then the count must exceed what the commonest class alone would give.
+        classes: class names for the rows; may be empty.
+        cached: whether the predictions were kept from an earlier run.
+    """
+    commonest = int(found.confusion.sum(axis=1).max()) + 1
+    limit = commonest if floor is None else int(np.ceil(floor / 100 * found.n))
+    rows = tuple(
+        {
+            "class": classes[index] if index < len(classes) else str(index),
+            "correct": correct,
+            "images": images,
+            "predicted": found.confusion[index].tolist(),
+        }
+        for index, (correct, images) in enumerate(found.per_class)
+    )
+    return Measurement(
+        name="top1_correct",
+        topic="accuracy",
+        subject=about.subject,
+        artifact=about.artifact,
+        verdict=judged(found.hits, ">=", limit),
+        value=found.hits,
+        unit="right answers",
+        relation=">=",
+        limit=limit,
+        n=found.n,
+        reason="" if floor is not None else "the limit is one more than the commonest class",
+        cached=cached,
+        digest=digest.of_arrays([found.predictions]),
+        rows=rows,
+    )
+
+
+@dataclass(frozen=True)
+class Change:
+    """A change of accuracy on the same images.
+
+    Attributes:
+        lost: images that the baseline had right and the candidate has not.
+        gained: the other way round.
+        points: candidate less baseline, in points.
+        interval: the 95 % interval of it, in points.
+        n: images.
+    """
+
+    lost: int
+    gained: int
+    points: float
+    interval: tuple[float, float]
+    n: int
+
+
+def paired_change(baseline: np.ndarray, candidate: np.ndarray) -> Change:
+    """The change of accuracy with its interval, from paired answers.
+
+    The interval is Agresti and Min's adjusted Wald interval for matched pairs (Statistics in
+    Medicine 24, 2005, 729-740): half a count is added to each cell of the table.
+
+    Args:
+        baseline: ``(N,)`` bool, whether the baseline is right.
+        candidate: ``(N,)`` bool, whether the candidate is right.
+    """
+    if len(baseline) != len(candidate):
+        raise ValueError(f"{len(baseline)} answers against {len(candidate)}")
+    lost = int(np.count_nonzero(baseline & ~candidate))
+    gained = int(np.count_nonzero(~baseline & candidate))
+    n = len(baseline)
+    size, b, c = n + 2, lost + 0.5, gained + 0.5
+    centre = (c - b) / size
+    error = np.sqrt((b + c) / size - centre**2) / np.sqrt(size)
+    reach = NormalDist().inv_cdf((1 + CONFIDENCE) / 2) * float(error)
+    interval = (100 * (centre - reach), 100 * (centre + reach))
+    return Change(lost, gained, 100 * (gained - lost) / n, interval, n)
+
+
+def top1_change(
+    about: Subjected, baseline: Tally, candidate: Tally, limit: float, topic: str, cached: bool
+) -> Measurement:
+    """The change of accuracy against a baseline, as measured.
+
+    Args:
+        about: what is measured.
+        baseline: the tally to compare with.
+        candidate: the artifact's tally, over the same images.
+        limit: the least change, in points.
+        topic: ``accuracy`` or ``quantization``.
+        cached: whether the predictions were kept from an earlier run.
+    """
+    change = paired_change(baseline.correct, candidate.correct)
+    return _changed("top1_change", topic, about, change, change.points, limit, cached)
+
+
+def top1_non_inferiority(
+    about: Subjected, baseline: Tally, candidate: Tally, cached: bool
+) -> Measurement:
+    """Whether the loss of accuracy is shown to be smaller than the margin.
+
+    Pass where the whole interval lies above the margin, fail where it lies below, else undecided.
+    """
+    change = paired_change(baseline.correct, candidate.correct)
+    low, high = change.interval
+    margin = limits.MARGIN.value
+    verdict = Verdict.PASS if low > margin else Verdict.FAIL if high < margin else Verdict.UNDECIDED
+    found = _changed("top1_non_inferiority", "quantization", about, change, low, margin, cached)
+    reason = "" if verdict is Verdict.PASS else "the interval reaches over the margin"
+    return replace(found, verdict=verdict, reason=reason)
+
+
+def _changed(
+    name: str,
+    topic: str,
+    about: Subjected,
+    change: Change,
+    value: float,
+    limit: float,
+    cached: bool,
+) -> Measurement:
+    return Measurement(
+        name=name,
+        topic=topic,
+        subject=about.subject,
+        artifact=about.artifact,
+        verdict=judged(value, ">=", limit),
+        value=value,
+        unit="points",
+        relation=">=",
+        limit=limit,
+        interval=change.interval,
+        n=change.n,
+        cached=cached,
+        rows=({"lost": change.lost, "gained": change.gained},),
+    )
+
+
+def same_answers(
+    about: Subjected,
+    baseline: Tally,
+    candidate: Tally,
+    unsure: np.ndarray,
+    cached: bool,
+) -> Measurement:
+    """A float artifact gives Keras's answer to every image that rounding cannot decide.
+
+    Args:
+        about: what is measured.
+        baseline: Keras's tally.
+        candidate: the artifact's tally.
+        unsure: ``(N,)`` bool, images whose top two logits lie within the rounding noise.
+        cached: whether the predictions were kept from an earlier run.
+    """
+    flipped = (baseline.predictions != candidate.predictions) & ~unsure
+    change = paired_change(baseline.correct, candidate.correct)
+    return Measurement(
+        name="top1_flips",
+        topic="accuracy",
+        subject=about.subject,
+        artifact=about.artifact,
+        verdict=judged(int(flipped.sum()), "==", 0),
+        value=int(flipped.sum()),
+        unit="answers that differ from Keras's",
+        relation="==",
+        limit=0,
+        n=change.n,
+        reason=f"{int(unsure.sum())} images lie within the rounding noise" if unsure.any() else "",
+        cached=cached,
+        rows=tuple({"image": int(index)} for index in np.flatnonzero(flipped)[:20]),
+    )

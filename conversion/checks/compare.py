@@ -1,0 +1,148 @@
+"""The one comparison of arrays; everything that compares outputs goes through it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+View = Callable[[np.ndarray], np.ndarray]
+
+PROBABILITY_FLOOR = 1e-30
+"""Probabilities below it are compared as equal to it: float32 loses digits below 1.2e-38."""
+
+FLAT = 1e-6
+"""Outputs that vary over the images by less than this part of their rms say nothing."""
+
+
+class Incomparable(Exception):
+    """The candidate's outputs cannot be compared, which is a failure of the candidate."""
+
+
+class NoPower(Exception):
+    """The reference's outputs are such that agreement with them would mean nothing."""
+
+
+@dataclass(frozen=True, eq=False)
+class Difference:
+    """How far one output of a candidate lies from the reference, after the view.
+
+    Attributes:
+        output: the output's name.
+        n: number of images.
+        rms: over everything.
+        channels: rms by last axis, ``(C,)``.
+        images: rms by image, ``(N,)``.
+        largest: the largest absolute difference.
+        spread: standard deviation of the reference over the images, pooled.
+        level: rms of the reference.
+    """
+
+    output: str
+    n: int
+    rms: float
+    channels: np.ndarray
+    images: np.ndarray
+    largest: float
+    spread: float
+    level: float
+
+
+def identity(value: np.ndarray) -> np.ndarray:
+    """Values as they are."""
+    return value
+
+
+def centred_log(value: np.ndarray) -> np.ndarray:
+    """Probabilities ``(N, ..., C)`` as logarithms less their mean over the classes, float64.
+
+    Softmax forgets what is added to every logit, so this is what a file of probabilities says of
+    its logits.
+    """
+    logs = np.log(np.maximum(value.astype(np.float64), PROBABILITY_FLOOR))
+    return np.asarray(logs - logs.mean(axis=-1, keepdims=True))
+
+
+def log_odds(value: np.ndarray) -> np.ndarray:
+    """Sigmoid outputs as the logarithm of their odds, float64; the ends are held off by 2^-24."""
+    held = np.clip(value.astype(np.float64), 2.0**-24, 1 - 2.0**-24)
+    return np.asarray(np.log(held) - np.log1p(-held))
+
+
+VIEWS: dict[str, View] = {"softmax": centred_log, "sigmoid": log_odds, "none": identity}
+"""Head to the view in which its outputs are compared."""
+
+
+def compare(
+    reference: Mapping[str, np.ndarray],
+    candidate: Mapping[str, np.ndarray],
+    views: Mapping[str, View] | None = None,
+    dtype: np.dtype | type | None = None,
+) -> tuple[Difference, ...]:
+    """Compare the outputs of a candidate with those of a reference.
+
+    Args:
+        reference: output name to ``(N, ...)``.
+        candidate: the same names in the same order.
+        views: output name to the view in which both sides are compared; identity by default.
+        dtype: the dtype that the candidate must have; the reference's by default.
+
+    Returns:
+        One difference an output, in the reference's order.
+
+    Raises:
+        Incomparable: another count or other names of outputs, another shape or dtype, NaN or Inf
+            in the candidate.
+        NoPower: no outputs, an empty batch, NaN or Inf in the reference, or outputs so flat that
+            agreement would mean nothing.
+    """
+    if not reference:
+        raise NoPower("the reference has no outputs")
+    if list(reference) != list(candidate):
+        raise Incomparable(f"outputs should be {list(reference)}; they are {list(candidate)}")
+    pairs = zip(reference.items(), candidate.values(), strict=True)
+    return tuple(
+        _difference(name, ours, theirs, (views or {}).get(name, identity), dtype)
+        for (name, ours), theirs in pairs
+    )
+
+
+def _difference(
+    name: str,
+    reference: np.ndarray,
+    candidate: np.ndarray,
+    view: View,
+    dtype: np.dtype | type | None,
+) -> Difference:
+    if reference.shape != candidate.shape:
+        raise Incomparable(
+            f"output '{name}' should have the shape {reference.shape}; it has {candidate.shape}"
+        )
+    wanted = np.dtype(reference.dtype if dtype is None else dtype)
+    if candidate.dtype != wanted:
+        raise Incomparable(f"output '{name}' should be {wanted}; it is {candidate.dtype}")
+    if reference.size == 0:
+        raise NoPower(f"output '{name}' has no elements to compare")
+    if not np.isfinite(reference).all():
+        raise NoPower(f"the reference's output '{name}' is not finite")
+    if not np.isfinite(candidate).all():
+        count = int(np.count_nonzero(~np.isfinite(candidate)))
+        raise Incomparable(f"output '{name}' has {count} values that are NaN or Inf")
+    ours = np.asarray(view(reference), dtype=np.float64)
+    error = np.asarray(view(candidate), dtype=np.float64) - ours
+    level = float(np.sqrt(np.mean(ours**2)))
+    spread = float(np.sqrt(np.mean(ours.var(axis=0)))) if len(ours) > 1 else float(ours.std())
+    if spread <= FLAT * level or spread == 0.0:
+        raise NoPower(f"output '{name}' hardly varies (spread {spread:.2g}, level {level:.2g})")
+    squares = error.reshape(len(error), -1, error.shape[-1] if error.ndim > 1 else 1) ** 2
+    return Difference(
+        output=name,
+        n=len(error),
+        rms=float(np.sqrt(squares.mean())),
+        channels=np.sqrt(squares.mean(axis=(0, 1))),
+        images=np.sqrt(squares.mean(axis=(1, 2))),
+        largest=float(np.abs(error).max()),
+        spread=spread,
+        level=level,
+    )

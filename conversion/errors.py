@@ -1,0 +1,19 @@
+"""The two kinds of failure that a person is told about in one sentence."""
+
+from __future__ import annotations
+
+
+class UserError(Exception):
+    """A mistake that the user can mend: what was expected, what was found, what to do.
+
+    The command line prints the sentence and exits with code 2; pytest reports it as a usage
+    error. A traceback is never shown for it.
+    """
+
+
+class MissingDependency(UserError):
+    """A package that the chosen route needs is not installed."""
+
+
+class ReferenceCrashed(Exception):
+    """The process that runs TensorFlow died or did not answer while it worked on a job."""

@@ -1,0 +1,37 @@
+"""What was done and what went wrong, on the console and in a log file in the output folder."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+LOG = logging.getLogger("conversion")
+FILE = "conversion.log"
+
+
+@contextmanager
+def journal(folder: Path | None) -> Iterator[logging.Logger]:
+    """Keep a log file for the time being; what goes wrong is in it with its full traceback.
+
+    Args:
+        folder: where `conversion.log` goes; None keeps none.
+    """
+    handler: logging.Handler = logging.NullHandler()
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        handler = logging.FileHandler(folder / FILE, mode="w", encoding="utf-8")
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    level = LOG.level
+    LOG.addHandler(handler)
+    LOG.setLevel(logging.DEBUG)
+    try:
+        yield LOG
+    except Exception:
+        LOG.debug("stopped", exc_info=True)  # the console gets the sentence, the file all of it
+        raise
+    finally:
+        LOG.removeHandler(handler)
+        LOG.setLevel(level)
+        handler.close()

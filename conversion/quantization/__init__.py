@@ -1,0 +1,1 @@
+"""Calibration sets, ranges, and the static quantizers of ONNX Runtime and PyTorch."""

@@ -1,0 +1,85 @@
+"""Static int8 for ONNX Runtime, from recorded ranges."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import onnx
+from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
+
+from conversion.artifact import Artifact, Runner, versions
+from conversion.backends import BACKENDS, Ingredients
+from conversion.backends.onnx_file import (
+    OnnxRunner,
+    census,
+    load,
+    opset,
+    ports,
+    save,
+    stated_source,
+)
+from conversion.errors import UserError
+from conversion.quantization.onnx_ranges import METHODS
+from conversion.settings import PER_CHANNEL_OPSET
+
+__all__ = ["build", "open", "stated_source"]
+
+TYPES = {"uint8": QuantType.QUInt8, "int8": QuantType.QInt8}
+FORMATS = {"qoperator": QuantFormat.QOperator, "qdq": QuantFormat.QDQ}
+
+
+def build(ingredients: Ingredients, target: Path) -> Mapping[str, Any]:
+    """Quantize the prepared graph with the recorded ranges.
+
+    Returns:
+        The provenance: scheme, calibration, versions, census.
+
+    Raises:
+        UserError: per-channel weights are asked for below opset 13.
+    """
+    scheme = ingredients.settings.onnx
+    graph, ranges = ingredients.artifacts["onnx-prepared"], ingredients.artifacts["onnx-ranges"]
+    found = opset(load(graph.path))
+    if scheme.per_channel and found < PER_CHANNEL_OPSET:
+        raise UserError(
+            f"Per-channel quantization needs opset {PER_CHANNEL_OPSET} or later; the ONNX file has "
+            f"{found}: convert it again with --opset 15, or quantize per tensor."
+        )
+    # The ranges file is passed as ONNX Runtime's calibration cache. That cache is not keyed to
+    # model or data; ours is, by the store.
+    quantize_static(
+        graph.path,
+        target,
+        None,
+        calibration_cache_path=ranges.path,
+        calibrate_method=METHODS[scheme.method],
+        quant_format=FORMATS[scheme.format],
+        activation_type=TYPES[scheme.activations],
+        weight_type=TYPES[scheme.weights],
+        per_channel=scheme.per_channel,
+    )
+    model = onnx.load(target)
+    provenance = {
+        "source": ingredients.spec.digest,
+        "route": f"onnxruntime quantize_static, {scheme.label}",
+        "opset": opset(model),
+        "onnx": graph.digest,
+        "ranges": ranges.digest,
+        "calibration": ranges.provenance["calibration"],
+        "versions": versions(BACKENDS["onnx-int8"].packages),
+    }
+    save(model, target, provenance)
+    return {
+        **provenance,
+        "census": census(model),
+        "inputs": ports(model.graph.input),
+        "outputs": ports(model.graph.output),
+    }
+
+
+def open(artifact: Artifact, ingredients: Ingredients, threads: int) -> Runner:
+    """Open the file in ONNX Runtime on the CPU, fully optimised."""
+    spec = ingredients.spec
+    return OnnxRunner(artifact.path, spec.inputs, spec.outputs, threads)

@@ -1,0 +1,142 @@
+"""Static int8 for PyTorch in eager mode, from recorded ranges, kept as a state dict."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.ao import quantization as ao
+
+from conversion.artifact import Artifact, Runner, versions
+from conversion.backends import BACKENDS, Ingredients, torch_file
+from conversion.backends.torch_file import TorchRunner, load, save
+from conversion.backends.torch_fp32 import rebuild
+from conversion.backends.torch_module import SpecModule
+from conversion.errors import UserError
+from conversion.quantization.torch_prepared import engine, observers, prepare
+from conversion.settings import TorchScheme
+
+KIND = "torch-int8"
+
+
+class RecordedRange(ao.ObserverBase):
+    """An observer that has seen everything already: it gives the recorded scale and zero point."""
+
+    def __init__(self, scale: float, zero_point: int, dtype: torch.dtype) -> None:
+        super().__init__(dtype=dtype)
+        self.scale, self.zero_point = scale, zero_point
+
+    def forward(self, value: Tensor) -> Tensor:
+        """Pass the value on."""
+        return value
+
+    def calculate_qparams(self, **kwargs: Any) -> tuple[Tensor, Tensor]:
+        """The recorded scale and zero point."""
+        return torch.tensor([self.scale]), torch.tensor([self.zero_point])
+
+
+def build(ingredients: Ingredients, target: Path) -> Mapping[str, Any]:
+    """Quantize the float module with the recorded ranges and save its state.
+
+    Returns:
+        The provenance: scheme, engine, fused groups, calibration, versions.
+    """
+    scheme = ingredients.settings.torch
+    source, ranges = ingredients.artifacts["torch-fp32"], ingredients.artifacts["torch-ranges"]
+    recorded = json.loads(ranges.path.read_text())
+    with engine(scheme.engine):
+        module, groups = _quantized(rebuild(source.path), scheme, recorded)
+        state = module.state_dict()
+    provenance = {
+        "source": ingredients.spec.digest,
+        "route": f"torch.ao eager mode, {scheme.label}",
+        "torch": source.digest,
+        "ranges": ranges.digest,
+        "calibration": ranges.provenance["calibration"],
+        "fused": groups,
+        "versions": versions(BACKENDS[KIND].packages),
+    }
+    content = {
+        "spec": load(source.path, "torch-fp32")["spec"],
+        "scheme": ingredients.settings.part("torch"),
+        "ranges": recorded,
+        "state_dict": state,
+    }
+    save(target, KIND, content, provenance)
+    return provenance
+
+
+def stated_source(path: Path) -> str | None:
+    """The digest of the source file that the artifact itself states."""
+    return torch_file.stated_source(path, KIND)
+
+
+def open(artifact: Artifact, ingredients: Ingredients, threads: int) -> Runner:
+    """Rebuild the skeleton from the file's description and recipe, and load the state into it.
+
+    Raises:
+        UserError: the file is not such a file, or its state does not fit the skeleton.
+    """
+    content = load(artifact.path, KIND)
+    scheme = TorchScheme(**content["scheme"])
+    with engine(scheme.engine):
+        module, _ = _quantized(SpecModule(content["spec"]), scheme, content["ranges"])
+        try:
+            module.load_state_dict(content["state_dict"], strict=True)
+        except RuntimeError as error:
+            sentence = " ".join(str(error).split())
+            name = artifact.path.name
+            raise UserError(f"{name}: the state does not fit the layers: {sentence}") from None
+    spec = ingredients.spec
+    runner = TorchRunner(module, spec.inputs, spec.outputs, threads)
+    return EngineRunner(runner, scheme.engine)
+
+
+def eight_bit_elements(path: Path) -> int:
+    """How many elements of kernels are stored in eight bits."""
+    stored = load(path, KIND)["state_dict"].values()
+    # A dense layer's state is a tuple of weight and bias.
+    tensors = [
+        part for entry in stored for part in (entry if isinstance(entry, tuple) else (entry,))
+    ]
+    return sum(t.numel() for t in tensors if isinstance(t, Tensor) and t.dtype == torch.qint8)
+
+
+class EngineRunner:
+    """Runs a quantized module under the engine that its weights are packed for."""
+
+    def __init__(self, runner: TorchRunner, name: str) -> None:
+        """Wrap a runner.
+
+        Args:
+            runner: runs the module.
+            name: the engine of the file; another one reads its packed weights wrongly.
+        """
+        self._runner, self._name = runner, name
+
+    def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """The module's own outputs."""
+        if torch.backends.quantized.engine != self._name:  # global, so looked at each time
+            torch.backends.quantized.engine = self._name
+        return self._runner.run(inputs)
+
+
+def _quantized(
+    body: SpecModule, scheme: TorchScheme, ranges: Mapping[str, Mapping[str, Any]]
+) -> tuple[nn.Module, list[list[str]]]:
+    module, groups = prepare(body, scheme)
+    found = observers(module)
+    if set(found) != set(ranges):
+        odd = ", ".join(sorted(set(found) ^ set(ranges))[:4])
+        raise UserError(f"Expected a recorded range for every activation; these differ: {odd}.")
+    for name, observer in found.items():
+        parent, _, attribute = name.rpartition(".")
+        range_ = RecordedRange(ranges[name]["scale"], ranges[name]["zero_point"], observer.dtype)
+        setattr(module.get_submodule(parent), attribute, range_)
+    ao.convert(module, inplace=True)
+    return module.eval(), groups

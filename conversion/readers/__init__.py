@@ -1,0 +1,47 @@
+"""Model files to specs, chosen by the file's ending."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from conversion.errors import UserError
+from conversion.readers import legacy_h5
+from conversion.spec import Spec
+
+READERS: dict[str, Callable[[Path, bytes], Spec]] = {
+    ".h5": legacy_h5.read,
+    ".hdf5": legacy_h5.read,
+}
+"""File ending to the function that reads such a file."""
+
+
+def read_spec(path: str | Path) -> Spec:
+    """Read a Keras model file without TensorFlow.
+
+    Args:
+        path: a legacy `.h5` file of Keras 2 or Keras 3.
+
+    Returns:
+        The spec: layers in order, settings, connections and weights.
+
+    Raises:
+        UserError: the file is missing, empty, truncated or of another format; a layer is not
+            supported or can carry code; a weight is missing, of the wrong shape, or not finite.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise UserError(f"Expected a Keras model file at {path}; there is none.")
+    if not path.is_file():
+        raise UserError(f"Expected a Keras model file at {path}; it is not a file.")
+    reader = READERS.get(path.suffix.lower())
+    if reader is None:
+        known = ", ".join(READERS)
+        raise UserError(
+            f"Expected a Keras model file ending in {known}; got {path.name}. "
+            "Save it with model.save('name.h5')."
+        )
+    content = path.read_bytes()
+    if not content:
+        raise UserError(f"Expected a Keras model file at {path}; the file is empty.")
+    return reader(path, content)

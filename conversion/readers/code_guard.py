@@ -1,0 +1,57 @@
+"""Refuses every layer that can carry code, before TensorFlow sees the file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from conversion.errors import UserError
+
+CODE_BEARING = frozenset(
+    {"Lambda", "__lambda__", "function", "TFOpLambda", "SlicingOpLambda", "__typespec__"}
+    | {"ClassMethod", "InstanceMethod", "TensorFlowOpLayer", "TFSMLayer", "TorchModuleWrapper"}
+    | {"JaxLayer", "FlaxLayer"}
+)
+"""Classes that Keras rebuilds from byte code, a dotted path or a program of another framework."""
+
+
+def refuse_code(config: Any, where: str) -> None:
+    """Refuse a model configuration that names anything which can carry code.
+
+    Args:
+        config: the parsed ``model_config`` of a Keras file.
+        where: what to call the file in the error.
+
+    Raises:
+        UserError: a class in `CODE_BEARING`, or one from outside Keras, occurs at any depth.
+    """
+    for found, kind in _classes(config, owner="the model"):
+        class_name, module = str(kind["class_name"]), kind.get("module")
+        if class_name in CODE_BEARING:
+            raise UserError(
+                f"{where}: {found} uses '{class_name}', which can carry code; files with code are "
+                "refused: replace it by a standard layer and save the model again."
+            )
+        registered = str(kind.get("registered_name") or class_name)
+        foreign = module is not None and str(module).split(".")[0] not in ("keras", "builtins")
+        if foreign or ">" in registered:
+            raise UserError(
+                f"{where}: {found} uses the custom class '{registered}' from '{module}', which "
+                "would run code that is not in Keras; use standard layers and save the model again."
+            )
+
+
+def _classes(config: Any, owner: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Every nested object with a class name, and the layer that it belongs to."""
+    pending: list[tuple[Any, str]] = [(config, owner)]
+    while pending:  # a loop, not recursion: a hostile file may be nested 60,000 deep
+        value, owner = pending.pop()
+        if isinstance(value, Mapping):
+            if "class_name" in value:
+                inner = value.get("config")
+                if isinstance(inner, Mapping) and "inbound_nodes" in value:
+                    owner = f"layer '{value.get('name', inner.get('name'))}'"
+                yield owner, value
+            pending += [(child, owner) for child in value.values()]
+        elif isinstance(value, list):
+            pending += [(child, owner) for child in value]

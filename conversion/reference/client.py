@@ -1,0 +1,204 @@
+"""This side of the reference process: starts it, gives it jobs, restarts it after a crash."""
+
+from __future__ import annotations
+
+import importlib.util
+import multiprocessing
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any
+
+import numpy as np
+
+from conversion.errors import MissingDependency, ReferenceCrashed, UserError
+from conversion.reference.channel import Message, receive, send
+from conversion.spec import Spec
+
+TIMEOUT = 600.0
+"""Seconds that a job may take; a broken HDF5 file can make Keras hang for ever."""
+
+
+class Reference:
+    """A process that holds TensorFlow and answers named jobs; started by the first of them.
+
+    TensorFlow and PyTorch's CUDA build abort when they share a process, a broken file can crash
+    HDF5, and nobody should wait for TensorFlow's import who does not need it: so it lives alone.
+    """
+
+    def __init__(self, timeout: float = TIMEOUT) -> None:
+        """Prepare a reference without starting it.
+
+        Args:
+            timeout: seconds that a job may take before the process is ended.
+        """
+        self._timeout = timeout
+        self._process: subprocess.Popen[bytes] | None = None
+        self._connection: Connection | None = None
+        self._log: IO[bytes] | None = None
+
+    def __enter__(self) -> Reference:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def running(self) -> bool:
+        """Whether the process is up."""
+        return self._process is not None and self._process.poll() is None
+
+    def call(
+        self, job: str, values: Mapping[str, Any], arrays: Mapping[str, np.ndarray] | None = None
+    ) -> Message:
+        """Have the process do one job.
+
+        Args:
+            job: a name in `conversion.reference.jobs.JOBS`.
+            values: the job's plain arguments.
+            arrays: the job's arrays, by name.
+
+        Returns:
+            What the job answers; ``values["warnings"]`` holds what the libraries warned of.
+
+        Raises:
+            MissingDependency: TensorFlow is not installed.
+            UserError: the job refuses its arguments.
+            ReferenceCrashed: the process died or did not answer in time; the next call starts
+                another one.
+        """
+        connection = self._connection if self.running else None
+        if connection is None:
+            connection = self._start()
+        try:
+            send(connection, Message({"job": job, **values}, arrays or {}))
+            if not connection.poll(self._timeout):
+                raise ReferenceCrashed(f"Keras did not finish '{job}' in {self._timeout:.0f} s.")
+            answer = receive(connection)
+        except (EOFError, OSError) as error:
+            tail = self._log_tail()
+            self.close()
+            raise ReferenceCrashed(f"The Keras process died during '{job}': {tail}") from error
+        except ReferenceCrashed:
+            self.close()
+            raise
+        failure = answer.values.get("error")
+        if failure is not None:
+            raised = UserError(f"Keras could not do '{job}': {failure}")
+            raised.add_note(answer.values["traceback"])
+            raise raised
+        return answer
+
+    def model(self, path: Path, spec: Spec) -> KerasModel:
+        """The Keras model of a file that the reader has already accepted.
+
+        Args:
+            path: the model file.
+            spec: what the reader made of it; asking for it here is what keeps a file with code
+                in it away from TensorFlow.
+        """
+        return KerasModel(self, path.resolve(), spec)
+
+    def close(self) -> None:
+        """End the process, if there is one."""
+        if self._connection is not None:
+            self._connection.close()
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+        if self._log is not None:
+            self._log.close()
+        self._process = self._connection = self._log = None
+
+    def _start(self) -> Connection:
+        if importlib.util.find_spec("tensorflow") is None:
+            raise MissingDependency(
+                "This needs the Keras reference, and TensorFlow is not installed: "
+                "pip install tensorflow (the direct route from .h5 to PyTorch works without it)."
+            )
+        self.close()
+        ours, theirs = multiprocessing.Pipe()
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the process
+        settings = {
+            "TF_CPP_MIN_LOG_LEVEL": "2",
+            "CUDA_VISIBLE_DEVICES": "",
+            "KERAS_BACKEND": "tensorflow",
+        }
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "conversion.reference.worker", str(theirs.fileno())],
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            stdout=self._log,
+            stderr=self._log,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), **settings},
+        )
+        theirs.close()
+        self._connection = ours
+        return ours
+
+    def _log_tail(self) -> str:
+        if self._log is None:
+            return "no log"
+        self._log.seek(0)
+        lines = self._log.read().decode(errors="replace").strip().splitlines()
+        return " | ".join(lines[-3:]) or "it printed nothing"
+
+
+@dataclass(frozen=True, eq=False)
+class KerasModel:
+    """One model file as the reference process sees it; opened there on first use."""
+
+    reference: Reference
+    path: Path
+    spec: Spec
+
+    def outputs(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """The model's own outputs: output name to ``(N, ...)`` float32."""
+        return self._arrays("outputs", inputs)
+
+    def logits(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Outputs before the last softmax or sigmoid: output name to ``(N, ...)`` float32."""
+        return self._arrays("logits", inputs)
+
+    def layer_outputs(
+        self, inputs: Mapping[str, np.ndarray], layers: Sequence[str]
+    ) -> dict[str, np.ndarray]:
+        """The output of each named layer: layer name to ``(N, ...)`` float32."""
+        return self._arrays("layer_outputs", inputs, layers=list(layers))
+
+    def to_onnx(self, opset: int) -> tuple[bytes, list[str]]:
+        """The model as tf2onnx writes it.
+
+        Args:
+            opset: 8 to 18, the range of tf2onnx.
+
+        Returns:
+            The serialized ONNX model, and the converter's warnings.
+        """
+        answer = self._call("to_onnx", {}, opset=opset)
+        return answer.arrays["onnx"].tobytes(), list(answer.values["warnings"])
+
+    def versions(self) -> dict[str, str]:
+        """Versions of the packages in the reference process."""
+        return dict(self.reference.call("versions", {}).values["versions"])
+
+    def _arrays(
+        self, job: str, inputs: Mapping[str, np.ndarray], **values: Any
+    ) -> dict[str, np.ndarray]:
+        return dict(self._call(job, inputs, **values).arrays)
+
+    def _call(self, job: str, inputs: Mapping[str, np.ndarray], **values: Any) -> Message:
+        known = {"path": str(self.path), "digest": self.spec.digest}
+        described = {"inputs": self.spec.inputs, "outputs": self.spec.outputs}
+        return self.reference.call(job, {**known, **described, **values}, inputs)

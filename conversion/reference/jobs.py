@@ -1,0 +1,139 @@
+"""The jobs of the reference process; the only module that imports TensorFlow."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from conversion import digest
+from conversion.reference.channel import Message
+
+BATCH = 250
+"""Images that Keras computes at a time."""
+
+Models = dict[str, Any]
+Answer = tuple[dict[str, Any], dict[str, np.ndarray]]
+
+
+def outputs(models: Models, message: Message) -> Answer:
+    """The model's own outputs."""
+    model = _open(models, message)
+    names = message.values["outputs"]
+    return {}, _run(message, names, lambda *inputs: model(list(inputs), training=False))
+
+
+def logits(models: Models, message: Message) -> Answer:
+    """The model's outputs before the last activation of each."""
+    model = _open(models, message)
+    names = message.values["outputs"]
+    last = {name: model.get_layer(name) for name in names}
+    before = keras.Model(model.inputs, [layer.input for layer in last.values()])
+
+    def plain(*inputs: Any) -> list[Any]:
+        sources = before(list(inputs), training=False)
+        listed = sources if isinstance(sources, (list, tuple)) else [sources]
+        return [_plain(layer, value) for layer, value in zip(last.values(), listed, strict=True)]
+
+    return {}, _run(message, names, plain)
+
+
+def _plain(layer: Any, value: Any) -> Any:
+    if isinstance(layer, keras.layers.Softmax):
+        return value
+    if not hasattr(layer, "activation"):
+        return layer(value, training=False)
+    activation, layer.activation = layer.activation, keras.activations.linear
+    try:
+        return layer(value, training=False)
+    finally:
+        layer.activation = activation
+
+
+def layer_outputs(models: Models, message: Message) -> Answer:
+    """The output of every layer that is asked for."""
+    model = _open(models, message)
+    names = message.values["layers"]
+    tapped = keras.Model(model.inputs, [model.get_layer(name).output for name in names])
+    return {}, _run(message, names, lambda *inputs: tapped(list(inputs), training=False))
+
+
+def to_onnx(models: Models, message: Message) -> Answer:
+    """The model as ONNX, by tf2onnx with an explicit signature and an open batch."""
+    import tf2onnx
+
+    model = _open(models, message)
+    # tf2onnx reads `output_names`, which a Sequential model of Keras 3 does not have.
+    model.output_names = list(message.values["outputs"])
+    names = message.values["inputs"]
+    signature = tuple(
+        tf.TensorSpec(tensor.shape, tensor.dtype, name=name)
+        for name, tensor in zip(names, model.inputs, strict=True)
+    )
+    proto, _ = tf2onnx.convert.from_keras(
+        model, input_signature=signature, opset=message.values["opset"]
+    )
+    return {}, {"onnx": np.frombuffer(proto.SerializeToString(), dtype=np.uint8)}
+
+
+def build(models: Models, message: Message) -> Answer:
+    """Build a small Sequential or functional model, randomise every weight, save it as `.h5`.
+
+    The moving statistics and gamma are drawn too, so that no layer is an identity by accident.
+    """
+    values = message.values
+    model = keras.saving.deserialize_keras_object(values["config"])
+    random = np.random.default_rng(values["seed"])
+    for variable in model.variables:
+        drawn = random.normal(0.0, 0.5, variable.shape)
+        positive = variable.name in ("gamma", "moving_variance")
+        variable.assign(0.5 + np.abs(drawn) if positive else drawn)
+    model.save(values["path"], include_optimizer=False)
+    return {}, {}
+
+
+def versions(models: Models, message: Message) -> Answer:
+    """Versions of what computes here."""
+    packages = ("tensorflow", "keras", "tf2onnx", "onnx", "numpy")
+    return {"versions": {name: importlib.metadata.version(name) for name in packages}}, {}
+
+
+def _open(models: Models, message: Message) -> Any:
+    path, expected = Path(message.values["path"]), message.values["digest"]
+    if expected not in models:
+        found = digest.of_file(path)
+        if found != expected:
+            raise ValueError(f"{path.name} changed after it was read ({found[:12]}).")
+        models[expected] = keras.models.load_model(path, compile=False)
+    return models[expected]
+
+
+def _run(message: Message, names: list[str], function: Callable[..., Any]) -> dict[str, np.ndarray]:
+    """Run a function over the inputs in batches, cast to float32, and gather what it returns."""
+    arrays: Mapping[str, np.ndarray] = message.arrays
+    inputs = [arrays[name] for name in message.values["inputs"]]
+    traced = tf.function(function, reduce_retracing=True)
+    parts: list[list[np.ndarray]] = [[] for _ in names]
+    for start in range(0, len(inputs[0]), BATCH):
+        batch = [tf.constant(a[start : start + BATCH].astype(np.float32)) for a in inputs]
+        results = traced(*batch)
+        listed = results if isinstance(results, (list, tuple)) else [results]
+        for part, result in zip(parts, listed, strict=True):
+            part.append(np.asarray(result))
+    return {name: np.concatenate(part) for name, part in zip(names, parts, strict=True)}
+
+
+JOBS: dict[str, Callable[[Models, Message], Answer]] = {
+    "outputs": outputs,
+    "logits": logits,
+    "layer_outputs": layer_outputs,
+    "to_onnx": to_onnx,
+    "build": build,
+    "versions": versions,
+}
+"""Job name to what does it."""

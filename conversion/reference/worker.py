@@ -1,0 +1,62 @@
+"""The process that holds TensorFlow: receives a job, does it, answers, until its parent is gone."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import traceback
+import warnings
+from multiprocessing.connection import Connection
+
+from conversion.reference.channel import Message, receive, send
+
+
+class _Kept(logging.Handler):
+    """Keeps what the libraries log from WARNING up."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(f"{record.name}: {record.getMessage()}")
+
+
+def serve(connection: Connection) -> None:
+    """Answer jobs until the other side closes the connection.
+
+    Args:
+        connection: this process's end of the pipe.
+    """
+    from conversion.reference.jobs import JOBS  # the import of TensorFlow
+
+    kept = _Kept()
+    for name in ("", "tf2onnx", "tensorflow"):
+        logging.getLogger(name).addHandler(kept)
+    models: dict[str, object] = {}
+    while True:
+        try:
+            message = receive(connection)
+        except EOFError:
+            return
+        kept.lines.clear()
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            try:
+                values, arrays = JOBS[message.values["job"]](models, message)
+                answer = {**values}
+            except Exception as error:  # whatever it is, the parent tells the user
+                arrays = {}
+                answer = {"error": _sentence(error), "traceback": traceback.format_exc()}
+        said = [f"{item.category.__name__}: {item.message}" for item in caught]
+        answer["warnings"] = list(dict.fromkeys(kept.lines + said))
+        send(connection, Message(answer, arrays))
+
+
+def _sentence(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0] if lines else 'no message'}"
+
+
+if __name__ == "__main__":
+    serve(Connection(int(sys.argv[1])))

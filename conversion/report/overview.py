@@ -1,0 +1,216 @@
+"""What a list of measurements comes to: one row an artifact, one verdict, one exit code."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from conversion.measurement import Measurement, Verdict
+
+HEADERS = (
+    "artifact",
+    "parity, x noise",
+    "top-1, change in points",
+    "latency ms, speed-up",
+    "size, KB",
+    "verdict",
+)
+PARITY = ("output_error_pooled", "output_error_channel", "output_error_image")
+ACCURACY = ("top1_correct", "top1_change", "top1_non_inferiority")
+LATENCY = ("latency_batch_1", "latency_ratio_batch_1")
+MISSING = ("-",)
+NOT_CHECKED = "not checked"
+
+Cell = tuple[str, ...]
+"""The parts of a cell, which a table may align one by one."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """What is shown of one artifact.
+
+    Attributes:
+        cells: one for every one of `HEADERS`.
+        verdict: over all of its measurements; None where there are none.
+    """
+
+    cells: tuple[Cell, ...]
+    verdict: Verdict | None
+
+
+def counts(measurements: Iterable[Measurement]) -> Counter[Verdict]:
+    """How many measurements have each verdict."""
+    return Counter(measurement.verdict for measurement in measurements)
+
+
+def is_open(measurement: Measurement) -> bool:
+    """Whether it is undecided where that is not allowed, which is everywhere but in latency."""
+    return measurement.verdict is Verdict.UNDECIDED and measurement.topic != "latency"
+
+
+def overall(measurements: Sequence[Measurement]) -> Verdict:
+    """The worst verdict; a pass needs something that passed, a skip that nothing was measured.
+
+    Args:
+        measurements: any number, of any topics. Undecided latency does not count against a pass.
+
+    Returns:
+        The verdict; ``skipped`` for an empty list.
+    """
+    found = counts(measurements)
+    if found[Verdict.FAIL]:
+        return Verdict.FAIL
+    if any(is_open(measurement) for measurement in measurements):
+        return Verdict.UNDECIDED
+    if found[Verdict.PASS]:
+        return Verdict.PASS
+    return Verdict.UNDECIDED if found[Verdict.UNDECIDED] else Verdict.SKIPPED
+
+
+def exit_code(measurements: Sequence[Measurement], allow_undecided: bool = False) -> int:
+    """The exit code of a run.
+
+    Args:
+        measurements: all of the run's.
+        allow_undecided: whether undecided measurements outside latency may stand.
+
+    Returns:
+        0 where something passed, nothing failed and nothing is left open; else 1.
+    """
+    verdict = overall(measurements)
+    if verdict is Verdict.UNDECIDED and allow_undecided:
+        return 0 if counts(measurements)[Verdict.PASS] else 1
+    return 0 if verdict is Verdict.PASS else 1
+
+
+def attention(measurements: Iterable[Measurement]) -> list[Measurement]:
+    """The measurements that keep the run from passing, failures first."""
+    found = [m for m in measurements if m.verdict is Verdict.FAIL or is_open(m)]
+    return sorted(found, key=lambda measurement: measurement.verdict is not Verdict.FAIL)
+
+
+def skips(measurements: Iterable[Measurement]) -> Counter[str]:
+    """How many measurements were skipped for each reason."""
+    reasons = (m.reason for m in measurements if m.verdict is Verdict.SKIPPED)
+    return Counter(reason or "no reason given" for reason in reasons)
+
+
+def kept(measurements: Iterable[Measurement]) -> list[str]:
+    """The artifacts with predictions that an earlier run made."""
+    return list(dict.fromkeys(m.artifact for m in measurements if m.cached))
+
+
+def rows(measurements: Sequence[Measurement], sizes: Mapping[str, int]) -> list[Row]:
+    """One row an artifact, in the order in which they are first met.
+
+    Args:
+        measurements: of one subject, or of several; then a row's label names its subject too.
+        sizes: bytes by the row's label. One without a measurement has a row that says so.
+
+    Returns:
+        The rows.
+    """
+    several = len({measurement.subject for measurement in measurements}) > 1
+    groups: dict[str, list[Measurement]] = {}
+    for measurement in measurements:
+        label = measurement.artifact + (f" ({measurement.subject})" if several else "")
+        groups.setdefault(label, []).append(measurement)
+    for label in sizes:
+        groups.setdefault(label, [])
+    return [_row(label, group, sizes.get(label)) for label, group in groups.items()]
+
+
+def _row(label: str, group: list[Measurement], size: int | None) -> Row:
+    cells = (
+        (label,),
+        _parity(_named(group, PARITY)),
+        _accuracy(_named(group, ACCURACY)),
+        _latency(_named(group, LATENCY)),
+        MISSING if size is None else (f"{size / 1000:.1f}",),
+        (_verdict(group),),
+    )
+    return Row(cells, overall(group) if group else None)
+
+
+def _named(group: Iterable[Measurement], names: Iterable[str]) -> dict[str, list[Measurement]]:
+    """The measurements of each name that were not skipped."""
+    measured = [m for m in group if m.verdict is not Verdict.SKIPPED]
+    return {name: [m for m in measured if m.name == name] for name in names}
+
+
+def _mark(named: Mapping[str, list[Measurement]]) -> Cell:
+    """The worst verdict as a word of its own, where it is not a pass."""
+    found = counts(measurement for group in named.values() for measurement in group)
+    return next(((str(v),) for v in (Verdict.FAIL, Verdict.UNDECIDED) if found[v]), ())
+
+
+def _parity(named: Mapping[str, list[Measurement]]) -> Cell:
+    worst = max((m for group in named.values() for m in group), key=_excess, default=None)
+    if worst is None:
+        return MISSING
+    shown = "-" if worst.value is None else _multiple(worst.value)
+    limit = "-" if worst.limit is None else f"{worst.limit:g}"
+    return (f"{shown} / {limit}", *_mark(named))
+
+
+def _excess(measurement: Measurement) -> float:
+    """How far the value is on its way to the limit; a failure without a number comes last."""
+    if measurement.value is None or math.isnan(measurement.value):
+        return -math.inf if measurement.verdict is Verdict.PASS else math.inf
+    return measurement.value / measurement.limit if measurement.limit else measurement.value
+
+
+def _multiple(value: float) -> str:
+    return f"{value:.2f}" if abs(value) < 1000 else f"{value:.3g}"
+
+
+def _accuracy(named: Mapping[str, list[Measurement]]) -> Cell:
+    correct = _first(named["top1_correct"])
+    change = _first(named["top1_change"])
+    parts: list[str] = []
+    if correct is not None and correct.value is not None:
+        parts.append(f"{correct.value:.0f}" + (f"/{correct.n} =" if correct.n else ""))
+        parts.append(f"{100 * correct.value / correct.n:.2f} %" if correct.n else "")
+    elif change is not None:
+        parts.extend(("-", ""))
+    if change is not None:
+        parts.append(f"{change.value:+z.2f}")
+        parts.append(_interval(change, "+z.2f"))
+    return tuple(_pad(parts or ["-"], 4, _mark(named)))
+
+
+def _latency(named: Mapping[str, list[Measurement]]) -> Cell:
+    median = _first(named["latency_batch_1"])
+    ratio = _first(named["latency_ratio_batch_1"])
+    parts = ["-" if median is None or median.value is None else f"{1000 * median.value:.3f}"]
+    if ratio is not None:
+        parts.extend((f"{ratio.value:.2f}x", _interval(ratio, ".2f")))
+    return tuple(_pad(parts, 3, _mark(named)))
+
+
+def _pad(parts: list[str], length: int, mark: Cell) -> list[str]:
+    """The mark behind the parts, in the same place of every cell of a column."""
+    return parts + [""] * (length - len(parts)) + list(mark) if mark else parts
+
+
+def _first(group: Iterable[Measurement]) -> Measurement | None:
+    return next((measurement for measurement in group if measurement.value is not None), None)
+
+
+def _interval(measurement: Measurement, form: str) -> str:
+    if measurement.interval is None:
+        return ""
+    lower, upper = measurement.interval
+    return f"[{lower:{form}}, {upper:{form}}]"
+
+
+def _verdict(group: Sequence[Measurement]) -> str:
+    if not group:
+        return NOT_CHECKED
+    verdict = overall(group)
+    skipped = counts(group)[Verdict.SKIPPED]
+    if verdict is Verdict.SKIPPED:
+        return f"skipped ({skipped})"
+    return f"{verdict} ({skipped} skipped)" if skipped else str(verdict)

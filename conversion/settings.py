@@ -1,0 +1,132 @@
+"""The choices that a build depends on, with the defaults that measured best."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, is_dataclass
+from operator import attrgetter
+from typing import Any
+
+from conversion.errors import UserError
+
+OPSETS = range(13, 27)
+"""Opsets on offer: 13 to 18 by tf2onnx, 19 to 26 through `onnx.version_converter`."""
+
+PER_CHANNEL_OPSET = 13
+"""QuantizeLinear has an axis from opset 13 on (ONNX changelog)."""
+
+
+def _one_of(name: str, value: object, allowed: tuple[object, ...]) -> None:
+    if value not in allowed:
+        shown = ", ".join(str(each) for each in allowed)
+        raise UserError(f"Expected {name} to be one of {shown}; got {value!r}.")
+
+
+@dataclass(frozen=True)
+class OnnxScheme:
+    """How ONNX Runtime quantizes.
+
+    Attributes:
+        activations: ``uint8`` or ``int8``.
+        weights: ``uint8`` or ``int8``.
+        per_channel: one scale for each output channel of a weight, not one for the tensor.
+        format: ``qoperator`` or ``qdq``.
+        method: how ranges come from calibration: ``minmax``, ``entropy`` or ``percentile``.
+    """
+
+    activations: str = "uint8"
+    weights: str = "int8"
+    per_channel: bool = True
+    format: str = "qoperator"
+    method: str = "minmax"
+
+    def __post_init__(self) -> None:
+        _one_of("activations", self.activations, ("uint8", "int8"))
+        _one_of("weights", self.weights, ("uint8", "int8"))
+        _one_of("format", self.format, ("qoperator", "qdq"))
+        _one_of("method", self.method, ("minmax", "entropy", "percentile"))
+        if (self.activations, self.weights) == ("int8", "uint8"):
+            raise UserError(
+                "Expected activations/weights uint8/uint8, uint8/int8 or int8/int8; got int8/uint8,"
+                " for which ONNX Runtime has no kernels."
+            )
+
+    @property
+    def label(self) -> str:
+        """Stable words, such as ``uint8-int8-channel-qoperator-minmax``."""
+        grain = "channel" if self.per_channel else "tensor"
+        return "-".join((self.activations, self.weights, grain, self.format, self.method))
+
+
+@dataclass(frozen=True)
+class TorchScheme:
+    """How PyTorch quantizes, in eager mode.
+
+    Attributes:
+        engine: ``onednn``, ``x86``, ``fbgemm`` or ``qnnpack``.
+        per_channel: one scale for each output channel of a weight, not one for the tensor.
+        method: the observer of activations: ``histogram`` or ``minmax``.
+        reduce_range: 7-bit activations, which fbgemm and x86 need where the CPU lacks VNNI.
+    """
+
+    engine: str = "onednn"
+    per_channel: bool = True
+    method: str = "histogram"
+    reduce_range: bool = False
+
+    def __post_init__(self) -> None:
+        _one_of("engine", self.engine, ("onednn", "x86", "fbgemm", "qnnpack"))
+        _one_of("method", self.method, ("histogram", "minmax"))
+
+    @property
+    def label(self) -> str:
+        """Stable words, such as ``onednn-channel-histogram``."""
+        grain = "channel" if self.per_channel else "tensor"
+        bits = ("7bit",) if self.reduce_range else ()
+        return "-".join((self.engine, grain, self.method, *bits))
+
+
+@dataclass(frozen=True)
+class CalibrationChoice:
+    """Which training images calibrate.
+
+    Attributes:
+        count: how many, 500 to 1,000; fewer only where there are no more.
+        seed: of the draw, stratified by class; never chosen on test images.
+    """
+
+    count: int = 1000
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.count <= 100_000:
+            raise UserError(f"Expected 1 to 100000 calibration images; got {self.count}.")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that a build depends on beside the subject.
+
+    Attributes:
+        opset: the ONNX opset, 13 to 26.
+        onnx: how ONNX Runtime quantizes.
+        torch: how PyTorch quantizes.
+        calibration: which training images calibrate.
+    """
+
+    opset: int = 15
+    onnx: OnnxScheme = field(default_factory=OnnxScheme)
+    torch: TorchScheme = field(default_factory=TorchScheme)
+    calibration: CalibrationChoice = field(default_factory=CalibrationChoice)
+
+    def __post_init__(self) -> None:
+        if self.opset not in OPSETS:
+            raise UserError(
+                f"Expected an opset from {OPSETS.start} to {OPSETS.stop - 1}; got {self.opset}."
+            )
+
+    def part(self, name: str) -> Any:
+        """One setting by its dotted name as plain values, for keys and provenance."""
+        value = attrgetter(name)(self)
+        if is_dataclass(value) and not isinstance(value, type):
+            return asdict(value)
+        return value

@@ -1,0 +1,171 @@
+"""Labelled images from folders: CIFAR-10's own batches, or one folder of images a class."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from conversion.errors import MissingDependency, UserError
+from conversion.subjects.dataset import Dataset, dataset_of
+
+CIFAR10_FOLDER = "cifar-10-batches-py"
+SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".tif", ".tiff", ".webp"))
+FORMATS = ("PNG", "JPEG", "BMP", "PPM", "TIFF", "WEBP")
+"""What Pillow may take a file for: it goes by content, and some formats start other programs."""
+
+
+def read_folder(path: Path) -> tuple[Dataset | None, Dataset]:
+    """Read whichever kind of folder it is.
+
+    Args:
+        path: CIFAR-10's `cifar-10-batches-py` or its parent; or one folder of images a class,
+            directly or under `test/` and perhaps `train/`.
+
+    Returns:
+        The training set, None where there is none, and the test set.
+
+    Raises:
+        UserError: the folder is of neither kind, or what is in it cannot be read.
+        MissingDependency: the package that reads it is not installed.
+    """
+    for folder in (path.absolute(), path.absolute() / CIFAR10_FOLDER):
+        if folder.name == CIFAR10_FOLDER and folder.is_dir():
+            return read_cifar10(folder.parent)
+    train, test = path / "train", path / "test"
+    if _folders(test):
+        if not _folders(train):
+            return None, read_class_folders(test)
+        sets = read_class_folders(train), read_class_folders(test)
+        if sets[0].classes != sets[1].classes:
+            odd = sorted(set(sets[0].classes) ^ set(sets[1].classes))
+            raise UserError(
+                f"Expected the same class folders in {train} and {test}; only one of them has: "
+                f"{', '.join(odd)}."
+            )
+        return sets
+    if _folders(train):
+        raise UserError(f"Expected a folder 'test' beside {train}; there is none with classes.")
+    return None, read_class_folders(path)
+
+
+def read_cifar10(root: Path) -> tuple[Dataset, Dataset]:
+    """Read CIFAR-10's python batches; torchvision compares their checksums before it opens them.
+
+    Args:
+        root: the folder that `cifar-10-batches-py` is in.
+
+    Returns:
+        All 50,000 training images and all 10,000 test images, uint8, in their own order.
+
+    Raises:
+        UserError: a file is missing or its checksum is another.
+        MissingDependency: torchvision is not installed.
+    """
+    try:
+        from torchvision.datasets import CIFAR10
+    except (ImportError, RuntimeError) as error:  # RuntimeError: it does not match torch
+        raise MissingDependency(
+            f"Reading {CIFAR10_FOLDER} needs torchvision in the version that matches torch "
+            f"({_first_line(error)}): install the pair, or pass an .npz file."
+        ) from error
+
+    def read(train: bool) -> Dataset:
+        batches = CIFAR10(root, train=train, download=False)
+        split = "train" if train else "test"
+        return dataset_of(
+            np.ascontiguousarray(batches.data),
+            np.asarray(batches.targets),
+            f"{CIFAR10_FOLDER}, {split}",
+            tuple(batches.classes),
+        )
+
+    try:
+        return read(train=True), read(train=False)
+    except (RuntimeError, OSError) as error:
+        raise UserError(
+            f"Expected the seven files of CIFAR-10 with their known checksums in "
+            f"{root / CIFAR10_FOLDER}; one is missing or damaged: unpack the archive again."
+        ) from error
+
+
+def read_class_folders(root: Path) -> Dataset:
+    """Read one folder of images a class; labels count the folders in sorted order.
+
+    Args:
+        root: the folder that holds the class folders; hidden ones are passed over.
+
+    Returns:
+        ``(N, H, W, 3)`` uint8, class after class, files in sorted order.
+
+    Raises:
+        UserError: there are no class folders, one has no images, an image cannot be read or is
+            not RGB, or the sizes differ.
+        MissingDependency: Pillow is not installed.
+    """
+    folders = _folders(root)
+    if not folders:
+        raise UserError(
+            f"Expected one folder of images a class, or {CIFAR10_FOLDER}, in {root}; it has no "
+            "folders."
+        )
+    files = [_images(folder) for folder in folders]
+    for folder, found in zip(folders, files, strict=True):
+        if not found:
+            raise UserError(
+                f"Expected images ({', '.join(sorted(SUFFIXES))}) in the class folder {folder}; "
+                "it has none."
+            )
+    paths = [path for found in files for path in found]
+    first = _pixels(paths[0])
+    images = np.empty((len(paths), *first.shape), np.uint8)
+    for index, path in enumerate(paths):
+        pixels = _pixels(path)
+        if pixels.shape != first.shape:
+            raise UserError(
+                f"Expected images of one size; {paths[0].name} is {_size(first)} and {path} is "
+                f"{_size(pixels)}: resize them to the model's input."
+            )
+        images[index] = pixels
+    labels = np.repeat(np.arange(len(files)), [len(found) for found in files])
+    return dataset_of(images, labels, f"folder {root.name}", tuple(f.name for f in folders))
+
+
+def _folders(root: Path) -> list[Path]:
+    if not root.is_dir():
+        return []
+    return sorted(f for f in root.iterdir() if f.is_dir() and not f.name.startswith("."))
+
+
+def _images(folder: Path) -> list[Path]:
+    files = (path for path in folder.rglob("*") if not path.name.startswith("."))
+    return sorted(path for path in files if path.suffix.lower() in SUFFIXES and path.is_file())
+
+
+def _pixels(path: Path) -> np.ndarray:
+    """An image's pixels, ``(H, W, 3)`` uint8."""
+    try:
+        from PIL import Image
+    except ImportError as error:
+        raise MissingDependency(
+            "Reading folders of images needs Pillow: install it, or pass an .npz file."
+        ) from error
+    try:
+        with Image.open(path, formats=FORMATS) as image:
+            mode = image.mode
+            pixels = np.asarray(image)
+    except Exception as error:  # Pillow's decoders raise a dozen kinds for a damaged file
+        raise UserError(
+            f"Expected an image; {path} cannot be read ({_first_line(error)}): replace it."
+        ) from error
+    if mode != "RGB":
+        raise UserError(f"Expected RGB images; {path} has mode {mode}: convert it to RGB.")
+    return pixels
+
+
+def _size(pixels: np.ndarray) -> str:
+    return f"{pixels.shape[0]}x{pixels.shape[1]}"
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]

@@ -1,0 +1,70 @@
+"""Labelled images from a Keras-style `.npz` file."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from conversion.errors import UserError
+from conversion.subjects.dataset import Dataset, dataset_of
+
+TEST_KEYS = (("x_test", "y_test"), ("x", "y"))
+TRAIN_KEYS = ("x_train", "y_train")
+KEYS_SHOWN = 8
+
+
+def read_npz(path: Path) -> tuple[Dataset | None, Dataset]:
+    """Read a file with `x_test`, `y_test` and perhaps `x_train`, `y_train`, or with `x`, `y`.
+
+    Args:
+        path: the file; labels may be absent, ``(N,)``, ``(N, 1)`` or one-hot.
+
+    Returns:
+        The training set, None where the file has none, and the test set.
+
+    Raises:
+        UserError: the file is empty, truncated, no `.npz`, lacks the keys, or holds pickles.
+    """
+    kind = "Expected an .npz file of arrays or a folder of images"
+    if path.stat().st_size == 0:
+        raise UserError(f"{kind}; {path} is empty.")
+    if not zipfile.is_zipfile(path):
+        raise UserError(f"{kind}; {path} is neither, or is cut off: write it with numpy.savez.")
+    try:
+        return _read(path)
+    except UserError:
+        raise
+    except Exception as error:  # zip, zlib and numpy raise a dozen kinds for a damaged archive
+        if "allow_pickle" in str(error):
+            raise UserError(
+                f"Expected plain arrays; {path} holds pickled objects, which can run code and are "
+                "never opened: store images and labels as numbers."
+            ) from error
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise UserError(f"{kind}; {path} is damaged ({reason}): write it again.") from error
+
+
+def _read(path: Path) -> tuple[Dataset | None, Dataset]:
+    with np.load(path, allow_pickle=False) as archive:
+        found = archive.files
+        test_keys = next((keys for keys in TEST_KEYS if keys[0] in found), None)
+        if test_keys is None:
+            shown = ", ".join(found[:KEYS_SHOWN]) + (", ..." if len(found) > KEYS_SHOWN else "")
+            raise UserError(
+                "Expected the arrays x_test and y_test (with x_train and y_train, if any), or x "
+                f"and y; {path} has: {shown or 'none'}."
+            )
+
+        def array(key: str) -> np.ndarray:
+            member = archive[key]
+            if not isinstance(member, np.ndarray):  # numpy hands over the bytes of any other file
+                raise UserError(f"Expected an array named {key}; {path} has another file there.")
+            return member
+
+        def pair(images: str, labels: str) -> Dataset:
+            found_labels = array(labels) if labels in found else None
+            return dataset_of(array(images), found_labels, f"{path.name}, {images}")
+
+        return (pair(*TRAIN_KEYS) if TRAIN_KEYS[0] in found else None), pair(*test_keys)

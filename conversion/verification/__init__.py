@@ -1,0 +1,90 @@
+"""Which checks an artifact gets; pytest and the command line are two doors to them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from conversion.backends import Backend, backend
+from conversion.measurement import Measurement
+from conversion.verification import accuracy, latency, parity, rows, structure
+from conversion.verification.case import Case
+
+TOPICS = ("structure", "parity", "accuracy", "quantization", "latency")
+"""What checks are about; each is a pytest marker."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """A named check, its topic, and which artifacts it applies to.
+
+    Attributes:
+        name: a stable word, part of test ids.
+        topic: its pytest marker.
+        measure: makes the measurements.
+        applies: whether a backend gets it.
+    """
+
+    name: str
+    topic: str
+    measure: Callable[[Case], list[Measurement]]
+    applies: Callable[[Backend], bool]
+
+
+def _all(each: Backend) -> bool:
+    return True
+
+
+def _is_float(each: Backend) -> bool:
+    return each.is_float
+
+
+def _is_int8(each: Backend) -> bool:
+    return not each.is_float
+
+
+def _is_onnx(each: Backend) -> bool:
+    return each.suffix == ".onnx"
+
+
+def _is_converted(each: Backend) -> bool:
+    return each.name != "keras-fp32"
+
+
+CHECKS: tuple[Check, ...] = (
+    Check("onnx-valid", "structure", structure.onnx_valid, _is_onnx),
+    Check("onnx-ports", "structure", structure.onnx_ports, _is_onnx),
+    Check("onnx-operators", "structure", structure.onnx_operators, _is_onnx),
+    Check(
+        "integer-weights",
+        "structure",
+        structure.onnx_integer_weights,
+        lambda each: _is_onnx(each) and _is_int8(each),
+    ),
+    Check("weights", "structure", structure.torch_weights, lambda each: each.name == "torch-fp32"),
+    Check(
+        "integer-weights",
+        "structure",
+        structure.torch_integer_weights,
+        lambda each: each.name == "torch-int8",
+    ),
+    Check("provenance", "structure", structure.provenance, _is_converted),
+    Check("rows", "structure", rows.rows, _all),
+    Check("output-error", "parity", parity.output_error, _is_float),
+    Check("top1", "accuracy", accuracy.top1, _all),
+    Check("quantized-top1", "quantization", accuracy.quantized_top1, _is_int8),
+    Check("speed", "latency", latency.speed, _is_converted),
+)
+"""Every check; a new one is a function and one line here."""
+
+
+def checks(name: str, topics: tuple[str, ...] | None = None) -> Iterator[Check]:
+    """The checks that a backend gets.
+
+    Args:
+        name: the backend's name.
+        topics: only these; all of them by default.
+    """
+    for check in CHECKS:
+        if check.applies(backend(name)) and (topics is None or check.topic in topics):
+            yield check

@@ -1,0 +1,73 @@
+"""Accuracy: how many answers are right, and what quantization costs."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from conversion.checks import accuracy, limits
+from conversion.checks.compare import VIEWS
+from conversion.measurement import Measurement, Verdict
+from conversion.verification.case import Case
+
+
+def _without_labels(case: Case) -> str:
+    """Why accuracy cannot be measured; empty where it can."""
+    data, spec = case.workspace.subject.test, case.workspace.spec
+    if data is None:
+        return "no data: pass --data FILE"
+    if data.labels is None:
+        return "the data has no labels"
+    if len(spec.outputs) != 1 or len(spec.layer(spec.outputs[0]).shape) != 1:
+        return "the model does not give one row of class scores"
+    return ""
+
+
+def top1(case: Case) -> list[Measurement]:
+    """The count of right answers, and for float artifacts that every answer is Keras's."""
+    reason = _without_labels(case)
+    if reason:
+        return case.skip("top1_correct", "accuracy", reason)
+    try:
+        found, cached = case.tally(case.name)
+    except ValueError as error:
+        return case.without_value("top1_correct", "accuracy", Verdict.FAIL, str(error))
+    subject = case.workspace.subject
+    floor = subject.floor if case.backend.is_float else None
+    classes = case.workspace.test.classes
+    measured = [accuracy.top1_correct(case.about, found, floor, classes, cached)]
+    if case.backend.is_float and case.name != "keras-fp32":
+        keras, _ = case.tally("keras-fp32")
+        unsure = _unsure(case)
+        measured.append(accuracy.same_answers(case.about, keras, found, unsure, cached))
+        limit = -100 * int(unsure.sum()) / found.n
+        measured.append(accuracy.top1_change(case.about, keras, found, limit, "accuracy", cached))
+    return measured
+
+
+def _unsure(case: Case) -> np.ndarray:
+    """Test images whose top two outputs lie within what rounding may move."""
+    name = case.workspace.spec.outputs[0]
+    found = case.workspace.outputs("keras-fp32", case.workspace.test).arrays[name]
+    if found.shape[1] == 1:
+        return np.zeros(len(found), dtype=bool)
+    viewed = np.sort(VIEWS[case.heads[name]](found), axis=1)
+    reach = 2 * limits.IMAGE.value * case.noise[0].rms
+    return np.asarray(viewed[:, -1] - viewed[:, -2] <= reach)
+
+
+def quantized_top1(case: Case) -> list[Measurement]:
+    """What quantization costs against the float artifact, as measured and as proved."""
+    reason = _without_labels(case)
+    if reason:
+        return case.skip("top1_change", "quantization", reason)
+    baseline = case.backend.baseline
+    assert baseline is not None
+    found, cached = case.tally(case.name)
+    before, _ = case.tally(baseline)
+    limit = limits.INT8_DEFAULT if case.is_default else limits.INT8_OUTER
+    measured = [
+        accuracy.top1_change(case.about, before, found, limit.value, "quantization", cached)
+    ]
+    if case.is_default:
+        measured.append(accuracy.top1_non_inferiority(case.about, before, found, cached))
+    return measured

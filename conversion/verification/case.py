@@ -1,0 +1,101 @@
+"""One artifact of one subject, and what the checks ask of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from conversion.artifact import Artifact
+from conversion.backends import Backend, backend
+from conversion.checks import accuracy
+from conversion.checks.accuracy import Tally
+from conversion.checks.compare import VIEWS, Difference, compare
+from conversion.checks.parity import Subjected
+from conversion.measurement import Measurement, Verdict
+from conversion.settings import Settings
+from conversion.workspace import Workspace
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """One artifact of one subject, and what the checks ask of it.
+
+    Attributes:
+        workspace: where it comes from.
+        name: the artifact's backend.
+    """
+
+    workspace: Workspace
+    name: str
+
+    @property
+    def backend(self) -> Backend:
+        """The artifact's backend."""
+        return backend(self.name)
+
+    @cached_property
+    def artifact(self) -> Artifact:
+        """The artifact."""
+        return self.workspace.artifact(self.name)
+
+    @cached_property
+    def label(self) -> str:
+        """The artifact's name, with its scheme where that is not the default."""
+        part = {"onnx-int8": "onnx", "torch-int8": "torch"}.get(self.name)
+        chosen = getattr(self.workspace.settings, part) if part else None
+        if part is None or chosen is None or chosen == getattr(Settings(), part):
+            return self.name
+        return f"{self.name}[{chosen.label}]"
+
+    @property
+    def about(self) -> Subjected:
+        """What the measurements are about."""
+        return Subjected(self.workspace.subject.name, self.label)
+
+    @property
+    def is_default(self) -> bool:
+        """Whether the artifact is made by the default choices."""
+        return self.label == self.name and not self.artifact.brought
+
+    @property
+    def heads(self) -> dict[str, str]:
+        """Output name to what it means."""
+        return {name: self.workspace.spec.head(name) for name in self.workspace.spec.outputs}
+
+    def tally(self, name: str) -> tuple[Tally, bool]:
+        """An artifact's right answers on the test images, and whether they were kept."""
+        data = self.workspace.test
+        assert data.labels is not None
+        found = self.workspace.outputs(name, data)
+        return accuracy.tally(
+            found.arrays[self.workspace.spec.outputs[0]], data.labels
+        ), found.cached
+
+    @cached_property
+    def noise(self) -> tuple[Difference, ...]:
+        """Keras's distance from the truth, one difference an output.
+
+        Raises:
+            NoPower: the outputs are such that agreement would mean nothing.
+        """
+        views = {name: VIEWS[head] for name, head in self.heads.items()}
+        keras = self.workspace.outputs("keras-fp32").arrays
+        return compare(self.workspace.truth, keras, views, np.float32)
+
+    def without_value(
+        self, name: str, topic: str, verdict: Verdict, reason: str
+    ) -> list[Measurement]:
+        """A check that measured nothing, and why."""
+        about = self.about
+        return [Measurement(name, topic, about.subject, about.artifact, verdict, reason=reason)]
+
+    def skip(self, name: str, topic: str, reason: str) -> list[Measurement]:
+        """A check that cannot be made, and why."""
+        return self.without_value(name, topic, Verdict.SKIPPED, reason)
+
+    def kernel_elements(self) -> int:
+        """How many elements the kernels of the spec have."""
+        layers = self.workspace.spec.layers
+        return sum(layer.weights["kernel"].size for layer in layers if "kernel" in layer.weights)

@@ -1,0 +1,21 @@
+"""Parity: are the outputs as close to the truth as Keras's are?"""
+
+from __future__ import annotations
+
+from conversion.checks import parity
+from conversion.measurement import Measurement
+from conversion.verification.case import Case
+
+
+def output_error(case: Case) -> list[Measurement]:
+    """Outputs lie as close to the float64 truth as Keras's own, which must be believable."""
+    workspace = case.workspace
+    keras = workspace.outputs("keras-fp32")
+    if case.name == "keras-fp32":
+        return parity.reference_noise(
+            case.about, workspace.truth, keras.arrays, case.heads, keras.cached
+        )
+    found = workspace.outputs(case.name)
+    return parity.output_error(
+        case.about, workspace.truth, keras.arrays, found.arrays, case.heads, found.cached
+    )

@@ -1,0 +1,325 @@
+"""One subject with everything that is made from it: the graph of artifacts, built on demand."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from conversion import digest, truth
+from conversion.artifact import Artifact, Runner, Store
+from conversion.backends import BACKENDS, STEPS, Backend, Ingredients, backend
+from conversion.errors import UserError
+from conversion.quantization import calibration
+from conversion.readers import read_spec
+from conversion.reference import KerasModel, Reference
+from conversion.settings import Settings
+from conversion.spec import Spec
+from conversion.subjects import Subject
+from conversion.subjects.data import Dataset, check_fits
+from conversion.subjects.made import made_inputs
+
+BATCH = 250
+"""Images evaluated at a time."""
+
+PARITY_IMAGES = 1000
+"""Images on which parity is judged; pooled statistics need at least 200 (DESIGN, contract 2)."""
+
+LEAST_PARITY_IMAGES = 200
+
+
+@dataclass(frozen=True, eq=False)
+class Outputs:
+    """An artifact's outputs on some images.
+
+    Attributes:
+        arrays: output name to ``(N, ...)`` float32.
+        cached: whether they were kept from an earlier run.
+        digest: SHA-256 of the arrays.
+    """
+
+    arrays: Mapping[str, np.ndarray]
+    cached: bool
+    digest: str
+
+
+@dataclass(frozen=True, eq=False)
+class Workspace:
+    """A subject, the choices, and what they give; every part is made once and kept by digest.
+
+    Attributes:
+        subject: the model under test with its data.
+        reference: the process that runs Keras.
+        store: where artifacts and predictions are kept.
+        settings: the choices.
+        brought: artifacts that were made elsewhere, by the name that they stand in for.
+        progress: whether long work shows a progress bar.
+        announce: told what is being built, one line a time.
+        threads: threads of an operator in evaluation; latency always takes one.
+    """
+
+    subject: Subject
+    reference: Reference
+    store: Store = field(default_factory=Store)
+    settings: Settings = field(default_factory=Settings)
+    brought: Mapping[str, Path] = field(default_factory=dict)
+    progress: bool = False
+    announce: Callable[[str], None] = lambda line: None
+    threads: int = field(default_factory=lambda: os.cpu_count() or 1)
+    _artifacts: dict[str, Artifact] = field(default_factory=dict)
+    _runners: dict[tuple[str, int], Runner] = field(default_factory=dict)
+    _outputs: dict[str, Outputs] = field(default_factory=dict)
+
+    def with_settings(self, settings: Settings) -> Workspace:
+        """The same subject under other choices; nothing that depends on a choice is shared."""
+        return replace(self, settings=settings, _artifacts={}, _runners={}, _outputs={})
+
+    @cached_property
+    def spec(self) -> Spec:
+        """What the model file says.
+
+        Raises:
+            UserError: the file cannot be read, or the subject's data does not fit the model.
+        """
+        spec = read_spec(self.subject.model)
+        for data in (self.subject.test, self.subject.train):
+            if data is not None:
+                self._check_data(spec, data)
+        return spec
+
+    @cached_property
+    def keras(self) -> KerasModel:
+        """The Keras model in the reference process, which starts when it is first asked."""
+        return self.reference.model(self.subject.model, self.spec)
+
+    @cached_property
+    def test(self) -> Dataset:
+        """The images that artifacts are evaluated on.
+
+        Raises:
+            UserError: the subject has none.
+        """
+        if self.subject.test is None:
+            raise UserError(f"{self.subject.name} has no data: pass --data FILE.")
+        return self.subject.test
+
+    @cached_property
+    def parity_inputs(self) -> dict[str, np.ndarray]:
+        """Input name to the first 1,000 test images, or to made ones where there are too few."""
+        made = made_inputs(self.spec, LEAST_PARITY_IMAGES)
+        if self.subject.test is None:
+            return made
+        name = self.spec.inputs[0]
+        images = self.subject.test.images[:PARITY_IMAGES].astype(np.float32)
+        missing = max(LEAST_PARITY_IMAGES - len(images), 0)
+        return {name: np.concatenate([images, made[name][:missing]])}
+
+    @cached_property
+    def truth(self) -> Mapping[str, np.ndarray]:
+        """The float64 outputs on the parity images: output name to ``(N, ...)``."""
+        inputs = self.parity_inputs
+        key = {"spec": self.spec.digest, "inputs": digest.of_arrays(inputs.values())}
+
+        def build(folder: Path) -> Mapping[str, Any]:
+            self.announce("evaluating the float64 truth")
+            found = truth.evaluate(self.spec, inputs, keep=self.spec.outputs).layers
+            np.savez(folder / "truth.npz", **_numbered(found, self.spec))
+            return {}
+
+        entry = self.store.obtain("truth", key, ("numpy",), build)
+        return _read(entry.file("truth.npz"), self.spec)
+
+    def artifact(self, name: str) -> Artifact:
+        """An artifact by its backend's name, brought or built, with everything that it needs.
+
+        Raises:
+            UserError: the name is unknown, or the build refuses what it was given.
+        """
+        if name not in self._artifacts:
+            self._artifacts[name] = self._obtain(name)
+        return self._artifacts[name]
+
+    def runner(self, name: str, threads: int | None = None) -> Runner:
+        """An artifact opened to run as deployed.
+
+        Args:
+            name: the backend's name.
+            threads: threads of an operator; the workspace's by default.
+
+        Raises:
+            UserError: the file cannot be opened, or its inputs and outputs do not fit the model.
+        """
+        key = (name, threads or self.threads)
+        if key not in self._runners:
+            artifact = self.artifact(name)
+            implementation = backend(name).load()
+            runner = implementation.open(artifact, self._ingredients(()), key[1])
+            if artifact.brought:
+                self._check_runner(artifact, runner)
+            self._runners[key] = runner
+        return self._runners[key]
+
+    def outputs(self, name: str, data: Dataset | None = None) -> Outputs:
+        """An artifact's outputs on the parity images, or on a data set.
+
+        Predictions are kept by artifact digest, input digest, runtime versions and CPU; `cached`
+        says which were.
+
+        Args:
+            name: the backend's name.
+            data: the images; the parity images by default.
+        """
+        artifact = self.artifact(name)
+        inputs = self.parity_inputs if data is None else {self.spec.inputs[0]: data.images}
+        key = {
+            "artifact": artifact.digest,
+            "inputs": data.digest if data else digest.of_arrays(inputs.values()),
+            "threads": self.threads,
+            "cpu": cpu_digest(),
+        }
+        known = digest.of_settings(key)
+        if known not in self._outputs:
+            self._outputs[known] = self._stored_outputs(name, key, inputs)
+        return self._outputs[known]
+
+    def _stored_outputs(
+        self, name: str, key: Mapping[str, Any], inputs: Mapping[str, np.ndarray]
+    ) -> Outputs:
+        def build(folder: Path) -> Mapping[str, Any]:
+            found = self._run(name, inputs)
+            np.savez(folder / "outputs.npz", **_numbered(found, self.spec))
+            return {}
+
+        packages = backend(name).packages
+        entry = self.store.obtain(f"outputs-{name}", key, packages, build)
+        arrays = _read(entry.file("outputs.npz"), self.spec)
+        return Outputs(arrays, not entry.built, digest.of_arrays(arrays.values()))
+
+    def _run(self, name: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        runner, count = self.runner(name), len(next(iter(inputs.values())))
+        if name == "keras-fp32":  # one message; Keras batches on its side
+            return runner.run(inputs)
+        parts: list[dict[str, np.ndarray]] = []
+        with tqdm(total=count, desc=name, unit="img", disable=not self.progress) as bar:
+            for start in range(0, count, BATCH):
+                batch = {k: a[start : start + BATCH].astype(np.float32) for k, a in inputs.items()}
+                parts.append(runner.run(batch))
+                bar.update(min(BATCH, count - start))
+        return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+
+    def _obtain(self, name: str) -> Artifact:
+        if name in self.brought:
+            path = self.brought[name]
+            if not path.is_file():
+                raise UserError(f"Expected a {name} file at {path}; there is none.")
+            notes = {"route": "made elsewhere", "file": path.name}
+            return Artifact(name, path, digest.of_file(path), notes, brought=True)
+        if name == "calibration":
+            return self._calibration()
+        maker = STEPS.get(name) or backend(name)
+        needed = {need: self.artifact(need).digest for need in maker.needs}
+        chosen = {part: self.settings.part(part) for part in maker.settings}
+        key = {"source": self.spec.digest, "needs": needed, "settings": chosen}
+
+        def build(folder: Path) -> Mapping[str, Any]:
+            self.announce(f"building {name}")
+            notes = maker.load().build(self._ingredients(maker.needs), folder / _file(maker))
+            return {"artifact": name, "settings": chosen, **notes}
+
+        return self.store.obtain(name, key, maker.packages, build).artifact(name, _file(maker))
+
+    def _calibration(self) -> Artifact:
+        train, choice = self.subject.train, self.settings.calibration
+        if train is None:
+            raise UserError(
+                f"{self.subject.name} has no training images to calibrate on: pass --data FILE."
+            )
+        test = self.subject.test
+        key = {
+            "train": train.digest,
+            "test": None if test is None else test.digest,
+            "choice": self.settings.part("calibration"),
+        }
+
+        def build(folder: Path) -> Mapping[str, Any]:
+            return calibration.save(calibration.draw(train, test, choice), folder, choice)
+
+        entry = self.store.obtain("calibration", key, ("numpy",), build)
+        return entry.artifact("calibration", calibration.FILE)
+
+    def _ingredients(self, needs: tuple[str, ...]) -> Ingredients:
+        artifacts = {need: self.artifact(need) for need in needs}
+        return Ingredients(self.spec, self.keras, self.settings, artifacts)
+
+    def _check_data(self, spec: Spec, data: Dataset) -> None:
+        if len(spec.inputs) != 1:
+            raise UserError(
+                f"Expected a model with one input for labelled images; it has {len(spec.inputs)}."
+            )
+        head = spec.layer(spec.outputs[0])
+        classes = head.shape[-1] if len(head.shape) == 1 and len(spec.outputs) == 1 else None
+        check_fits(data, spec.layer(spec.inputs[0]).shape, classes)
+
+    def _check_runner(self, artifact: Artifact, runner: Runner) -> None:
+        """Refuse a file made elsewhere whose inputs or outputs are not the model's."""
+        two = {name: array[:2] for name, array in self.parity_inputs.items()}
+        try:
+            found = runner.run(two)
+        except Exception as error:  # whatever its runtime raises, the file does not take the images
+            sentence = " ".join(str(error).split())[:200]
+            raise UserError(
+                f"Expected {artifact.path.name} to take {_shapes(two)}; it does not: {sentence}"
+            ) from None
+        for name in self.spec.outputs:
+            wanted = (2, *self.spec.layer(name).shape)
+            if found[name].shape != wanted:
+                raise UserError(
+                    f"Expected {artifact.path.name} to give '{name}' as {wanted}; it gives "
+                    f"{found[name].shape}."
+                )
+
+
+def float_backends() -> tuple[str, ...]:
+    """Names of the backends that compute in float32, the reference first."""
+    return tuple(name for name, each in BACKENDS.items() if each.is_float)
+
+
+def int8_backends() -> tuple[str, ...]:
+    """Names of the quantized backends."""
+    return tuple(name for name, each in BACKENDS.items() if not each.is_float)
+
+
+@cache
+def cpu_digest() -> str:
+    """SHA-256 of what kind of CPU this is: its model and its instruction sets."""
+    known = Path("/proc/cpuinfo")
+    if not known.is_file():
+        return digest.of_bytes(f"{platform.machine()} {platform.processor()}".encode())
+    kept = ("model name", "flags", "Features", "CPU part")
+    lines = [line for line in known.read_text().splitlines() if line.startswith(kept)]
+    return digest.of_bytes("\n".join(sorted(set(lines))).encode())
+
+
+def _file(maker: Backend) -> str:
+    return f"{maker.name}{maker.suffix}"
+
+
+def _shapes(arrays: Mapping[str, np.ndarray]) -> str:
+    return ", ".join(f"{name} {array.shape} {array.dtype}" for name, array in arrays.items())
+
+
+def _numbered(arrays: Mapping[str, np.ndarray], spec: Spec) -> dict[str, Any]:
+    """Arrays by the number of the output: a layer's name may not be a file's name."""
+    return {str(index): arrays[name] for index, name in enumerate(spec.outputs)}
+
+
+def _read(path: Path, spec: Spec) -> dict[str, np.ndarray]:
+    with np.load(path, allow_pickle=False) as content:
+        return {name: content[str(index)] for index, name in enumerate(spec.outputs)}
