@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from conversion import digest, truth
 from conversion.artifact import Artifact, Runner, Store
-from conversion.backends import BACKENDS, STEPS, Backend, Ingredients, backend
+from conversion.backends import STEPS, Backend, Ingredients, backend
 from conversion.errors import UserError
 from conversion.quantization import calibration
 from conversion.readers import read_spec
@@ -89,9 +89,7 @@ class Workspace:
             UserError: the file cannot be read, or the subject's data does not fit the model.
         """
         spec = read_spec(self.subject.model)
-        for data in (self.subject.test, self.subject.train):
-            if data is not None:
-                self._check_data(spec, data)
+        check_data(spec, self.subject)
         return spec
 
     @cached_property
@@ -258,15 +256,6 @@ class Workspace:
         artifacts = {need: self.artifact(need) for need in needs}
         return Ingredients(self.spec, self.keras, self.settings, artifacts)
 
-    def _check_data(self, spec: Spec, data: Dataset) -> None:
-        if len(spec.inputs) != 1:
-            raise UserError(
-                f"Expected a model with one input for labelled images; it has {len(spec.inputs)}."
-            )
-        head = spec.layer(spec.outputs[0])
-        classes = head.shape[-1] if len(head.shape) == 1 and len(spec.outputs) == 1 else None
-        check_fits(data, spec.layer(spec.inputs[0]).shape, classes)
-
     def _check_runner(self, artifact: Artifact, runner: Runner) -> None:
         """Refuse a file made elsewhere whose inputs or outputs are not the model's."""
         two = {name: array[:2] for name, array in self.parity_inputs.items()}
@@ -286,14 +275,26 @@ class Workspace:
                 )
 
 
-def float_backends() -> tuple[str, ...]:
-    """Names of the backends that compute in float32, the reference first."""
-    return tuple(name for name, each in BACKENDS.items() if each.is_float)
+def check_data(spec: Spec, subject: Subject) -> None:
+    """Refuse a subject's images and labels where they do not fit the model.
 
+    Args:
+        spec: the model.
+        subject: brings the images.
 
-def int8_backends() -> tuple[str, ...]:
-    """Names of the quantized backends."""
-    return tuple(name for name, each in BACKENDS.items() if not each.is_float)
+    Raises:
+        UserError: their shape, dtype, range or labels are not what the model takes and gives.
+    """
+    for data in (subject.test, subject.train):
+        if data is None:
+            continue
+        if len(spec.inputs) != 1:
+            raise UserError(
+                f"Expected a model with one input for labelled images; it has {len(spec.inputs)}."
+            )
+        head = spec.layer(spec.outputs[0])
+        classes = head.shape[-1] if len(head.shape) == 1 and len(spec.outputs) == 1 else None
+        check_fits(data, spec.layer(spec.inputs[0]).shape, classes)
 
 
 @cache
