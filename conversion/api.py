@@ -16,7 +16,7 @@ from conversion.artifact import Artifact, Store
 from conversion.backends import BACKENDS, backend
 from conversion.checks.accuracy import Tally
 from conversion.errors import MissingDependency, UserError
-from conversion.journal import journal
+from conversion.journal import LOG, journal
 from conversion.measurement import Measurement, Verdict
 from conversion.reference import Reference
 from conversion.settings import Settings
@@ -206,7 +206,8 @@ def _judge(
     except UserError as error:
         if brought or name == "keras-fp32":
             raise
-        case.workspace.announce(f"{name} could not be built: {error}")
+        LOG.info("%s could not be built: %s", name, error)
+        LOG.debug("building %s stopped", name, exc_info=True)
         return case.without_value("built", "structure", Verdict.FAIL, str(error))
     wanted = None if topics is None else tuple(topics)
     return [found for check in checks(name, wanted) for found in check.measure(case)]

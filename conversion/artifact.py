@@ -19,6 +19,7 @@ import platformdirs
 from filelock import FileLock
 
 from conversion import digest
+from conversion.errors import UserError
 
 MANIFEST = "manifest.json"
 
@@ -83,7 +84,7 @@ class Store:
     """A folder of results under full-digest keys, shared by runs and processes.
 
     An entry is built in a folder beside its place, moved there in one step under a lock, and
-    read only while every file still has the digest that its manifest states. A cache library was
+    read only while every file, the manifest too, still has its digest. A cache library was
     considered (joblib, diskcache): they pickle, and none checks the bytes that it returns.
     """
 
@@ -112,12 +113,22 @@ class Store:
             build: fills the folder that it is given and returns plain notes.
 
         Returns:
-            The entry.
+            The entry; its notes are what JSON makes of them, whether built or found.
+
+        Raises:
+            UserError: the store's folder cannot be made.
         """
-        full = {"key": key, "versions": versions(packages), "code": code_digest()}
-        name = digest.of_settings({"kind": kind, **full})
+        full = {"kind": kind, "key": key, "versions": versions(packages), "code": code_digest()}
+        full = json.loads(json.dumps(full))  # as it will be read back
+        name = digest.of_settings(full)
         place = self.root / kind / name
-        place.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            place.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(
+                f"Expected a folder that can be written to at {self.root} ({error.strerror}): "
+                "name another one in CONVERSION_CACHE_DIR."
+            ) from None
         with FileLock(place.with_suffix(".lock")):
             notes = _trusted(place)
             if notes is not None:
@@ -127,8 +138,7 @@ class Store:
             shutil.rmtree(place, ignore_errors=True)
             beside = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=place.parent))
             try:
-                notes = dict(build(beside))
-                _write_manifest(beside, full, notes)
+                notes = _write_manifest(beside, full, build(beside))
                 os.replace(beside, place)
             except BaseException:
                 shutil.rmtree(beside, ignore_errors=True)
@@ -136,26 +146,37 @@ class Store:
         return Entry(place, notes, built=True)
 
 
-def _write_manifest(folder: Path, full: Mapping[str, Any], notes: Mapping[str, Any]) -> None:
+def _write_manifest(
+    folder: Path, full: Mapping[str, Any], notes: Mapping[str, Any]
+) -> Mapping[str, Any]:
+    """Write down the digest of every file, and one of the manifest itself; return the notes."""
     files = {
         path.relative_to(folder).as_posix(): digest.of_file(path)
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }
-    content = json.dumps({"files": files, "notes": notes, **full}, indent=1)
+    content = json.loads(json.dumps({**full, "files": files, "notes": notes}))
     with (folder / MANIFEST).open("w") as file:
-        file.write(content)
+        json.dump({"digest": digest.of_settings(content), "content": content}, file, indent=1)
         file.flush()
         os.fsync(file.fileno())
+    found: Mapping[str, Any] = content["notes"]
+    return found
 
 
 def _trusted(place: Path) -> Mapping[str, Any] | None:
-    """The notes of an entry whose files all match its manifest, else None."""
+    """The notes of an entry of that name whose files all match its manifest, else None."""
     try:
         manifest = json.loads((place / MANIFEST).read_text())
-        whole = all(digest.of_file(place / name) == sha for name, sha in manifest["files"].items())
-        return manifest["notes"] if whole and manifest["files"] else None
-    except (OSError, ValueError, KeyError):
+        content = dict(manifest["content"])
+        if digest.of_settings(content) != manifest["digest"]:
+            return None
+        files, notes = content.pop("files"), content.pop("notes")
+        if digest.of_settings(content) != place.name:  # another entry under this name
+            return None
+        whole = all(digest.of_file(place / name) == sha for name, sha in files.items())
+        return dict(notes) if whole else None
+    except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
@@ -174,7 +195,8 @@ def versions(packages: Iterable[str]) -> dict[str, str]:
 def code_digest() -> str:
     """SHA-256 over the package's own modules that make artifacts or outputs."""
     root = Path(__file__).parent
-    makers = ("readers", "reference", "backends", "quantization", "spec.py", "truth.py")
+    folders = ("readers", "reference", "backends", "quantization", "subjects")
+    makers = (*folders, "spec.py", "truth.py", "settings.py", "workspace.py")
     files = (p for maker in makers for p in (root / maker, *(root / maker).rglob("*.py")))
     known = {str(p.relative_to(root)): digest.of_file(p) for p in files if p.suffix == ".py"}
     return digest.of_settings(known)

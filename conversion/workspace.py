@@ -231,7 +231,10 @@ class Workspace:
             notes = maker.load().build(self._ingredients(maker.needs), folder / _file(maker))
             return {"artifact": name, "settings": chosen, **notes}
 
-        return self.store.obtain(name, key, maker.packages, build).artifact(name, _file(maker))
+        made = self.store.obtain(name, key, maker.packages, build).artifact(name, _file(maker))
+        for warning in made.provenance.get("warnings", ()):
+            self.announce(f"warning while building {name}: {warning}")
+        return made
 
     def _calibration(self) -> Artifact:
         train, choice = self.subject.train, self.settings.calibration

@@ -20,7 +20,14 @@ class Message:
 
 
 def send(connection: Connection, message: Message) -> None:
-    """Send a message: one JSON header, then each array's bytes."""
+    """Send a message: one JSON header, then each array's bytes.
+
+    Raises:
+        TypeError: a value or an array cannot travel; nothing has been sent then.
+    """
+    for name, array in message.arrays.items():
+        if np.dtype(array.dtype.str) != array.dtype or array.dtype.hasobject:
+            raise TypeError(f"array '{name}' of dtype {array.dtype} cannot travel as plain bytes")
     described = [[name, a.dtype.str, list(a.shape)] for name, a in message.arrays.items()]
     header = {"values": message.values, "arrays": described}
     connection.send_bytes(json.dumps(header).encode())

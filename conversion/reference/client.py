@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 import multiprocessing
 import os
 import subprocess
@@ -84,13 +85,13 @@ class Reference:
         try:
             send(connection, Message({"job": job, **values}, arrays or {}))
             if not connection.poll(self._timeout):
-                raise ReferenceCrashed(f"Keras did not finish '{job}' in {self._timeout:.0f} s.")
+                raise ReferenceCrashed(f"Keras did not finish '{job}' in {self._timeout:g} s.")
             answer = receive(connection)
         except (EOFError, OSError) as error:
             tail = self._log_tail()
             self.close()
             raise ReferenceCrashed(f"The Keras process died during '{job}': {tail}") from error
-        except ReferenceCrashed:
+        except BaseException:  # Ctrl-C too: the next call must not read this one's answer
             self.close()
             raise
         failure = answer.values.get("error")
@@ -136,7 +137,10 @@ class Reference:
             "KERAS_BACKEND": "tensorflow",
         }
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "conversion.reference.worker", str(theirs.fileno())],
+            [
+                *(sys.executable, "-m", "conversion.reference.worker"),
+                *(str(theirs.fileno()), str(math.ceil(self._timeout))),
+            ],
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
             stdout=self._log,

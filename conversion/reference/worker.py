@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 import traceback
 import warnings
@@ -22,11 +23,13 @@ class _Kept(logging.Handler):
         self.lines.append(f"{record.name}: {record.getMessage()}")
 
 
-def serve(connection: Connection) -> None:
+def serve(connection: Connection, timeout: int) -> None:
     """Answer jobs until the other side closes the connection.
 
     Args:
         connection: this process's end of the pipe.
+        timeout: seconds after which a job's process ends itself, for a parent that is gone cannot
+            end it; an alarm, since a job that hangs in C lets no thread run.
     """
     from conversion.reference.jobs import JOBS  # the import of TensorFlow
 
@@ -40,6 +43,7 @@ def serve(connection: Connection) -> None:
         except EOFError:
             return
         kept.lines.clear()
+        signal.alarm(timeout + 1)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             try:
@@ -48,6 +52,7 @@ def serve(connection: Connection) -> None:
             except Exception as error:  # whatever it is, the parent tells the user
                 arrays = {}
                 answer = {"error": _sentence(error), "traceback": traceback.format_exc()}
+        signal.alarm(0)
         said = [f"{item.category.__name__}: {item.message}" for item in caught]
         answer["warnings"] = list(dict.fromkeys(kept.lines + said))
         send(connection, Message(answer, arrays))
@@ -59,4 +64,4 @@ def _sentence(error: Exception) -> str:
 
 
 if __name__ == "__main__":
-    serve(Connection(int(sys.argv[1])))
+    serve(Connection(int(sys.argv[1])), timeout=int(sys.argv[2]))

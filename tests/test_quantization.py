@@ -1,0 +1,66 @@
+"""What does int8 cost, by scheme, granularity, format, calibration method and engine?"""
+
+from dataclasses import replace
+from itertools import product
+
+import pytest
+
+from conversion.settings import OnnxScheme, TorchScheme
+from conversion.verification import accuracy
+from conversion.verification.case import Case
+from conversion.verification.structure import onnx_integer_weights, torch_integer_weights
+from fixtures.options import subjects
+
+pytestmark = pytest.mark.quantization
+
+TYPES = [("uint8", "uint8"), ("uint8", "int8"), ("int8", "int8")]
+SCHEMES = [
+    OnnxScheme(activations, weights, per_channel, form, method)
+    for (activations, weights), per_channel, form, method in product(
+        TYPES, (True, False), ("qoperator", "qdq"), ("minmax", "entropy", "percentile")
+    )
+]
+ENGINES = [
+    TorchScheme(engine, per_channel)
+    for engine, per_channel in product(("onednn", "x86", "fbgemm", "qnnpack"), (True, False))
+]
+
+
+def pytest_generate_tests(metafunc):
+    if "subject" in metafunc.fixturenames:
+        metafunc.parametrize("subject", subjects(metafunc.config))
+
+
+def everyday(scheme):
+    """Every combination of types, granularity and format; the other methods at the default."""
+    return scheme.method == "minmax" or replace(scheme, method="minmax") == OnnxScheme()
+
+
+def scheme_params():
+    for scheme in SCHEMES:
+        marks = () if everyday(scheme) else (pytest.mark.slow,)
+        yield pytest.param(scheme, id=scheme.label, marks=marks)
+
+
+def test_quantization(case, check, judge):
+    judge(check.measure(case))
+
+
+@pytest.mark.parametrize("scheme", list(scheme_params()))
+def test_every_onnx_scheme_stays_within_five_points(workspaces, subject, scheme, judge):
+    workspace = workspaces(subject)
+    chosen = replace(workspace.settings, onnx=scheme)
+    case = Case(workspace.with_settings(chosen), "onnx-int8")
+    judge(accuracy.quantized_top1(case) + onnx_integer_weights(case))
+
+
+@pytest.mark.parametrize("scheme", [pytest.param(each, id=each.label) for each in ENGINES])
+def test_every_torch_engine_stays_within_five_points(workspaces, subject, scheme, judge):
+    import torch
+
+    if scheme.engine not in torch.backends.quantized.supported_engines:
+        pytest.skip(f"this build of PyTorch has no engine {scheme.engine}")
+    workspace = workspaces(subject)
+    chosen = replace(workspace.settings, torch=scheme)
+    case = Case(workspace.with_settings(chosen), "torch-int8")
+    judge(accuracy.quantized_top1(case) + torch_integer_weights(case))
