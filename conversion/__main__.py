@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from conversion.errors import ReferenceCrashed, UserError
+from conversion.variables import refuse_unknown
 
 if TYPE_CHECKING:
     from conversion.settings import Settings
@@ -118,6 +120,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser().parse_args(arguments)
     _console()
     try:
+        refuse_unknown(os.environ)
         return int(given.run(given))
     except UserError as error:
         print(f"conversion: {error}", file=sys.stderr)

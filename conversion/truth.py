@@ -169,7 +169,8 @@ def _global(reduce: Callable[..., Any]) -> Callable[[Layer, np.ndarray], np.ndar
 def _relu(layer: Layer, value: np.ndarray) -> np.ndarray:
     config = layer.config
     threshold, slope = config.get("threshold") or 0.0, config.get("negative_slope") or 0.0
-    result = np.where(value >= threshold, value, slope * (value - threshold))
+    # A value at the threshold itself becomes 0 in Keras: whole numbers meet it.
+    result = np.where(value > threshold, value, slope * (value - threshold))
     return result if config.get("max_value") is None else np.minimum(result, config["max_value"])
 
 
@@ -188,8 +189,13 @@ def _zero_padding(layer: Layer, value: np.ndarray) -> np.ndarray:
 
 
 def _rescaling(layer: Layer, value: np.ndarray) -> np.ndarray:
-    scale, offset = layer.config["scale"], layer.config["offset"]
-    return np.asarray(value * np.asarray(scale) + np.asarray(offset))
+    scale, offset = (_constant(layer.config[key]) for key in ("scale", "offset"))
+    return np.asarray(value * scale + offset)
+
+
+def _constant(value: Any) -> np.ndarray:
+    """A number or a list of them; Keras 3 wraps an array in a mapping."""
+    return np.asarray(value["config"]["value"] if isinstance(value, Mapping) else value, np.float64)
 
 
 def _softmax(value: np.ndarray) -> np.ndarray:

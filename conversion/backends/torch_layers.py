@@ -119,6 +119,15 @@ class Reshape(nn.Module):
         return value.reshape(value.shape[0], *self.shape)
 
 
+class NormOfLastAxis(nn.BatchNorm1d):
+    """Batch normalization of the last axis, whatever stands between it and the batch."""
+
+    def forward(self, value: Tensor) -> Tensor:
+        """Normalise ``(N, ..., C)``."""
+        normal: Tensor = super().forward(value.flatten(0, -2))
+        return normal.reshape(value.shape)
+
+
 class GlobalMax(nn.Module):
     """The largest value of each channel."""
 
@@ -136,6 +145,8 @@ class Rescaling(nn.Module):
     def __init__(self, scale: Any, offset: Any) -> None:
         super().__init__()
         for name, value in (("scale", scale), ("offset", offset)):
+            if isinstance(value, Mapping):  # Keras 3 wraps an array
+                value = value["config"]["value"]
             tensor = torch.tensor(value, dtype=torch.float32)
             self.register_buffer(name, tensor, persistent=False)
 
@@ -156,7 +167,8 @@ class ThresholdRelu(nn.Module):
     def forward(self, value: Tensor) -> Tensor:
         """Clip and scale element by element."""
         below = self.slope * (value - self.threshold)
-        result = torch.where(value >= self.threshold, value, below)
+        # A value at the threshold itself becomes 0 in Keras: whole numbers meet it.
+        result = torch.where(value > self.threshold, value, below)
         return result if self.ceiling is None else result.clamp(max=float(self.ceiling))
 
 
@@ -245,9 +257,7 @@ def _norm(config: Config, shapes: Sequence[Shape]) -> list[Stage]:
     channels, eps = int(shapes[0][-1] or 0), float(config["epsilon"])  # PyTorch's own is 1e-5
     if len(shapes[0]) == 3:
         return [Stage("", nn.BatchNorm2d(channels, eps=eps), "channels_first")]
-    if len(shapes[0]) == 1:
-        return [Stage("", nn.BatchNorm1d(channels, eps=eps), "source")]
-    raise NotImplementedError(f"BatchNormalization of {len(shapes[0])} axes")
+    return [Stage("", NormOfLastAxis(channels, eps=eps), "source")]
 
 
 def _pool(config: Config, maximum: bool) -> list[Stage]:
@@ -331,11 +341,12 @@ _ROLES = {
 }
 
 
-def parameters(kind: str, weights: Mapping[str, np.ndarray]) -> dict[str, Tensor]:
+def parameters(kind: str, config: Config, weights: Mapping[str, np.ndarray]) -> dict[str, Tensor]:
     """A layer's weights under PyTorch's names and in PyTorch's layout.
 
     Args:
         kind: the Keras class name.
+        config: the layer's settings.
         weights: arrays by role, in Keras's layout.
 
     Returns:
@@ -351,7 +362,10 @@ def parameters(kind: str, weights: Mapping[str, np.ndarray]) -> dict[str, Tensor
         found[name] = torch.from_numpy(np.ascontiguousarray(arranged).copy())
     if kind == "BatchNormalization":
         size = len(weights["moving_mean"])
-        found.setdefault("weight", torch.ones(size))  # Keras's scale=False
-        found.setdefault("bias", torch.zeros(size))  # Keras's center=False
+        for setting, name, neutral in (("scale", "weight", 1.0), ("center", "bias", 0.0)):
+            if not config[setting]:
+                if name in found:
+                    raise KeyError(f"{name}, for which {setting}=False leaves no place")
+                found[name] = torch.full((size,), neutral)
         found["num_batches_tracked"] = torch.tensor(0)
     return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,9 @@ Described = Mapping[str, Any]
 
 _TO_CHANNELS_FIRST = (0, 3, 1, 2)
 _TO_SOURCE = (0, 2, 3, 1)
+
+_TAKEN = {"described", "steps", "ends", "returns", *vars(nn.Module())}
+"""Attributes that a `SpecModule` has from its start, beside those of its class."""
 
 
 @dataclass(frozen=True)
@@ -53,12 +56,13 @@ class SpecModule(nn.Module):
             described: what `describe` gives.
 
         Raises:
-            UserError: a layer is not supported.
+            UserError: a layer is not supported, or two of them would be one attribute.
         """
         super().__init__()
         self.described = described
         self.steps: list[Step] = []
         self.ends: dict[str, str] = {}
+        taken = _attributes(entry["name"] for entry in described["layers"])
         layouts: dict[str, Layout] = {}
         shapes = {entry["name"]: entry["shape"] for entry in described["layers"]}
         for entry in described["layers"]:
@@ -69,7 +73,8 @@ class SpecModule(nn.Module):
             reads = tuple(self.ends[source] for source in entry["inputs"])
             stages = _stages(entry, [shapes[source] for source in entry["inputs"]])
             for stage in stages:
-                reads = (self._add(stage, name, reads, layouts),)
+                attribute = _free(name, stage.suffix, taken)
+                reads = (self._add(stage, attribute, reads, layouts),)
             self.ends[name] = reads[0]
         self.returns = [
             self._laid_out(self.ends[name], "source", layouts) for name in described["outputs"]
@@ -95,16 +100,14 @@ class SpecModule(nn.Module):
         return results[0] if len(results) == 1 else results
 
     def _add(
-        self, stage: Stage, layer: str, reads: tuple[str, ...], layouts: dict[str, Layout]
+        self, stage: Stage, attribute: str, reads: tuple[str, ...], layouts: dict[str, Layout]
     ) -> str:
         layout = stage.layout
         if layout == "any":
             first = any(layouts[name] == "channels_first" for name in reads)
             layout = "channels_first" if first else "source"
-        attribute = attribute_name(layer + stage.suffix)
         arranged = tuple(self._laid_out(name, layout, layouts) for name in reads)
         self.add_module(attribute, stage.module)
-        # Keras allows "a/b" beside "a_b", and a value must not overwrite another one.
         self.steps.append(Step(attribute, arranged, attribute))
         layouts[attribute] = stage.gives or layout
         return attribute
@@ -121,9 +124,34 @@ class SpecModule(nn.Module):
 
 
 def attribute_name(name: str) -> str:
-    """A layer's name as an attribute that does not hide one of `torch.nn.Module`'s own."""
+    """A layer's name as an attribute that does not hide one that the module has anyway."""
     plain = name.replace(".", "_").replace("/", "_")
-    return f"{plain}_" if hasattr(nn.Module, plain) else plain
+    return f"{plain}_" if plain in _TAKEN or hasattr(SpecModule, plain) else plain
+
+
+def _attributes(names: Iterable[str]) -> set[str]:
+    """The attributes of the layers, one each: a value must not overwrite another one."""
+    found: dict[str, str] = {}
+    for name in names:
+        attribute = attribute_name(name)
+        if attribute in found:
+            raise UserError(
+                f"Expected layer names that differ as PyTorch attributes; '{found[attribute]}' "
+                f"and '{name}' would both be '{attribute}': rename one of them."
+            )
+        found[attribute] = name
+    return set(found)
+
+
+def _free(layer: str, suffix: str, taken: set[str]) -> str:
+    """The attribute of one stage of a layer: its own name, or that and a suffix nobody has."""
+    if not suffix:
+        return attribute_name(layer)
+    attribute = attribute_name(layer + suffix)
+    while attribute in taken:  # a model may have "conv_relu" beside "conv" and its ReLU
+        attribute += "_"
+    taken.add(attribute)
+    return attribute
 
 
 def _stages(entry: Mapping[str, Any], shapes: Sequence[Sequence[int | None]]) -> list[Stage]:
@@ -163,7 +191,7 @@ def state_of(spec: Spec) -> dict[str, Tensor]:
     return {
         f"{attribute_name(layer.name)}.{name}": tensor
         for layer in spec.layers
-        for name, tensor in parameters(layer.kind, layer.weights).items()
+        for name, tensor in parameters(layer.kind, layer.config, layer.weights).items()
     }
 
 
@@ -171,7 +199,7 @@ def from_spec(spec: Spec) -> SpecModule:
     """The module of a spec with its weights, ready to run.
 
     Raises:
-        UserError: a layer is not supported.
+        UserError: a layer is not supported, or two of them would be one attribute.
         RuntimeError: a weight is missing, unexpected or of another shape (the load is strict).
     """
     module = SpecModule(describe(spec))

@@ -58,12 +58,14 @@ def tally(outputs: np.ndarray, labels: np.ndarray) -> Tally:
 
     Raises:
         ValueError: no images, another number of labels than of outputs, or NaN among the scores
-            (whose largest would be class 0).
+            (whose largest would be class 0), or a label below 0 (which would count from the end).
     """
     if len(outputs) != len(labels) or len(labels) == 0:
         raise ValueError(f"{len(outputs)} outputs for {len(labels)} labels")
     if not np.isfinite(outputs).all():
         raise ValueError("NaN or Inf among the outputs")
+    if labels.min() < 0:
+        raise ValueError(f"label {int(labels.min())}; classes are counted from 0")
     binary = outputs.shape[1] == 1
     predictions = (outputs[:, 0] > 0.5).astype(np.int64) if binary else outputs.argmax(axis=1)
     classes = max(2 if binary else outputs.shape[1], int(labels.max()) + 1)
@@ -86,7 +88,7 @@ def top1_correct(
         cached: whether the predictions were kept from an earlier run.
     """
     commonest = int(found.confusion.sum(axis=1).max()) + 1
-    limit = commonest if floor is None else int(np.ceil(floor / 100 * found.n))
+    limit = commonest if floor is None else int(np.ceil(floor * found.n / 100))
     rows = tuple(
         {
             "class": classes[index] if index < len(classes) else str(index),
@@ -178,14 +180,17 @@ def top1_non_inferiority(
 ) -> Measurement:
     """Whether the loss of accuracy is shown to be smaller than the margin.
 
-    Pass where the whole interval lies above the margin, fail where it lies below, else undecided.
+    Pass where no part of the interval lies below the margin, fail where all of it does.
     """
     change = paired_change(baseline.correct, candidate.correct)
     low, high = change.interval
     margin = limits.MARGIN.value
-    verdict = Verdict.PASS if low > margin else Verdict.FAIL if high < margin else Verdict.UNDECIDED
+    verdict, reason = Verdict.UNDECIDED, "the interval reaches over the margin"
+    if low >= margin:
+        verdict, reason = Verdict.PASS, ""
+    elif high < margin:
+        verdict, reason = Verdict.FAIL, "the whole interval lies below the margin"
     found = _changed("top1_non_inferiority", "quantization", about, change, low, margin, cached)
-    reason = "" if verdict is Verdict.PASS else "the interval reaches over the margin"
     return replace(found, verdict=verdict, reason=reason)
 
 

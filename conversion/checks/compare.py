@@ -108,6 +108,32 @@ def compare(
     )
 
 
+def odd_one(reference: Mapping[str, np.ndarray], candidate: Mapping[str, np.ndarray]) -> str:
+    """What makes outputs not finite or not the very same, for where rounding has no say.
+
+    Args:
+        reference: output name to array.
+        candidate: must hold the same names in the same order, and the same bytes.
+
+    Returns:
+        What differs, in words; empty where nothing does.
+    """
+    if list(reference) != list(candidate):
+        return f"outputs should be {list(reference)}; they are {list(candidate)}"
+    for name, ours in reference.items():
+        theirs = candidate[name]
+        if (ours.shape, ours.dtype) != (theirs.shape, theirs.dtype):
+            return (
+                f"output '{name}' should be {ours.dtype} {ours.shape}; it is {theirs.dtype} "
+                f"{theirs.shape}"
+            )
+        if not np.isfinite(theirs).all():
+            return f"output '{name}' is not finite"
+        if ours.tobytes() != theirs.tobytes():
+            return f"output '{name}' differs"
+    return ""
+
+
 def _difference(
     name: str,
     reference: np.ndarray,

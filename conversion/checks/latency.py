@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from conversion.checks.compare import Incomparable, compare
+from conversion.checks.compare import odd_one
 from conversion.checks.parity import Subjected
 from conversion.measurement import Measurement, Verdict
 
@@ -76,12 +76,9 @@ def latency(
         seed: of the bootstrap over rounds.
     """
     name, rounds = f"latency_batch_{batch}", len(timed.candidate)
-    reason = "" if rounds else "no round ran"
-    try:
-        if any(d.largest != 0 for d in compare(wanted, timed.outputs)):
-            reason = "the timed call gave other outputs than the runner"
-    except Incomparable as error:
-        reason = f"the timed call gave other outputs than the runner: {error}"
+    odd = odd_one(wanted, timed.outputs) if rounds else ""
+    reason = f"the timed call gave other outputs than the runner: {odd}" if odd else ""
+    reason = reason if rounds else "no round ran"
     found = [
         Measurement(
             name=name,

@@ -51,6 +51,13 @@ KERAS_NOISE = Limit(
     6.2e-7,
     "beyond it Keras itself is so far from the truth that a multiple of its noise hides faults",
 )
+SUM = Limit(
+    1e-5,
+    "from 1",
+    2.8e-7,
+    "centred logarithms forget a factor common to a row: only its sum shows that the softmax "
+    "divided by too much or not at all",
+)
 LEAST_ERROR = Limit(
     2.0**-24,
     "of the outputs' rms",

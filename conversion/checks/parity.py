@@ -49,7 +49,8 @@ def output_error(
 
     Returns:
         For each output the error pooled over everything, of the worst channel, and of the worst
-        image; undecided where Keras's own outputs give the comparison no power.
+        image, undecided where Keras's own outputs give the comparison no power; and for
+        probabilities how far their sum is from 1.
     """
     views = {name: VIEWS[head] for name, head in heads.items()}
     try:
@@ -63,7 +64,28 @@ def output_error(
     found: list[Measurement] = []
     for noise, error in zip(noises, errors, strict=True):
         found += _multiples(about, noise, error, cached)
+        if heads.get(noise.output) == "softmax":
+            found.append(_sum(about, noise.output, candidate[noise.output], cached))
     return found
+
+
+def _sum(about: Subjected, output: str, candidate: np.ndarray, cached: bool) -> Measurement:
+    """How far the probabilities of an image are from a sum of 1."""
+    value = float(np.abs(candidate.sum(axis=-1, dtype=np.float64) - 1).max())
+    return Measurement(
+        name="output_sum_error",
+        topic="parity",
+        subject=about.subject,
+        artifact=about.artifact,
+        verdict=judged(value, "<=", limits.SUM.value),
+        value=value,
+        unit=limits.SUM.unit,
+        relation="<=",
+        limit=limits.SUM.value,
+        layer=output,
+        n=len(candidate),
+        cached=cached,
+    )
 
 
 def _without_value(about: Subjected, verdict: Verdict, reason: str) -> Measurement:

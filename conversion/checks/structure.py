@@ -109,7 +109,9 @@ def ports(
     shown = [dict(port) for port in found]
     for ours, theirs in zip(wanted, shown, strict=False):
         # What Keras leaves open has whatever name the converter gives it.
-        sizes = zip(ours["shape"], theirs["shape"], strict=False)
+        if len(ours["shape"]) != len(theirs["shape"]):
+            continue
+        sizes = zip(ours["shape"], theirs["shape"], strict=True)
         theirs["shape"] = [
             None if mine is None and isinstance(size, str) else size for mine, size in sizes
         ]

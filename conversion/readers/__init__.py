@@ -41,7 +41,10 @@ def read_spec(path: str | Path) -> Spec:
             f"Expected a Keras model file ending in {known}; got {path.name}. "
             "Save it with model.save('name.h5')."
         )
-    content = path.read_bytes()
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"Expected a Keras model file at {path}; {error.strerror}.") from error
     if not content:
         raise UserError(f"Expected a Keras model file at {path}; the file is empty.")
     return reader(path, content)

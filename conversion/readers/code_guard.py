@@ -34,10 +34,11 @@ def refuse_code(config: Any, where: str) -> None:
             )
         registered = str(kind.get("registered_name") or class_name)
         foreign = module is not None and str(module).split(".")[0] not in ("keras", "builtins")
-        if foreign or ">" in registered:
+        if foreign or ">" in registered + class_name:
+            origin = f" from '{module}'" if module is not None else ""
             raise UserError(
-                f"{where}: {found} uses the custom class '{registered}' from '{module}', which "
-                "would run code that is not in Keras; use standard layers and save the model again."
+                f"{where}: {found} uses the custom class '{registered}'{origin}, which would run "
+                "code that is not in Keras; use standard layers and save the model again."
             )
 
 
@@ -49,8 +50,8 @@ def _classes(config: Any, owner: str) -> Iterator[tuple[str, Mapping[str, Any]]]
         if isinstance(value, Mapping):
             if "class_name" in value:
                 inner = value.get("config")
-                if isinstance(inner, Mapping) and "inbound_nodes" in value:
-                    owner = f"layer '{value.get('name', inner.get('name'))}'"
+                if isinstance(inner, Mapping) and "name" in inner and "layers" not in inner:
+                    owner = f"layer '{inner['name']}'"
                 yield owner, value
             pending += [(child, owner) for child in value.values()]
         elif isinstance(value, list):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import count, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,9 @@ from conversion.readers.code_guard import refuse_code
 from conversion.readers.functional import read_layers
 from conversion.readers.schema import LAYERS
 from conversion.spec import Shape, Spec
+
+MOST_COMPRESSED = 1100
+"""No filter of HDF5 packs more bytes into one: deflate's limit is 1,032."""
 
 
 def read(path: Path, content: bytes) -> Spec:
@@ -35,35 +39,43 @@ def read(path: Path, content: bytes) -> Spec:
     if content[:2] == b"PK":
         raise UserError(f"Expected HDF5 in {path.name}; it is a zip archive (rename it .keras).")
     try:
-        file = h5py.File(io.BytesIO(content), "r")
-    except OSError as error:
-        reason = "the file is truncated" if "truncated" in str(error) else "it is not HDF5"
-        raise UserError(f"Expected a Keras model in HDF5 at {path}; {reason}.") from None
-    with file:
-        try:
+        with h5py.File(io.BytesIO(content), "r") as file:
             return _read_open(path, content, file)
-        except (OSError, RuntimeError, KeyError, UnicodeError) as error:
-            # HDF5 reports damage inside a file in whichever of these its walk runs into.
-            raise UserError(f"Expected a whole Keras model in {path}; HDF5 says {error}.") from None
+    except UserError as error:
+        sentence = " ".join(str(error).split())
+        named = path.name in sentence
+        raise UserError(sentence if named else f"{path.name}: {sentence}") from error
+    except Exception as error:  # h5py raises a dozen kinds for a damaged file
+        raise UserError(f"Expected a Keras model in HDF5 at {path}; {_reason(error)}.") from error
+
+
+def _reason(error: Exception) -> str:
+    said = " ".join(str(error).split())[:200]
+    if "truncated" in said:
+        return "the file is truncated"
+    if "signature not found" in said:
+        return "it is not HDF5"
+    return f"it is damaged ({said or type(error).__name__})"
 
 
 def _read_open(path: Path, content: bytes, file: h5py.File) -> Spec:
     config = _model_config(path, file)
     refuse_code(config, path.name)
-    if not isinstance(file.get("model_weights"), h5py.Group):
+    group = _behind_hard_links(file, "model_weights")
+    if not isinstance(group, h5py.Group):
         raise UserError(f"Expected a group 'model_weights' in {path}; the file has none.")
-    stored = _StoredWeights(path.name, file["model_weights"])
+    stored = _StoredWeights(path.name, group)
     layers, inputs, outputs = read_layers(config, stored.arrays)
-    stored.refuse_unused({layer.name for layer in layers})
+    stored.check_layers([layer.name for layer in layers if layer.weights])
     inner = config["config"]
-    version = file.attrs.get("keras_version", "unknown")
+    name = inner.get("name", "model") if isinstance(inner, Mapping) else "model"
     return Spec(
-        name=str(inner.get("name", "model")) if isinstance(inner, Mapping) else "model",
+        name=_label(name),
         layers=layers,
         inputs=inputs,
         outputs=outputs,
         digest=digest.of_bytes(content),
-        keras_version=_text(version),
+        keras_version=_label(file.attrs.get("keras_version", "unknown")),
     )
 
 
@@ -85,6 +97,32 @@ def _model_config(path: Path, file: h5py.File) -> Mapping[str, Any]:
 
 def _text(value: Any) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def _label(value: Any) -> str:
+    text = _text(value)
+    return text if text.isprintable() else ascii(text)
+
+
+def _behind_hard_links(group: h5py.Group, path: str) -> Any:
+    """What lies at a path; None where a part is missing or is a soft or external link."""
+    found: Any = group
+    for part in path.encode().split(b"/"):
+        links = found.id.links if isinstance(found, h5py.Group) else None
+        if links is None or not part or not links.exists(part):
+            return None
+        if links.get_info(part).type != h5py.h5l.TYPE_HARD:
+            return None
+        found = found[part]
+    return found
+
+
+def _listed(group: h5py.Group, key: str) -> list[str]:
+    """Names in an attribute; Keras spreads a long list over `key0`, `key1` and so on."""
+    attributes = group.attrs
+    parts = takewhile(attributes.__contains__, (f"{key}{number}" for number in count()))
+    keys = [key] if key in attributes else parts
+    return [_text(name) for part in keys for name in attributes[part]]
 
 
 class _StoredWeights:
@@ -118,44 +156,58 @@ class _StoredWeights:
                 f"{self._file_name}: layer '{layer}' ({kind}) lists its weights as "
                 f"{', '.join(roles)}; Keras reads them as {', '.join(expected)}."
             )
-        group = self._group[layer] if names else None
         return {
-            role: self._array(group, name, f"{layer}/{role}", expected[role])
+            role: self._array(f"{layer}/{name}", f"{layer}/{role}", expected[role])
             for role, name in zip(roles, names, strict=True)
         }
 
-    def refuse_unused(self, layers: set[str]) -> None:
-        """Refuse weights that belong to no layer of the model.
+    def check_layers(self, expected: Sequence[str]) -> None:
+        """Refuse a list of layers with weights that is not the model's.
+
+        Args:
+            expected: the model's layers that have weights, in order.
 
         Raises:
-            UserError: a layer of the file that the model does not have holds weights.
+            UserError: the file lists one more, one less, or another order; Keras reads layers by
+                their position in this list.
         """
-        for name in map(_text, self._group.attrs.get("layer_names", ())):
-            if name not in layers and self._names(name):
+        found = [name for name in _listed(self._group, "layer_names") if self._names(name)]
+        for name in found:
+            if name not in expected:
                 raise UserError(
                     f"{self._file_name} stores weights for '{name}', a layer that the model lacks."
                 )
+        for position, name in enumerate(expected):
+            if found[position : position + 1] != [name]:
+                listed = found[position] if position < len(found) else "nothing"
+                raise UserError(
+                    f"{self._file_name}: 'layer_names' should list '{name}' as number "
+                    f"{position + 1} of the layers with weights; it lists {listed}."
+                )
 
     def _names(self, layer: str) -> list[str]:
-        group = self._group.get(layer)
-        if not isinstance(group, h5py.Group):
-            return []
-        return [_text(name) for name in group.attrs.get("weight_names", ())]
+        group = _behind_hard_links(self._group, layer)
+        return _listed(group, "weight_names") if isinstance(group, h5py.Group) else []
 
-    def _array(self, group: h5py.Group, name: str, label: str, shape: Shape) -> np.ndarray:
+    def _array(self, path: str, label: str, shape: Shape) -> np.ndarray:
         where = f"{self._file_name}: weight '{label}'"
-        link = group.get(name, getlink=True) if name in group else None
-        dataset = group.get(name) if isinstance(link, h5py.HardLink) else None
+        dataset = _behind_hard_links(self._group, path)
         if not isinstance(dataset, h5py.Dataset) or dataset.is_virtual or dataset.external:
             raise UserError(f"{where} is missing from the file (or lies behind a link).")
         if dataset.shape != shape:  # before reading: a false shape may ask for terabytes
             raise UserError(f"{where} should have the shape {shape}; the file has {dataset.shape}.")
         if dataset.dtype.kind != "f" or dataset.dtype.itemsize < 4:
             raise UserError(f"{where} should be float32; the file has {dataset.dtype}.")
-        array = np.asarray(dataset[()], dtype=np.float32)
+        stored = dataset.id.get_storage_size()
+        if dataset.nbytes > MOST_COMPRESSED * stored:
+            raise UserError(
+                f"{where} should hold {dataset.nbytes} bytes; the file has {stored} for it."
+            )
+        with np.errstate(over="ignore"):  # what overflows is Inf, and that is refused by name
+            array = np.asarray(dataset[()], dtype=np.float32)
         if not np.isfinite(array).all():
-            count = int(np.count_nonzero(~np.isfinite(array)))
-            raise UserError(f"{where} should be finite; {count} of {array.size} are NaN or Inf.")
+            bad = int(np.count_nonzero(~np.isfinite(array)))
+            raise UserError(f"{where} should be finite; {bad} of {array.size} are NaN or Inf.")
         if label.endswith("/moving_variance") and (array < 0).any():
             raise UserError(f"{where} should not be negative; its least value is {array.min()}.")
         return array

@@ -125,8 +125,12 @@ def _global_pool(config: Config, inputs: Inputs) -> Shape:
 
 
 def _concatenate(config: Config, inputs: Inputs) -> Shape:
-    rank = len(inputs[0])
-    axis = config["axis"] - 1 if config["axis"] > 0 else config["axis"] % rank
+    rank, axis = len(inputs[0]), config["axis"]
+    if axis not in (*range(1, rank + 1), *range(-rank, 0)):
+        raise UserError(f"axis {axis} is not supported; the images are not joined to each other.")
+    axis = axis - 1 if axis > 0 else axis % rank
+    if len({(*shape[:axis], *shape[axis + 1 :]) for shape in inputs}) != 1:
+        raise UserError(f"inputs whose other axes differ are not supported: {list(inputs)}.")
     sizes = [shape[axis] for shape in inputs]
     total = None if None in sizes else sum(size for size in sizes if size is not None)
     return (*inputs[0][:axis], total, *inputs[0][axis + 1 :])
@@ -144,10 +148,14 @@ def _flatten(config: Config, inputs: Inputs) -> Shape:
 
 def _reshape(config: Config, inputs: Inputs) -> Shape:
     target = list(config["target_shape"])
-    if -1 in target and None not in inputs[0]:
-        known = prod(size for size in target if size != -1)
-        target[target.index(-1)] = prod(size or 0 for size in inputs[0]) // max(known, 1)
-    return tuple(None if size == -1 else size for size in target)
+    if None in inputs[0]:
+        return tuple(None if size == -1 else size for size in target)
+    total = prod(size or 0 for size in inputs[0])
+    if -1 in target:
+        target[target.index(-1)] = total // max(-prod(target), 1)
+    if prod(target) != total:
+        raise UserError(f"target_shape {tuple(target)} does not hold the {total} values it gets.")
+    return tuple(target)
 
 
 def _zero_padding(config: Config, inputs: Inputs) -> Shape:
@@ -223,23 +231,3 @@ def rule_for(kind: str, name: str) -> LayerRule:
             f"{', '.join(sorted(LAYERS))}."
         )
     return LAYERS[kind]
-
-
-def check_settings(kind: str, name: str, config: Config) -> None:
-    """Refuse a setting that would be ignored.
-
-    Raises:
-        UserError: a setting has a value outside the rule's `allowed`, or computes in another
-            type than float32.
-    """
-    for key, values in LAYERS[kind].allowed.items():
-        if config.get(key, values[0]) not in values:
-            shown = ", ".join(dict.fromkeys(str(value) for value in values if value is not None))
-            raise UserError(
-                f"Layer '{name}' ({kind}) has {key}={config[key]!r}, which is not supported; "
-                f"supported: {shown}."
-            )
-    dtype = config.get("dtype", "float32")
-    policy = dtype["config"].get("name") if isinstance(dtype, Mapping) else dtype
-    if policy not in ("float32", None):
-        raise UserError(f"Layer '{name}' computes in {policy}; only float32 is supported.")

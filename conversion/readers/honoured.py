@@ -1,0 +1,39 @@
+"""Refuses the settings of a layer that would be ignored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import isfinite
+
+from conversion.errors import UserError
+from conversion.readers.schema import LAYERS, Config
+
+NUMBERS = ("epsilon", "max_value", "negative_slope", "threshold", "alpha", "scale", "offset")
+"""Settings that enter the arithmetic, in whichever layer they occur: finite or left out."""
+
+
+def check_settings(kind: str, name: str, config: Config) -> None:
+    """Refuse a setting that would be ignored.
+
+    Raises:
+        UserError: a setting has a value outside the rule's `allowed`, is no number where one is
+            needed, or computes in another type than float32.
+    """
+    for key, values in LAYERS[kind].allowed.items():
+        if config.get(key, values[0]) not in values:
+            shown = ", ".join(dict.fromkeys(str(value) for value in values if value is not None))
+            raise UserError(
+                f"Layer '{name}' ({kind}) has {key}={repr(config[key])[:60]}, which is not "
+                f"supported; supported: {shown}."
+            )
+    for key in NUMBERS:
+        value = config.get(key)
+        if isinstance(value, Mapping):  # Keras 3 wraps an array
+            value = value["config"]["value"]
+        for number in value if isinstance(value, list) else [value]:
+            if number is not None and not (isinstance(number, int | float) and isfinite(number)):
+                raise UserError(f"Layer '{name}' ({kind}) has {key}={value!r}, which is no number.")
+    dtype = config.get("dtype", "float32")
+    policy = dtype["config"].get("name") if isinstance(dtype, Mapping) else dtype
+    if policy not in ("float32", None):
+        raise UserError(f"Layer '{name}' computes in {policy}; only float32 is supported.")

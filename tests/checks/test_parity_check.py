@@ -1,0 +1,275 @@
+"""Parity against a truth, with noise and faults of known size."""
+
+import numpy as np
+import pytest
+
+from conversion.checks import limits
+from conversion.checks.parity import Subjected, output_error, reference_noise
+from conversion.measurement import Verdict
+
+ABOUT = Subjected("synthetic", "onnx-fp32")
+POOLED, CHANNEL, IMAGE = "output_error_pooled", "output_error_channel", "output_error_image"
+N, C = 400, 8
+STEP = 2.0**-20
+"""One unit of noise, about 1e-6: float32 holds it exactly beside the values, which are quarters."""
+
+TRUTH = np.random.RandomState(0).randint(-8, 8, (N, C)) / 4.0
+SIGNS = np.where(np.random.RandomState(1).rand(N, C) < 0.5, -1, 1)
+
+
+def keras(units=1.0):
+    """The truth with an error of so many units everywhere: rms 1 unit, in every channel too."""
+    return (TRUTH + units * STEP * SIGNS).astype(np.float32)
+
+
+def measured(candidate, reference=None, truth=TRUTH, head="none"):
+    reference = keras() if reference is None else reference
+    found = output_error(ABOUT, {"y": truth}, {"y": reference}, {"y": candidate}, {"y": head})
+    return {m.name: m for m in found}
+
+
+def verdicts(found):
+    return {name: str(m.verdict) for name, m in found.items()}
+
+
+def test_multiples_of_the_noise_are_those_worked_out_by_hand():
+    candidate = keras(2)
+    candidate[7] = (TRUTH[7] + 8 * STEP).astype(np.float32)
+    candidate[:, 3] = (TRUTH[:, 3] + 4 * STEP).astype(np.float32)
+    found = measured(candidate)
+    # image 7: 7 values off by 8 and one by 4; else 7 by 2 and one by 4
+    image = 7 * 64 + 16
+    assert found[IMAGE].value == pytest.approx((image / 8) ** 0.5)
+    assert found[POOLED].value == pytest.approx(((image + 399 * (7 * 4 + 16)) / 3200) ** 0.5)
+    assert found[CHANNEL].value == pytest.approx(4)
+    assert verdicts(found) == {POOLED: "pass", CHANNEL: "pass", IMAGE: "pass"}
+    assert {(m.layer, m.n, m.limit, m.relation) for m in found.values()} == {("y", 400, 10, "<=")}
+
+
+def test_keras_own_outputs_are_one_noise_away():
+    found = measured(keras())
+    assert [m.value for m in found.values()] == pytest.approx([1, 1, 1])
+
+
+@pytest.mark.parametrize(("units", "verdict"), [(10, "pass"), (11, "fail"), (1000, "fail")])
+def test_the_limit_is_ten_times_the_noise(units, verdict):
+    # 9.999: ten times is the limit itself, and the noise is a rounded square root
+    found = measured(keras(units if units > 10 else 9.999))
+    assert set(verdicts(found).values()) == {verdict}
+
+
+def test_a_fault_in_one_channel_is_seen_where_the_pooled_error_hides_it():
+    candidate = keras()
+    candidate[:, 5] += np.float32(20 * STEP)
+    found = measured(candidate)
+    assert verdicts(found) == {POOLED: "pass", CHANNEL: "fail", IMAGE: "pass"}
+    assert found[CHANNEL].value == pytest.approx(401**0.5, rel=0.01)  # 20 beside 1
+
+
+def test_a_fault_in_one_image_is_seen_where_pooled_and_channels_hide_it():
+    candidate = keras()
+    candidate[123] += np.float32(50 * STEP)
+    found = measured(candidate)
+    assert verdicts(found) == {POOLED: "pass", CHANNEL: "pass", IMAGE: "fail"}
+    assert found[IMAGE].value == pytest.approx(50, rel=0.03)
+
+
+def test_a_channel_that_keras_has_exactly_is_measured_against_half_an_ulp_of_the_outputs():
+    reference, candidate = keras(), keras()
+    reference[:, 2] = TRUTH[:, 2]
+    candidate[:, 2] = TRUTH[:, 2] + STEP
+    level = float(np.sqrt((TRUTH**2).mean()))
+    assert measured(candidate, reference)[CHANNEL].value == pytest.approx(STEP / (2**-24 * level))
+
+
+def test_outputs_that_are_all_exact_pass():
+    exact = TRUTH.astype(np.float32)
+    found = measured(exact, exact)
+    assert {m.value for m in found.values()} == {0.0}
+    assert set(verdicts(found).values()) == {"pass"}
+
+
+@pytest.mark.parametrize(("share", "verdict"), [(0.9e-5, "pass"), (1.1e-5, "undecided")])
+def test_keras_too_far_from_the_truth_decides_nothing(share, verdict):
+    spread = float(TRUTH.std(axis=0).mean())
+    reference = (TRUTH + share * spread * SIGNS).astype(np.float32)
+    found = measured(reference, reference)
+    assert set(verdicts(found).values()) == {verdict}
+    assert all(("spread" in m.reason) is (verdict == "undecided") for m in found.values())
+
+
+def test_a_fault_fails_even_where_keras_is_doubtful_and_a_pass_is_not_believed():
+    doubtful = keras(100)
+    assert set(verdicts(measured(keras(10_000), doubtful)).values()) == {"fail"}
+    assert set(verdicts(measured(keras(100), doubtful)).values()) == {"undecided"}
+    assert set(verdicts(measured(keras(0), doubtful)).values()) == {"undecided"}
+
+
+@pytest.mark.parametrize(("images", "verdict"), [(199, "undecided"), (200, "pass")])
+def test_fewer_than_two_hundred_images_decide_nothing(images, verdict):
+    found = measured(keras()[:images], keras()[:images], TRUTH[:images])
+    assert set(verdicts(found).values()) == {verdict}
+    if verdict == "undecided":
+        assert all(m.reason == "199 images; at least 200 are needed" for m in found.values())
+
+
+@pytest.mark.parametrize(
+    ("truth", "reference"),
+    [
+        (TRUTH * 0, keras() * 0),
+        (TRUTH * 0 + 3, keras() * 0 + 3),
+        (TRUTH[:0], keras()[:0]),
+        (TRUTH, keras()[:-1]),
+        (TRUTH, keras().astype(np.float64)),
+        (TRUTH, keras() * np.float32(np.nan)),
+        (TRUTH * np.nan, keras()),
+    ],
+    ids=["zero", "flat", "empty", "short", "float64", "keras nan", "truth nan"],
+)
+def test_without_a_reference_to_believe_nothing_is_decided(truth, reference):
+    found = measured(keras()[: len(truth)], reference, truth)
+    assert verdicts(found) == {POOLED: "undecided"}
+    assert found[POOLED].reason.startswith("no power: ")
+
+
+@pytest.mark.parametrize(
+    "candidate",
+    [
+        keras() * np.float32(np.nan),
+        np.where(np.arange(C) == 3, np.float32(np.inf), keras()),
+        keras()[:-1],
+        keras()[:, :-1],
+        keras()[:, :1],
+        keras().astype(np.float64),
+    ],
+    ids=["nan", "inf", "fewer images", "fewer classes", "one class", "float64"],
+)
+def test_a_candidate_that_cannot_be_compared_fails(candidate):
+    found = measured(candidate)
+    assert verdicts(found) == {POOLED: "fail"}
+    assert found[POOLED].value is None
+    assert "'y'" in found[POOLED].reason
+
+
+def test_one_nan_never_passes():
+    candidate = keras()
+    candidate[17, 2] = np.nan
+    assert set(verdicts(measured(candidate)).values()) == {"fail"}
+
+
+def softmax(logits):
+    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return powers / powers.sum(axis=-1, keepdims=True)
+
+
+def test_probabilities_are_judged_by_their_logits():
+    truth = softmax(TRUTH)
+    found = measured(
+        softmax(keras(8).astype(np.float64)).astype(np.float32),
+        softmax(keras(2).astype(np.float64)).astype(np.float32),
+        truth,
+        "softmax",
+    )
+    # rounding probabilities to float32 adds a little noise to both sides
+    assert found[POOLED].value == pytest.approx(4, rel=0.05)
+    assert set(verdicts(found).values()) == {"pass"}
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        lambda p: 2 * p,
+        lambda p: p / p.max(axis=-1, keepdims=True),
+        lambda p: p * np.float32(1.0001),
+    ],
+    ids=["doubled", "largest is 1", "a ten-thousandth too much"],
+)
+def test_rows_that_do_not_sum_to_one_fail_though_their_logits_agree(broken):
+    truth = softmax(TRUTH)
+    reference = softmax(keras(2).astype(np.float64)).astype(np.float32)
+    found = measured(broken(reference).astype(np.float32), reference, truth, "softmax")
+    assert found[POOLED].verdict is Verdict.PASS
+    assert found["output_sum_error"].verdict is Verdict.FAIL
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [np.log, lambda p: 1 / (1 + np.exp(-p)), softmax, lambda p: softmax(np.log(p) / 2)],
+    ids=["log-softmax", "sigmoid too", "softmax twice", "temperature 2"],
+)
+def test_another_head_fails_though_every_answer_is_the_same(broken):
+    truth = softmax(TRUTH)
+    reference = softmax(keras(2).astype(np.float64)).astype(np.float32)
+    candidate = broken(reference).astype(np.float32)
+    assert (candidate.argmax(axis=1) == reference.argmax(axis=1)).all()
+    assert measured(candidate, reference, truth, "softmax")[POOLED].verdict is Verdict.FAIL
+
+
+def test_every_output_is_judged_by_itself():
+    two = {"a": TRUTH, "b": TRUTH}
+    found = output_error(
+        ABOUT,
+        two,
+        {"a": keras(), "b": keras()},
+        {"a": keras(), "b": keras(50)},
+        {"a": "none", "b": "none"},
+    )
+    assert [(m.layer, str(m.verdict)) for m in found] == [("a", "pass")] * 3 + [("b", "fail")] * 3
+
+
+def test_a_missing_output_fails():
+    two = {"a": keras(), "b": keras()}
+    found = output_error(
+        ABOUT, {"a": TRUTH, "b": TRUTH}, two, {"a": keras()}, {"a": "none", "b": "none"}
+    )
+    assert [str(m.verdict) for m in found] == ["fail"]
+
+
+@pytest.mark.parametrize(("units", "verdict"), [(1, "pass"), (100, "undecided")])
+def test_the_references_own_noise_passes_or_is_undecided_but_never_fails(units, verdict):
+    (found,) = reference_noise(ABOUT, {"y": TRUTH}, {"y": keras(units)}, {"y": "none"})
+    assert str(found.verdict) == verdict
+    spread = float(np.sqrt(TRUTH.var(axis=0).mean()))
+    assert found.value == pytest.approx(units * STEP / spread)
+
+
+def test_the_noise_of_a_flat_reference_is_undecided():
+    (found,) = reference_noise(ABOUT, {"y": TRUTH * 0}, {"y": keras() * 0}, {"y": "none"})
+    assert found.verdict is Verdict.UNDECIDED
+
+
+def test_a_kept_prediction_is_said_to_be_one():
+    found = output_error(
+        ABOUT, {"y": TRUTH}, {"y": keras()}, {"y": keras()}, {"y": "none"}, cached=True
+    )
+    assert all(m.cached for m in found)
+
+
+ALL_LIMITS = {name: value for name, value in vars(limits).items() if name.isupper()}
+
+
+@pytest.mark.parametrize("name", ALL_LIMITS)
+def test_every_limit_has_a_unit_and_a_reason_and_what_was_measured_is_within_it(name):
+    limit = ALL_LIMITS[name]
+    assert isinstance(limit, limits.Limit)
+    assert limit.unit
+    assert len(limit.reason) > 10
+    if limit.measured is not None:
+        assert limit.measured >= limit.value if limit.value < 0 else limit.measured <= limit.value
+
+
+def test_the_limits_are_where_the_design_puts_them():
+    values = {name: limit.value for name, limit in ALL_LIMITS.items()}
+    assert values == {
+        "POOLED": 10,
+        "CHANNEL": 10,
+        "IMAGE": 10,
+        "KERAS_NOISE": 1e-5,
+        "SUM": 1e-5,
+        "LEAST_ERROR": 5.960464477539063e-08,
+        "ROWS": 10,
+        "FLOAT_TOP1": 85,
+        "INT8_DEFAULT": -0.5,
+        "INT8_OUTER": -5,
+        "MARGIN": -0.75,
+    }

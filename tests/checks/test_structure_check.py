@@ -1,0 +1,238 @@
+"""Structure checks on descriptions of files that differ in one thing."""
+
+import numpy as np
+import pytest
+
+from conversion.checks.parity import Subjected
+from conversion.checks.structure import (
+    at_least,
+    expected,
+    operator_counts,
+    ports,
+    rows_follow,
+    weights_equal,
+)
+from conversion.spec import Layer, Spec
+
+ABOUT = Subjected("synthetic", "onnx-fp32")
+
+
+def layer(name, kind, shape=(8, 8, 4)):
+    return Layer(name, kind, {}, (), {}, shape)
+
+
+SPEC = Spec(
+    "net",
+    (
+        layer("x", "InputLayer", (8, None, 3)),
+        layer("c1", "Conv2D"),
+        layer("c2", "DepthwiseConv2D"),
+        layer("r", "ReLU"),
+        layer("p", "MaxPooling2D"),
+        layer("j", "Concatenate"),
+        layer("y", "Dense", (10,)),
+    ),
+    ("x",),
+    ("y",),
+    "0" * 64,
+    "3",
+)
+INPUT = {"name": "x", "dtype": "float", "shape": ["batch", 8, "unk__7", 3]}
+OUTPUT = {"name": "y", "dtype": "float", "shape": ["batch", 10]}
+
+
+def test_ports_that_are_the_specs_pass_whatever_an_open_size_is_called():
+    assert str(ports(ABOUT, "inputs", ("x",), SPEC, [INPUT]).verdict) == "pass"
+    assert str(ports(ABOUT, "outputs", ("y",), SPEC, [OUTPUT]).verdict) == "pass"
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        [],
+        [OUTPUT, OUTPUT],
+        [{**OUTPUT, "name": "z"}],
+        [{**OUTPUT, "dtype": "float16"}],
+        [{**OUTPUT, "dtype": "double"}],
+        [{**OUTPUT, "shape": [1, 10]}],
+        [{**OUTPUT, "shape": ["batch", 11]}],
+        [{**OUTPUT, "shape": ["batch", "classes"]}],
+        [{**OUTPUT, "shape": ["batch"]}],
+        [{**OUTPUT, "shape": ["batch", 10, 1]}],
+        [{**OUTPUT, "shape": []}],
+    ],
+    ids=[
+        "none",
+        "two",
+        "renamed",
+        "half",
+        "double",
+        "one image",
+        "eleven",
+        "open",
+        "short",
+        "long",
+        "no shape",
+    ],
+)
+def test_outputs_that_differ_in_one_thing_fail(found):
+    measured = ports(ABOUT, "outputs", ("y",), SPEC, found)
+    assert str(measured.verdict) == "fail"
+    assert "expected [{'name': 'y'" in measured.reason
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [["batch", 8, 3], ["batch", 8, 32, 3], ["batch", "h", "w", 3], ["batch", 8, "w", 3, 1]],
+    ids=["short", "fixed", "more open", "long"],
+)
+def test_inputs_of_another_shape_fail(shape):
+    found = ports(ABOUT, "inputs", ("x",), SPEC, [{**INPUT, "shape": shape}])
+    assert str(found.verdict) == "fail"
+
+
+def test_looking_at_ports_leaves_their_description_as_it_was():
+    found = {**INPUT, "shape": list(INPUT["shape"])}
+    ports(ABOUT, "inputs", ("x",), SPEC, [found])
+    assert found == INPUT
+
+
+RIGHT = {"Conv": 2, "MaxPool": 1, "Concat": 1, "MatMul": 1, "Relu": 1}
+
+
+@pytest.mark.parametrize(
+    ("operators", "verdict"),
+    [
+        (RIGHT, "pass"),
+        ({**RIGHT, "Mul": 7, "Add": 7, "Softmax": 1}, "pass"),
+        ({**RIGHT, "MatMul": 0, "Gemm": 1}, "pass"),
+        ({**RIGHT, "Conv": 1, "QLinearConv": 1}, "pass"),
+        ({**RIGHT, "Conv": 1}, "fail"),
+        ({**RIGHT, "Conv": 3}, "fail"),
+        ({**RIGHT, "Gemm": 1}, "fail"),
+        ({**RIGHT, "MaxPool": 0, "AveragePool": 1}, "fail"),
+        ({**RIGHT, "AveragePool": 1}, "fail"),
+        ({**RIGHT, "Concat": 0}, "fail"),
+        ({}, "fail"),
+    ],
+    ids=[
+        "right",
+        "others too",
+        "gemm",
+        "one quantized",
+        "one lost",
+        "one more",
+        "dense twice",
+        "mean for max",
+        "a pool more",
+        "concat lost",
+        "empty",
+    ],
+)
+def test_there_is_one_operator_for_each_layer_that_needs_one(operators, verdict):
+    assert str(operator_counts(ABOUT, SPEC, operators).verdict) == verdict
+
+
+ONE = np.array([[1.5, -2.0], [0.0, 3.0]], np.float32)
+ULP = ONE.copy()
+ULP[1, 1] = np.nextafter(ONE[1, 1], np.float32(4))
+MINUS = ONE.copy()
+MINUS[1, 0] = -0.0
+
+
+@pytest.mark.parametrize(
+    ("stored", "count"),
+    [
+        ({"a.kernel": ONE.copy(), "b.bias": ONE[0]}, 0),
+        ({"a.kernel": np.asfortranarray(ONE), "b.bias": ONE[0]}, 0),
+        ({"a.kernel": ULP, "b.bias": ONE[0]}, 1),
+        ({"a.kernel": MINUS, "b.bias": ONE[0]}, 1),
+        ({"a.kernel": ONE.astype(np.float64), "b.bias": ONE[0]}, 1),
+        ({"a.kernel": ONE.T, "b.bias": ONE[0]}, 1),
+        ({"a.kernel": ONE.reshape(4), "b.bias": ONE[0]}, 1),
+        ({"a.kernel": ONE.reshape(1, 4), "b.bias": ONE[0]}, 1),
+        ({"a.kernel": ONE}, 1),
+        ({"a.kernel": ONE, "b.bias": ONE[0], "c.bias": ONE[0]}, 1),
+        ({"a.kernel": ONE[0], "b.bias": ONE}, 2),
+        ({}, 2),
+    ],
+    ids=[
+        "same",
+        "same in another order of memory",
+        "one ulp",
+        "minus zero",
+        "float64",
+        "transposed",
+        "flat",
+        "reshaped",
+        "missing",
+        "unused",
+        "exchanged",
+        "none",
+    ],
+)
+def test_weights_are_equal_bit_by_bit_or_not_at_all(stored, count):
+    found = weights_equal(ABOUT, {"a.kernel": ONE, "b.bias": ONE[0]}, stored)
+    assert (str(found.verdict), found.value) == ("fail" if count else "pass", count)
+
+
+def test_a_weight_that_differs_is_named_with_its_layer():
+    found = weights_equal(ABOUT, {"net.a.kernel": ONE}, {"net.a.kernel": ULP})
+    assert (found.layer, found.reason) == ("net.a", "1 differ: net.a.kernel")
+
+
+@pytest.mark.parametrize(("value", "verdict"), [(9, "fail"), (10, "pass"), (11, "pass")])
+def test_a_count_must_reach_its_limit(value, verdict):
+    found = at_least("eight_bit_weights", ABOUT, value, 10, "elements")
+    assert (str(found.verdict), found.limit, found.unit) == (verdict, 10, "elements")
+
+
+def test_what_differs_from_an_expectation_is_said():
+    assert expected("opset", ABOUT, 15, 15).reason == ""
+    found = expected("opset", ABOUT, 15, 13, "convert it again")
+    assert (str(found.verdict), found.reason) == (
+        "fail",
+        "expected 15, found 13; convert it again",
+    )
+
+
+STRAIGHT = np.arange(28 * 4, dtype=np.float32).reshape(28, 4)
+
+
+def follows(other, noise=1e-3, straight=STRAIGHT):
+    (found,) = rows_follow(
+        "row_order", ABOUT, {"y": straight}, {"y": other}, {"y": "none"}, {"y": noise}
+    )
+    return found
+
+
+def test_rows_that_stay_the_same_follow():
+    assert (str(follows(STRAIGHT).verdict), follows(STRAIGHT).value) == ("pass", 0)
+
+
+@pytest.mark.parametrize(("error", "verdict"), [(0.0099, "pass"), (0.0101, "fail")])
+def test_a_row_may_move_by_ten_times_the_noise(error, verdict):
+    other = STRAIGHT.copy()
+    other[0] += np.float32(error)  # the first row: 0 to 3, where float32 still resolves it
+    assert str(follows(other).verdict) == verdict
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        STRAIGHT[::-1],
+        np.roll(STRAIGHT, 1, axis=0),
+        np.concatenate([STRAIGHT[:27], STRAIGHT[26:27]]),
+        STRAIGHT[:27],
+        STRAIGHT * np.float32(np.nan),
+        STRAIGHT.astype(np.float64),
+    ],
+    ids=["reversed", "rolled", "last repeated", "last lost", "nan", "float64"],
+)
+def test_rows_that_do_not_follow_fail(other):
+    assert str(follows(other).verdict) == "fail"
+
+
+def test_rows_that_are_all_alike_decide_nothing():
+    flat = np.ones((28, 4), np.float32)
+    assert str(follows(flat, straight=flat).verdict) == "undecided"
