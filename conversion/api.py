@@ -210,7 +210,10 @@ def _judge(
         LOG.debug("building %s stopped", name, exc_info=True)
         return case.without_value("built", "structure", Verdict.FAIL, str(error))
     wanted = None if topics is None else tuple(topics)
-    return [found for check in checks(name, wanted) for found in check.measure(case)]
+    measured = [found for check in checks(name, wanted) for found in check.measure(case)]
+    for found in measured:
+        LOG.debug(found.explain())
+    return measured
 
 
 def _make(

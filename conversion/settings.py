@@ -27,7 +27,8 @@ class OnnxScheme:
 
     Attributes:
         activations: ``uint8`` or ``int8``.
-        weights: ``uint8`` or ``int8``.
+        weights: ``uint8`` or ``int8``; per channel in ``qoperator`` format, ONNX Runtime writes the
+            kernels of convolutions as int8 whichever is asked for, and the provenance says so.
         per_channel: one scale for each output channel of a weight, not one for the tensor.
         format: ``qoperator`` or ``qdq``.
         method: how ranges come from calibration: ``minmax``, ``entropy`` or ``percentile``.

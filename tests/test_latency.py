@@ -5,11 +5,10 @@ The table is pytest-benchmark's: save it with --benchmark-autosave, compare with
 work; a ratio from one process decides nothing.
 """
 
-import numpy as np
 import pytest
 
 from conversion.backends import BACKENDS
-from conversion.checks.compare import compare
+from conversion.checks.compare import odd_one
 from conversion.verification.latency import BATCHES, latency_call, latency_inputs
 
 pytestmark = pytest.mark.latency
@@ -37,5 +36,5 @@ def test_latency(case, batch, benchmark):
     assert benchmark.stats.stats.rounds == ROUNDS[batch]
     assert benchmark.stats.stats.min > 0
     wanted = case.workspace.runner(case.name, threads=1).run(latency_inputs(case, batch))
-    assert [difference.largest for difference in compare(wanted, timed)] == [0.0] * len(wanted)
-    assert all(len(output) == batch and np.isfinite(output).all() for output in timed.values())
+    assert odd_one(wanted, timed) == ""
+    assert {len(output) for output in timed.values()} == {batch}

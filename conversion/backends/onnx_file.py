@@ -70,24 +70,64 @@ def stated_source(path: Path) -> str | None:
 def multiply_accumulates(model: ModelProto) -> int:
     """Multiply-accumulates of one image in convolutions and matrix products.
 
+    The shapes are taken from a run on zeros: ONNX's own inference stops at the first operator of
+    another domain, and a quantized graph is full of them.
+
     Args:
-        model: shapes are inferred; an open size, such as the batch, counts as 1.
+        model: the graph; an open size, such as the batch, counts as 1.
+
+    Raises:
+        UserError: ONNX Runtime cannot run the graph.
     """
-    inferred = onnx.shape_inference.infer_shapes(model)
-    sizes = {tensor.name: list(tensor.dims) for tensor in model.graph.initializer}
-    for value in (*inferred.graph.value_info, *inferred.graph.output, *inferred.graph.input):
-        dims = value.type.tensor_type.shape.dim
-        sizes.setdefault(value.name, [dim.dim_value or 1 for dim in dims])
+    shapes = {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer}
+    counted = [node for node in model.graph.node if node.op_type in _WEIGHT]
+    wanted = [
+        name for node in counted for name in (node.output[0], node.input[_WEIGHT[node.op_type]])
+    ]
+    shapes.update(
+        _run_shapes(model, [name for name in dict.fromkeys(wanted) if name not in shapes])
+    )
     total = 0
-    for node in model.graph.node:
-        position = _WEIGHT.get(node.op_type)
-        if position is None or node.output[0] not in sizes:
-            continue
-        weight, output = sizes.get(node.input[position], [1, 1]), sizes[node.output[0]]
-        convolves = node.op_type.endswith("Conv")
-        per_output = int(np.prod(weight[1:])) if convolves else _depth(node, weight)
-        total += int(np.prod(output)) * per_output
+    for node in counted:
+        weight = shapes[node.input[_WEIGHT[node.op_type]]]
+        per_output = int(np.prod(weight[1:])) if "Conv" in node.op_type else _depth(node, weight)
+        total += int(np.prod(shapes[node.output[0]])) * per_output
     return total
+
+
+def _run_shapes(model: ModelProto, names: Sequence[str]) -> dict[str, tuple[int, ...]]:
+    """Shapes of tensors inside a graph, from one run on zeros with a batch of 1."""
+    tapped = ModelProto()
+    tapped.CopyFrom(model)
+    known = {value.name for value in tapped.graph.output}
+    tapped.graph.output.extend(onnx.ValueInfoProto(name=n) for n in names if n not in known)
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.log_severity_level = 3
+    try:
+        session = onnxruntime.InferenceSession(
+            tapped.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
+        types = {
+            port.name: onnx.helper.tensor_dtype_to_np_dtype(_dtype(port)) for port in inputs(model)
+        }
+        feed = {
+            port.name: np.zeros(
+                [size if isinstance(size, int) else 1 for size in port.shape], types[port.name]
+            )
+            for port in session.get_inputs()
+        }
+        found = session.run(list(names), feed)
+    except Exception as error:  # ONNX Runtime's exceptions share no public base class
+        sentence = str(error).splitlines()[0]
+        raise UserError(
+            f"ONNX Runtime cannot run the graph to see its shapes: {sentence}"
+        ) from None
+    return {name: value.shape for name, value in zip(names, found, strict=True)}
+
+
+def _dtype(port: onnx.ValueInfoProto) -> int:
+    return int(port.type.tensor_type.elem_type)
 
 
 _WEIGHT = {"Conv": 1, "QLinearConv": 3, "MatMul": 1, "Gemm": 1, "QLinearMatMul": 3, "QGemm": 3}

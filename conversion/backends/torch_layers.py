@@ -9,7 +9,20 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+
+from conversion.backends.torch_operations import (
+    Add,
+    Concatenate,
+    GlobalMax,
+    Multiply,
+    NormOfLastAxis,
+    Rescaling,
+    Reshape,
+    SameAveragePool,
+    SamePadding,
+    ThresholdRelu,
+    pair,
+)
 
 Layout = Literal["source", "channels_first", "any"]
 """What a module takes and gives: Keras's own layout, ``(N, C, H, W)``, or whichever comes."""
@@ -33,148 +46,6 @@ class Stage:
     module: nn.Module
     layout: Layout = "any"
     gives: Layout | None = None
-
-
-class SamePadding(nn.Module):
-    """TensorFlow's `same`: the odd pixel goes to the bottom and right.
-
-    It depends on the input's size, so it is computed for each input (with stride 2 on an even
-    size it is 0 at the top and left and 1 at the bottom and right; a symmetric padding of 1 costs
-    25 points of accuracy on the reference network).
-    """
-
-    def __init__(
-        self, window: Sequence[int], stride: Sequence[int], dilation: Sequence[int], fill: float
-    ) -> None:
-        super().__init__()
-        self.reach = [(k - 1) * d + 1 for k, d in zip(window, dilation, strict=True)]
-        self.stride = list(stride)
-        self.fill = fill
-
-    def forward(self, value: Tensor) -> Tensor:
-        """Pad ``(N, C, H, W)``."""
-        pads: list[int] = []
-        for size, reach, stride in zip(value.shape[2:], self.reach, self.stride, strict=True):
-            total = max((-(-size // stride) - 1) * stride + reach - size, 0)
-            pads = [total // 2, total - total // 2, *pads]  # F.pad counts from the last axis
-        return F.pad(value, pads, value=self.fill) if any(pads) else value
-
-
-class SameAveragePool(nn.Module):
-    """Average pooling with `same` padding that divides by the pixels under the window only."""
-
-    def __init__(self, window: Sequence[int], stride: Sequence[int]) -> None:
-        super().__init__()
-        self.pad = SamePadding(window, stride, (1, 1), 0.0)
-        self.pool = nn.AvgPool2d(_pair(window), _pair(stride))
-
-    def forward(self, value: Tensor) -> Tensor:
-        """Pool ``(N, C, H, W)``."""
-        ones = torch.ones_like(value[:1, :1])
-        pooled: Tensor = self.pool(self.pad(value)) / self.pool(self.pad(ones))
-        return pooled
-
-
-class Add(nn.Module):
-    """The sum of its inputs."""
-
-    def forward(self, first: Tensor, *others: Tensor) -> Tensor:
-        """Add tensors of one shape."""
-        for other in others:
-            first = first + other
-        return first
-
-
-class Multiply(nn.Module):
-    """The product of its inputs."""
-
-    def forward(self, first: Tensor, *others: Tensor) -> Tensor:
-        """Multiply tensors of one shape."""
-        for other in others:
-            first = first * other
-        return first
-
-
-class Concatenate(nn.Module):
-    """Its inputs side by side along one axis."""
-
-    def __init__(self, axis: int) -> None:
-        super().__init__()
-        self.axis = axis
-
-    def forward(self, *values: Tensor) -> Tensor:
-        """Concatenate tensors in the source layout."""
-        return torch.cat(values, dim=self.axis)
-
-
-class Reshape(nn.Module):
-    """Another shape of the same elements in the source layout."""
-
-    def __init__(self, shape: Sequence[int]) -> None:
-        super().__init__()
-        self.shape = tuple(shape)
-
-    def forward(self, value: Tensor) -> Tensor:
-        """Reshape everything but the batch axis."""
-        return value.reshape(value.shape[0], *self.shape)
-
-
-class NormOfLastAxis(nn.BatchNorm1d):
-    """Batch normalization of the last axis, whatever stands between it and the batch."""
-
-    def forward(self, value: Tensor) -> Tensor:
-        """Normalise ``(N, ..., C)``."""
-        normal: Tensor = super().forward(value.flatten(0, -2))
-        return normal.reshape(value.shape)
-
-
-class GlobalMax(nn.Module):
-    """The largest value of each channel."""
-
-    def forward(self, value: Tensor) -> Tensor:
-        """Pool ``(N, C, H, W)`` to ``(N, C, 1, 1)``."""
-        return torch.amax(value, dim=(2, 3), keepdim=True)
-
-
-class Rescaling(nn.Module):
-    """``value * scale + offset`` with constants of the configuration."""
-
-    scale: Tensor
-    offset: Tensor
-
-    def __init__(self, scale: Any, offset: Any) -> None:
-        super().__init__()
-        for name, value in (("scale", scale), ("offset", offset)):
-            if isinstance(value, Mapping):  # Keras 3 wraps an array
-                value = value["config"]["value"]
-            tensor = torch.tensor(value, dtype=torch.float32)
-            self.register_buffer(name, tensor, persistent=False)
-
-    def forward(self, value: Tensor) -> Tensor:
-        """Rescale a tensor in the source layout."""
-        return value * self.scale + self.offset
-
-
-class ThresholdRelu(nn.Module):
-    """Keras's ReLU layer with all of its parameters."""
-
-    def __init__(self, config: Config) -> None:
-        super().__init__()
-        self.slope = float(config.get("negative_slope") or 0.0)
-        self.threshold = float(config.get("threshold") or 0.0)
-        self.ceiling = config.get("max_value")
-
-    def forward(self, value: Tensor) -> Tensor:
-        """Clip and scale element by element."""
-        below = self.slope * (value - self.threshold)
-        # A value at the threshold itself becomes 0 in Keras: whole numbers meet it.
-        result = torch.where(value > self.threshold, value, below)
-        return result if self.ceiling is None else result.clamp(max=float(self.ceiling))
-
-
-def _pair(values: Sequence[int]) -> tuple[int, int]:
-    first, second = values
-    return first, second
 
 
 ACTIVATIONS: dict[str, Callable[[], Stage]] = {
@@ -219,17 +90,17 @@ def _conv(
     if config["padding"] == "same":
         reach = [(k - 1) * d for k, d in zip(window, dilation, strict=True)]
         if all(s == 1 for s in stride) and all(r % 2 == 0 for r in reach):
-            padding = _pair([r // 2 for r in reach])  # symmetric whatever the size
+            padding = pair([r // 2 for r in reach])  # symmetric whatever the size
         else:
             pad = SamePadding(window, stride, dilation, 0.0)
             stages.append(Stage("_pad", pad, "channels_first"))
     module = nn.Conv2d(
         channels,
         filters,
-        _pair(window),
-        stride=_pair(stride),
+        pair(window),
+        stride=pair(stride),
         padding=padding,
-        dilation=_pair(dilation),
+        dilation=pair(dilation),
         groups=groups,
         bias=bool(config.get("use_bias", True)),
     )
@@ -265,7 +136,7 @@ def _pool(config: Config, maximum: bool) -> list[Stage]:
     if not maximum and config["padding"] == "same":
         return [Stage("", SameAveragePool(window, stride), "channels_first")]
     kind = nn.MaxPool2d if maximum else nn.AvgPool2d
-    stages = [Stage("", kind(_pair(window), _pair(stride)), "channels_first")]
+    stages = [Stage("", kind(pair(window), pair(stride)), "channels_first")]
     if config["padding"] == "same":
         pad = SamePadding(window, stride, (1, 1), float("-inf"))
         stages.insert(0, Stage("_pad", pad, "channels_first"))
@@ -353,15 +224,17 @@ def parameters(kind: str, config: Config, weights: Mapping[str, np.ndarray]) -> 
         Parameter or buffer name to a float32 tensor; every weight is used exactly once.
 
     Raises:
-        KeyError: a role that no rule knows, which would be a weight left unused.
+        KeyError: a role that no rule knows, or two for one name: a weight would be left unused.
     """
     found: dict[str, Tensor] = {}
     for role, array in weights.items():
         name = "weight" if role == "kernel" else _ROLES[role]
+        if name in found:
+            raise KeyError(f"{role} beside another weight that is '{name}' in PyTorch")
         arranged = _kernel_to_torch(kind, array) if role == "kernel" else array
         found[name] = torch.from_numpy(np.ascontiguousarray(arranged).copy())
     if kind == "BatchNormalization":
-        size = len(weights["moving_mean"])
+        size = max(map(len, weights.values()), default=0)
         for setting, name, neutral in (("scale", "weight", 1.0), ("center", "bias", 0.0)):
             if not config[setting]:
                 if name in found:

@@ -10,6 +10,7 @@ import numpy as np
 import onnx
 import onnx2torch
 import torch
+from google.protobuf.message import DecodeError
 from torch import nn
 
 from conversion.artifact import Artifact, Runner, versions
@@ -61,8 +62,9 @@ def _module(graph: bytes) -> nn.Module:
     try:
         module: nn.Module = onnx2torch.convert(onnx.load_from_string(graph))
         return module.eval()
-    except (NotImplementedError, RuntimeError, ValueError) as error:
+    except (RuntimeError, ValueError, KeyError, DecodeError) as error:
+        sentence = " ".join(str(error).split())
         raise UserError(
-            f"onnx2torch cannot convert the ONNX graph: {error}. It knows opsets 9 to 16 best: "
-            "try --opset 15."
+            f"Expected a graph that onnx2torch can convert; it says {sentence}. The direct route "
+            "(torch-fp32) may do."
         ) from None

@@ -61,9 +61,12 @@ def build(ingredients: Ingredients, target: Path) -> Mapping[str, Any]:
         per_channel=scheme.per_channel,
     )
     model = onnx.load(target)
+    route = f"onnxruntime quantize_static, {scheme.label}"
+    if scheme.per_channel and (scheme.weights, scheme.format) == ("uint8", "qoperator"):
+        route += "; kernels of convolutions in int8, as ONNX Runtime has it per channel"
     provenance = {
         "source": ingredients.spec.digest,
-        "route": f"onnxruntime quantize_static, {scheme.label}",
+        "route": route,
         "opset": opset(model),
         "onnx": graph.digest,
         "ranges": ranges.digest,

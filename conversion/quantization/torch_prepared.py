@@ -13,14 +13,18 @@ from torch import Tensor, nn
 from torch.ao import quantization as ao
 from torch.ao.nn.quantized import FloatFunctional
 
-from conversion.backends.torch_layers import Add, Concatenate, Reshape, SamePadding
 from conversion.backends.torch_module import SpecModule
+from conversion.backends.torch_operations import Add, Concatenate, Reshape, SamePadding
 from conversion.errors import UserError
 from conversion.settings import TorchScheme
 
 INTEGER = (nn.Conv2d, nn.Linear, nn.ReLU, nn.ReLU6, nn.MaxPool2d, nn.AvgPool2d)
 SHAPING = (nn.AdaptiveAvgPool2d, nn.Flatten, nn.ZeroPad2d, nn.Identity, SamePadding, Reshape)
 """Modules that run on quantized tensors; everything else runs in float between two casts."""
+
+WRONG: Mapping[str, tuple[type[nn.Module], ...]] = {"qnnpack": (nn.ReLU6,)}
+"""Engine to modules that run in float all the same: qnnpack's clamp (PyTorch 2.15) mixes up the
+pixels of channels-last tensors."""
 
 
 class QuantizableAdd(nn.Module):
@@ -131,7 +135,7 @@ def prepare(body: SpecModule, scheme: TorchScheme) -> tuple[Quantizable, list[li
     groups += _swap(body)
     module = Quantizable(body).eval()
     module.qconfig = _config(scheme)
-    _leave_in_float(module)
+    _leave_in_float(module, WRONG.get(scheme.engine, ()))
     ao.prepare(module, inplace=True)
     return module, groups
 
@@ -193,17 +197,19 @@ def _swap(body: SpecModule) -> list[list[str]]:
     return groups
 
 
-def _leave_in_float(module: Quantizable) -> None:
-    """Wrap what has no integer kernel."""
+def _leave_in_float(module: Quantizable, wrong: tuple[type[nn.Module], ...]) -> None:
+    """Wrap what has no integer kernel, or one that is wrong."""
     body = module.body
+    read = {name for step in body.steps for name in step.reads}
     for step in body.steps:
         if step.module is None:
             continue
         child = _child(body, step.module)
         fused = type(child).__module__.startswith("torch.ao.nn.intrinsic")
         known = isinstance(child, (*INTEGER, *SHAPING, QuantizableAdd, QuantizableConcatenate))
-        if not (known or fused):
-            setattr(body, step.module, FloatIsland(child, last=step.writes in body.returns))
+        if isinstance(child, wrong) or not (known or fused):
+            last = step.writes in body.returns and step.writes not in read
+            setattr(body, step.module, FloatIsland(child, last))
 
 
 def _config(scheme: TorchScheme) -> Any:

@@ -14,7 +14,7 @@ from torch.ao import quantization as ao
 
 from conversion.artifact import Artifact, Runner, versions
 from conversion.backends import BACKENDS, Ingredients, torch_file
-from conversion.backends.torch_file import TorchRunner, load, save
+from conversion.backends.torch_file import TorchRunner, load, save, shapes
 from conversion.backends.torch_fp32 import rebuild
 from conversion.backends.torch_module import SpecModule
 from conversion.errors import UserError
@@ -82,15 +82,24 @@ def open(artifact: Artifact, ingredients: Ingredients, threads: int) -> Runner:
     Raises:
         UserError: the file is not such a file, or its state does not fit the skeleton.
     """
-    content = load(artifact.path, KIND)
-    scheme = TorchScheme(**content["scheme"])
+    content, name = load(artifact.path, KIND), artifact.path.name
+    try:
+        scheme = TorchScheme(**content["scheme"])
+        described, ranges, state = (content[part] for part in ("spec", "ranges", "state_dict"))
+    except (KeyError, TypeError) as error:
+        raise UserError(
+            f"Expected spec, scheme, ranges and state_dict in {name}; found otherwise: {error}."
+        ) from None
     with engine(scheme.engine):
-        module, _ = _quantized(SpecModule(content["spec"]), scheme, content["ranges"])
+        module, _ = _quantized(SpecModule(described), scheme, ranges)
+        odd = set(shapes(module.state_dict()).items()) ^ set(shapes(state).items())
+        if odd:  # torch.ao loads a kernel of another shape without a word
+            parts = ", ".join(f"{part} {shape}" for part, shape in sorted(odd)[:4])
+            raise UserError(f"{name}: the state does not fit the layers: {parts}")
         try:
-            module.load_state_dict(content["state_dict"], strict=True)
-        except RuntimeError as error:
+            module.load_state_dict(state, strict=True)
+        except (RuntimeError, KeyError) as error:
             sentence = " ".join(str(error).split())
-            name = artifact.path.name
             raise UserError(f"{name}: the state does not fit the layers: {sentence}") from None
     spec = ingredients.spec
     runner = TorchRunner(module, spec.inputs, spec.outputs, threads)

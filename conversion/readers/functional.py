@@ -15,6 +15,12 @@ from conversion.spec import Layer, Shape
 Weights = Callable[[str, str, Mapping[str, Shape]], Mapping[str, np.ndarray]]
 """Layer name, class and expected shapes to arrays by role."""
 
+MALFORMED = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+"""What reading JSON of any form can raise where Keras's was expected."""
+
+Entry = tuple[str, str, Mapping[str, Any], tuple[str, ...]]
+"""Name, class, settings and the names of the layers that it reads."""
+
 
 def read_layers(
     config: Mapping[str, Any], weights: Weights
@@ -53,13 +59,6 @@ def read_layers(
                 raise
             raise UserError(f"Layer '{name}' ({kind}): {sentence}") from error
     return tuple(layers.values()), inputs, outputs
-
-
-MALFORMED = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
-"""What reading JSON of any form can raise where Keras's was expected."""
-
-Entry = tuple[str, str, Mapping[str, Any], tuple[str, ...]]
-"""Name, class, settings and the names of the layers that it reads."""
 
 
 def _entries(config: Mapping[str, Any]) -> tuple[list[Entry], tuple[str, ...], tuple[str, ...]]:
@@ -114,8 +113,7 @@ def _sequential(inner: Any) -> list[Entry]:
         raise UserError("Expected a model with layers; the Sequential model is empty.")
     entries: list[Entry] = []
     if listed[0]["class_name"] != "InputLayer":
-        first = listed[0]["config"]
-        shape = first.get("batch_input_shape") or first.get("batch_shape")
+        shape = listed[0]["config"].get("batch_input_shape")
         if shape is None:
             raise UserError("Expected an input shape in the Sequential model; it has none.")
         entries.append(("input", "InputLayer", {"batch_shape": shape}, ()))
@@ -128,6 +126,8 @@ def _sequential(inner: Any) -> list[Entry]:
 def _functional(entry: Mapping[str, Any]) -> Entry:
     name, kind, config = entry["name"], entry["class_name"], entry["config"]
     calls = entry["inbound_nodes"]
+    if config["name"] != name:
+        raise UserError(f"Layer '{name}' ({kind}) is named '{config['name']}' in its settings.")
     if len(calls) > 1:
         raise UserError(
             f"Layer '{name}' ({kind}) is called {len(calls)} times; sharing is not supported."

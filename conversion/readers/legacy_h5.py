@@ -16,6 +16,7 @@ from conversion import digest
 from conversion.errors import UserError
 from conversion.readers.code_guard import refuse_code
 from conversion.readers.functional import read_layers
+from conversion.readers.heaps import refuse_endless_heaps
 from conversion.readers.schema import LAYERS
 from conversion.spec import Shape, Spec
 
@@ -39,10 +40,11 @@ def read(path: Path, content: bytes) -> Spec:
     if content[:2] == b"PK":
         raise UserError(f"Expected HDF5 in {path.name}; it is a zip archive (rename it .keras).")
     try:
+        refuse_endless_heaps(content)
         with h5py.File(io.BytesIO(content), "r") as file:
             return _read_open(path, content, file)
     except UserError as error:
-        sentence = " ".join(str(error).split())
+        sentence = _one_line(str(error))
         named = path.name in sentence
         raise UserError(sentence if named else f"{path.name}: {sentence}") from error
     except Exception as error:  # h5py raises a dozen kinds for a damaged file
@@ -50,7 +52,7 @@ def read(path: Path, content: bytes) -> Spec:
 
 
 def _reason(error: Exception) -> str:
-    said = " ".join(str(error).split())[:200]
+    said = _one_line(str(error))[:200]
     if "truncated" in said:
         return "the file is truncated"
     if "signature not found" in said:
@@ -66,16 +68,19 @@ def _read_open(path: Path, content: bytes, file: h5py.File) -> Spec:
         raise UserError(f"Expected a group 'model_weights' in {path}; the file has none.")
     stored = _StoredWeights(path.name, group)
     layers, inputs, outputs = read_layers(config, stored.arrays)
-    stored.check_layers([layer.name for layer in layers if layer.weights])
     inner = config["config"]
+    written = inner["layers"] if isinstance(inner, Mapping) else inner
+    weighted = {layer.name for layer in layers if layer.weights}
+    order = [entry["config"]["name"] for entry in written]
+    stored.check_layers([name for name in order if name in weighted])
     name = inner.get("name", "model") if isinstance(inner, Mapping) else "model"
     return Spec(
-        name=_label(name),
+        name=_one_line(_text(name)),
         layers=layers,
         inputs=inputs,
         outputs=outputs,
         digest=digest.of_bytes(content),
-        keras_version=_label(file.attrs.get("keras_version", "unknown")),
+        keras_version=_one_line(_text(file.attrs.get("keras_version", "unknown"))),
     )
 
 
@@ -99,9 +104,9 @@ def _text(value: Any) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
 
 
-def _label(value: Any) -> str:
-    text = _text(value)
-    return text if text.isprintable() else ascii(text)
+def _one_line(text: str) -> str:
+    words = " ".join(text.split())
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in words)
 
 
 def _behind_hard_links(group: h5py.Group, path: str) -> Any:
@@ -165,7 +170,7 @@ class _StoredWeights:
         """Refuse a list of layers with weights that is not the model's.
 
         Args:
-            expected: the model's layers that have weights, in order.
+            expected: the layers that have weights, in the order of the configuration.
 
         Raises:
             UserError: the file lists one more, one less, or another order; Keras reads layers by

@@ -69,7 +69,7 @@ CHECKS: tuple[Check, ...] = (
         lambda each: each.name == "torch-int8",
     ),
     Check("provenance", "structure", structure.provenance, _is_converted),
-    Check("rows", "structure", rows.rows, _all),
+    Check("rows", "structure", rows.rows, _is_converted),
     Check("output-error", "parity", parity.output_error, _is_float),
     Check("top1", "accuracy", accuracy.top1, _all),
     Check("quantized-top1", "quantization", accuracy.quantized_top1, _is_int8),

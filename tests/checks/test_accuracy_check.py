@@ -221,6 +221,7 @@ def answers(*predictions):
         ((0, 1, 2, 2), (0, 0, 1, 0), 1, "fail", [0]),
         ((0, 0, 1, 1), (0, 0, 0, 0), 4, "fail", [0, 1, 2, 3]),
     ],
+    ids=["same", "another wrong answer", "unsure", "one unsure of two", "all"],
 )
 def test_an_answer_that_rounding_cannot_change_must_be_keras_answer(
     candidate, unsure, value, verdict, images

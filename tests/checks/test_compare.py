@@ -44,6 +44,24 @@ def alone(reference, candidate, **more):
         ({"y": np.where(GOOD > 2, np.float32(np.inf), GOOD)}, "3 values that are NaN or Inf"),
         ({"y": np.where(GOOD == 5, np.float32(-np.inf), GOOD)}, "1 values that are NaN or Inf"),
     ],
+    ids=[
+        "none",
+        "renamed",
+        "one more",
+        "fewer images",
+        "one image",
+        "one class",
+        "one row",
+        "an axis more",
+        "scalar",
+        "empty",
+        "float64",
+        "float16",
+        "int64",
+        "nan",
+        "inf",
+        "minus inf",
+    ],
 )
 def test_a_candidate_of_another_kind_is_incomparable(candidate, sentence):
     with pytest.raises(Incomparable, match=sentence):

@@ -268,7 +268,6 @@ def test_the_limits_are_where_the_design_puts_them():
         "SUM": 1e-5,
         "LEAST_ERROR": 5.960464477539063e-08,
         "ROWS": 10,
-        "FLOAT_TOP1": 85,
         "INT8_DEFAULT": -0.5,
         "INT8_OUTER": -5,
         "MARGIN": -0.75,

@@ -1,5 +1,6 @@
 """Layers in any order: each takes its input in the layout in which the one before left it."""
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras_configs import images, layer, sequential
@@ -32,3 +33,21 @@ def test_chain(agree, names, seed, end):
     if END[end]:
         made.append(layer(END[end][0], "end", **END[end][1]))
     agree(sequential([6, 5, 3], *made), images([6, 5, 3], seed), seed=seed)
+
+
+CHANNELS = [0.5, -2.0, 3.0, 1.5]
+LAST_AXIS = {
+    "softmax": layer("Softmax"),
+    "softmax activation": layer("Activation", activation="softmax"),
+    "rescaling by channel": layer("Rescaling", scale=CHANNELS, offset=CHANNELS),
+    "batch normalization": layer("BatchNormalization"),
+    "dense": layer("Dense", units=3),
+    "dense softmax": layer("Dense", units=3, activation="softmax"),
+}
+
+
+@pytest.mark.parametrize("made", LAST_AXIS.values(), ids=LAST_AXIS)
+def test_layer_of_the_last_axis_after_a_convolution(agree, made):
+    conv = layer("Conv2D", "conv", filters=4, kernel_size=[2, 3])
+    after = layer("Conv2D", "after", filters=2, kernel_size=[1, 2])
+    agree(sequential([6, 5, 3], conv, made, after), images([6, 5, 3]))

@@ -92,9 +92,8 @@ def sequential(layers, notation="keras3", with_input=True):
     """The model configuration of a Sequential model, with or without an InputLayer of its own."""
     entries = [_entry(layer, notation) for layer in layers]
     if not with_input:
-        key = {"keras2": "batch_input_shape", "keras3": "batch_shape"}[notation]
-        entries[1]["config"][key] = entries[0]["config"][key]
         entries = entries[1:]
+        entries[0]["config"]["batch_input_shape"] = [None, *layers[0].settings["shape"]]
     return {"class_name": "Sequential", "config": {"name": "by_hand", "layers": entries}}
 
 
@@ -115,13 +114,14 @@ def _functional_entry(layer, notation):
     if layer.reads and notation == "keras2":
         nodes = [[[name, 0, 0, {}] for name in layer.reads]]
     elif layer.reads:
-        tensors = [_tensor(name) for name in layer.reads]
+        tensors = [tensor(name) for name in layer.reads]
         nodes = [{"args": tensors if len(tensors) == 1 else [tensors], "kwargs": {}}]
     return _entry(layer, notation) | {"name": layer.name, "inbound_nodes": nodes}
 
 
-def _tensor(name):
-    history = {"dtype": "float32", "keras_history": [name, 0, 0]}
+def tensor(name):
+    """A reference to a layer's output, as Keras 3 writes it."""
+    history = {"shape": [None], "dtype": "float32", "keras_history": [name, 0, 0]}
     return {"class_name": "__keras_tensor__", "config": history}
 
 

@@ -1,0 +1,122 @@
+"""A mistake among the options gives exit code 2 and one line."""
+
+import numpy as np
+import pytest
+
+CONVERT = ("convert", "mine.h5", "--out", "out")
+QUANTIZE = ("quantize", "mine.h5", "--data", "mine.npz", "--out", "out")
+EVALUATE = ("evaluate", "mine.h5", "--data", "mine.npz")
+VERIFY = ("verify", "mine.h5", "--report", "out")
+
+
+def case(*arguments, says, id):  # noqa: A002
+    return pytest.param(arguments, says, id=id)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        case(says=["VERB"], id="no-verb"),
+        case("translate", says=["translate", "convert", "verify"], id="unknown-verb"),
+        case("convert", says=["SUBJECT|FILE"], id="no-model"),
+        case(*CONVERT, "--fast", says=["--fast"], id="unknown-option"),
+        case("convert", "cifar", says=["'cifar'", "embedded, mlperf-tiny"], id="unknown-subject"),
+        case("convert", "m.keras", says=["m.keras", "none"], id="unknown-file"),
+        case("fetch", "imagenet", says=["imagenet", "mlperf-tiny"], id="fetch-unknown"),
+        case(*CONVERT, "--backends", "onnx-fp16", says=["'onnx-fp16'", "onnx-fp32"], id="backend"),
+        case(*CONVERT, "--opset", "12", says=["13 to 26", "12"], id="opset-12"),
+        case(*CONVERT, "--opset", "27", says=["13 to 26", "27"], id="opset-27"),
+        case(*CONVERT, "--opset", "new", says=["--opset", "'new'"], id="opset-word"),
+        case(*QUANTIZE, "--format", "int8", says=["int8", "qoperator", "qdq"], id="format"),
+        case(*QUANTIZE, "--method", "mean", says=["mean", "minmax", "entropy"], id="method"),
+        case(*QUANTIZE, "--engine", "cuda", says=["cuda", "onednn"], id="engine"),
+        case(*QUANTIZE, "--weights", "int4", says=["int4", "uint8"], id="weights"),
+        case(*QUANTIZE, "--activations", "u8", says=["u8", "uint8"], id="activations"),
+        case(
+            *(*QUANTIZE, "--activations", "int8", "--weights", "uint8"),
+            says=["int8/uint8", "int8/int8"],
+            id="activations-and-weights",
+        ),
+        case(*QUANTIZE, "--calibration-count", "0", says=["got 0"], id="count-zero"),
+        case(*QUANTIZE, "--calibration-count", "x", says=["'x'"], id="count-word"),
+        case(*VERIFY, "--topics", "speed", says=["'speed'", "latency"], id="topic"),
+        case(*VERIFY, "--artifact", "onnx-fp32", says=["NAME=FILE"], id="artifact-without-file"),
+        case(*VERIFY, "--artifact", "onnx-fp32=", says=["NAME=FILE"], id="artifact-empty-file"),
+        case(*VERIFY, "--artifact", "tflite=a", says=["'tflite'", "onnx-fp32"], id="artifact-name"),
+        case(
+            *(*VERIFY, "--backends", "onnx-fp32", "--artifact", "onnx-fp32=a.onnx"),
+            says=["onnx-fp32", "a.onnx", "none"],
+            id="artifact-missing-file",
+        ),
+        case(*EVALUATE, says=["mine.npz"], id="data-missing"),
+        case("evaluate", "mine.h5", says=["--data FILE"], id="no-data"),
+        case("inspect", "mine.npz", says=["mine.npz", ".onnx, .pt"], id="inspect-ending"),
+    ],
+)
+def test_mistake_is_said_in_one_line(refused, mine, arguments, says):
+    said = refused(*arguments)
+    assert all(word in said for word in says), said
+
+
+def test_unknown_variable_is_refused(refused, mine, monkeypatch):
+    monkeypatch.setenv("CONVERSION_DATADIR", ".")
+    assert "CONVERSION_DATADIR" in refused("inspect", mine)
+
+
+def test_absent_subject_comes_with_the_command_that_brings_it(refused, folder, monkeypatch):
+    monkeypatch.setenv("CONVERSION_DATA_DIR", str(folder))
+    assert "python -m conversion fetch mlperf-tiny" in refused("evaluate", "mlperf-tiny")
+
+
+def pixels(count=40, dtype=np.uint8, size=32):
+    # Whole numbers below 128, no two images alike.
+    values = np.arange(count * size * size * 3).reshape(count, size, size, 3) // 7 % 128
+    return values.astype(dtype)
+
+
+def with_nan():
+    images = pixels(dtype=np.float32)
+    images[:, 0, 0, 0] = np.arange(40)
+    images[3, 4, 5, 0] = np.nan
+    return images
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        pytest.param({"x_test": pixels(size=16)}, ["(N, 32, 32, 3)", "16"], id="size"),
+        pytest.param({"x_test": pixels()[..., 0]}, ["(N, 32, 32, 3)", "channel"], id="grey"),
+        pytest.param(
+            {"x_test": pixels().transpose(0, 3, 1, 2)}, ["channels last"], id="channels-first"
+        ),
+        pytest.param({"x_test": pixels(dtype="S2")}, ["S2"], id="words"),
+        pytest.param({"x_test": pixels(dtype=complex)}, ["complex128"], id="complex"),
+        pytest.param({"x_test": pixels(dtype=np.int16) - 1}, ["0 to 255", "-1"], id="negative"),
+        pytest.param({"x_test": with_nan()}, ["1 of 32", "NaN"], id="nan"),
+        pytest.param({"x_test": pixels(0), "y_test": pixels(0)[:, 0, 0, 0]}, ["has 0"], id="none"),
+        pytest.param({"x_test": None}, ["x_test", "y_test"], id="no-images"),
+        pytest.param({"y_test": None}, ["labels"], id="no-labels"),
+        pytest.param({"y_test": np.arange(39) % 10}, ["40 images", "39 labels"], id="label-short"),
+        pytest.param({"y_test": np.arange(40) % 11}, ["0 to 9", "0 to 10"], id="label-too-high"),
+        pytest.param({"y_test": np.arange(40) % 10 - 1}, ["0 to 9", "-1"], id="label-negative"),
+        pytest.param({"y_test": np.full(40, 0.5)}, ["0.5"], id="label-fraction"),
+        pytest.param({"y_test": np.full(40, "cat")}, ["<U3"], id="label-word"),
+        pytest.param({"y_test": np.array([{}] * 40)}, ["pickled"], id="label-pickled"),
+    ],
+)
+def test_data_that_does_not_fit_is_refused(refused, mine, images, changes, says):
+    images(**changes)
+    said = refused(*EVALUATE)
+    assert all(word in said for word in says), said
+
+
+def test_truncated_data_is_refused(refused, mine, images):
+    path = images()
+    path.write_bytes(path.read_bytes()[:5000])
+    assert "mine.npz" in refused(*EVALUATE)
+
+
+@pytest.mark.parametrize("verb", ["quantize", "verify"])
+def test_other_verbs_refuse_the_data_too(refused, mine, images, verb):
+    images(y_test=np.arange(40) % 11)
+    assert "0 to 10" in refused(verb, mine, "--data", "mine.npz")

@@ -1,0 +1,203 @@
+"""What pytest collects, under which ids, how fast, and what it says to a wrong option."""
+
+import ast
+import json
+import os
+import re
+import subprocess
+import sys
+from configparser import ConfigParser
+
+import pytest
+from python_sources import ROOT, files, parsed
+
+FRAMEWORKS = {
+    "tensorflow",
+    "keras",
+    "tf2onnx",
+    "torch",
+    "torchvision",
+    "onnx",
+    "onnxruntime",
+    "onnx2torch",
+    "torchao",
+}
+
+RUN = """
+import contextlib, io, json, sys
+import pytest
+
+class Ids:
+    def pytest_collection_finish(self, session):
+        self.found = [item.nodeid for item in session.items]
+
+answers = []
+for arguments in json.loads(sys.argv[1]):
+    out, err, ids = io.StringIO(), io.StringIO(), Ids()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = pytest.main(["-p", "no:cacheprovider", *arguments], plugins=[ids])
+    loaded = sorted({name.split(".")[0] for name in sys.modules})
+    found = getattr(ids, "found", [])
+    answers.append([int(code), out.getvalue(), err.getvalue(), found, loaded])
+print(json.dumps(answers))
+"""
+
+
+def in_one_process(tmp_path_factory, runs):
+    """Answers of several runs of pytest, each exit code, output, errors, ids, modules."""
+    folder = tmp_path_factory.mktemp("run")
+    known = {**os.environ, "CONVERSION_CACHE_DIR": str(folder), "PYTEST_ADDOPTS": ""}
+    known.pop("CONVERSION_DATA_DIR", None)
+    done = subprocess.run(
+        [sys.executable, "-c", RUN, json.dumps(list(runs.values()))],
+        cwd=ROOT,
+        env=known,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    answers = json.loads(done.stdout.splitlines()[-1])
+    return dict(zip(runs, answers, strict=True))
+
+
+COLLECT = ["--collect-only", "-q"]
+WRONG = {
+    "data without a model": (["--data", "mine.npz"], "Expected --model FILE beside --data FILE"),
+    "missing model": (["--model", "nowhere.h5"], "Expected a Keras model file at nowhere.h5"),
+    "unknown artifact": (
+        ["--model", "conversion/subjects/embedded.h5", "--artifact", "onnx-fp99=a.onnx"],
+        "Unknown backend 'onnx-fp99'; known: keras-fp32, onnx-fp32,",
+    ),
+    "artifact without a file": (["--subject", "embedded", "--artifact", "onnx-fp32"], "NAME=FILE"),
+    "missing artifact": (
+        ["--subject", "embedded", "--artifact", "onnx-fp32=nowhere.onnx"],
+        "Expected a onnx-fp32 file at nowhere.onnx; there is none",
+    ),
+    "artifact of no model": (
+        ["--artifact", "onnx-fp32=nowhere.onnx"],
+        "there is none",
+    ),
+    "opset": (["--opset", "99"], "Expected an opset from 13 to 26; got 99"),
+    "opset that is no number": (["--opset", "new"], "invalid int value: 'new'"),
+    "subject": (["--subject", "resnet"], "invalid choice: 'resnet'"),
+}
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    chosen = {
+        "parity": [*COLLECT, "-m", "parity"],
+        "help": ["--help"],
+        **{name: [*COLLECT, *options] for name, (options, _) in WRONG.items()},
+    }
+    return in_one_process(tmp_path_factory, chosen)
+
+
+def test_the_ids_of_the_parity_tests_are_these(runs):
+    code, _, _, ids, _ = runs["parity"]
+    assert code == 0
+    assert sorted(
+        each for each in ids if each.startswith("tests/test_parity.py::test_parity[")
+    ) == [
+        "tests/test_parity.py::test_parity[embedded-keras-fp32-output-error]",
+        "tests/test_parity.py::test_parity[embedded-onnx-fp32-output-error]",
+        "tests/test_parity.py::test_parity[embedded-torch-fp32-output-error]",
+        "tests/test_parity.py::test_parity[embedded-torch-via-onnx-fp32-output-error]",
+        "tests/test_parity.py::test_parity[mlperf-tiny-keras-fp32-output-error]",
+        "tests/test_parity.py::test_parity[mlperf-tiny-onnx-fp32-output-error]",
+        "tests/test_parity.py::test_parity[mlperf-tiny-torch-fp32-output-error]",
+        "tests/test_parity.py::test_parity[mlperf-tiny-torch-via-onnx-fp32-output-error]",
+    ]
+
+
+def test_ids_are_unique_and_of_plain_words(runs):
+    _, _, _, ids, _ = runs["parity"]
+    assert len(ids) == len(set(ids))
+    assert all(re.fullmatch(r"tests/\w+\.py::\w+\[[a-z0-9-]+\]", each) for each in ids)
+
+
+def test_collecting_imports_no_framework(runs):
+    assert not FRAMEWORKS & set(runs["parity"][4])
+
+
+def test_neither_help_nor_a_wrong_option_imports_one(runs):
+    before = set(runs["parity"][4])
+    assert not FRAMEWORKS & (set(runs["subject"][4]) - before)  # the last run of one process
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_wrong_option_is_a_usage_error_of_one_sentence(runs, name):
+    code, out, err, ids, _ = runs[name]
+    said = out + err
+    assert code == 4
+    assert ids == []
+    assert WRONG[name][1] in said
+    assert "Traceback" not in said
+    assert "INTERNALERROR" not in said
+    errors = [line for line in said.splitlines() if re.match(r"ERROR: (?!usage)|.*: error: ", line)]
+    assert len(errors) == 1
+
+
+def test_help_lists_the_options_under_one_heading(runs):
+    code, out, _, _, _ = runs["help"]
+    assert code == 0
+    start = out.index("conversion: the model under test:")
+    section = out[start : start + 2000]
+    for option in ("model", "data", "artifact", "subject", "opset", "report", "allow-undecided"):
+        assert f"--{option}" in section
+
+
+def registered():
+    config = ConfigParser()
+    config.read(ROOT / "pytest.ini")
+    return {
+        re.match(r"\w+", line).group() for line in config["pytest"]["markers"].strip().splitlines()
+    }
+
+
+BUILT_IN = {"parametrize", "skip", "skipif", "xfail", "usefixtures", "filterwarnings"}
+
+
+def marks(tree):
+    """Names of `pytest.mark.NAME` in a file."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "pytest.mark":
+            yield node.attr
+
+
+def test_every_marker_in_use_is_registered():
+    used = {mark for path in files("tests", "fixtures") for mark in marks(parsed(path))}
+    assert used - BUILT_IN <= registered()
+
+
+def test_every_topic_of_a_check_is_a_marker():
+    from conversion.verification import CHECKS, TOPICS
+
+    assert {check.topic for check in CHECKS} == set(TOPICS)
+    assert set(TOPICS) | {"slow", "artifacts"} == registered()
+
+
+def test_file_names_of_tests_are_unique():
+    names = [path.name for path in files("tests").values() if path.name != "conftest.py"]
+    assert len(names) == len(set(names))
+    assert "__init__.py" not in names
+
+
+def test_where_nothing_is_timed_the_latency_tests_are_skipped_by_name(tmp_path):
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", "-rs"),
+            *("--benchmark-disable", "--model", "conversion/subjects/embedded.h5"),
+            *("-k", "test_latency and torch-fp32 and batch-1", "tests/test_latency.py"),
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"SKIPPED .*benchmark", done.stdout)
+    assert re.search(r"^1 skipped, \d+ deselected", done.stdout, re.MULTILINE)

@@ -1,0 +1,133 @@
+"""Data moves left to right, and a module imports only from its left."""
+
+import ast
+
+import pytest
+from python_sources import files, imports, parsed
+
+ORDER = (
+    ("errors", "digest", "measurement"),
+    ("spec", "settings", "variables"),
+    ("readers", "truth", "reference", "subjects"),
+    ("artifact", "checks"),
+    ("backends",),
+    ("quantization",),
+    ("workspace",),
+    ("verification",),
+    ("report", "journal", "inspection"),
+    ("api",),
+    ("__init__",),
+    ("__main__",),
+)
+"""Parts of one line do not import each other."""
+
+PLACE = {part: index for index, parts in enumerate(ORDER) for part in parts}
+MODULES = files("conversion")
+
+
+def part_of(path):
+    return path.split("/")[1].removesuffix(".py")
+
+
+def parts_imported(tree):
+    for name in imports(tree):
+        names = name.split(".")
+        if names[0] == "conversion":
+            yield names[1] if len(names) > 1 and names[1] in PLACE else "__init__"
+
+
+def from_the_right(tree, part):
+    """What a module of a part imports that does not stand left of it."""
+    return sorted(
+        {found for found in parts_imported(tree) if found != part and PLACE[found] >= PLACE[part]}
+    )
+
+
+def test_every_part_of_the_package_has_a_place():
+    assert {part_of(path) for path in MODULES} == set(PLACE)
+
+
+@pytest.mark.parametrize("path", MODULES)
+def test_a_module_imports_only_from_its_left(path):
+    assert from_the_right(parsed(path), part_of(path)) == []
+
+
+@pytest.mark.parametrize("path", MODULES)
+def test_the_package_knows_neither_pytest_nor_fixtures(path):
+    known = {name.split(".")[0] for name in imports(parsed(path))}
+    assert not known & {"pytest", "_pytest", "fixtures", "hypothesis", "tests"}
+
+
+@pytest.mark.parametrize(
+    ("part", "line", "wrong"),
+    [
+        ("checks", "from conversion.workspace import Workspace", ["workspace"]),
+        ("checks", "import conversion.backends.onnx_file", ["backends"]),
+        ("subjects", "from conversion.backends import BACKENDS", ["backends"]),
+        ("readers", "from conversion import truth", ["truth"]),
+        (
+            "backends",
+            "def f():\n    from conversion.quantization import onnx_static",
+            ["quantization"],
+        ),
+        ("backends", "from conversion import convert", ["__init__"]),
+        ("workspace", "from conversion.artifact import Store", []),
+        ("checks", "from conversion.checks import limits", []),
+        ("api", "import os, numpy", []),
+    ],
+    ids=[
+        "check to workspace",
+        "check to backend",
+        "subject to backend",
+        "reader to truth",
+        "inside a function",
+        "the package itself",
+        "to the left",
+        "within",
+        "another package",
+    ],
+)
+def test_an_import_from_the_right_would_be_seen(part, line, wrong):
+    assert from_the_right(ast.parse(line), part) == wrong
+
+
+FRAMEWORKS = {
+    "tensorflow",
+    "keras",
+    "tf2onnx",
+    "torch",
+    "torchvision",
+    "onnx",
+    "onnxruntime",
+    "onnx2torch",
+    "torchao",
+}
+TENSORFLOW = {"conversion/reference/jobs.py", "conversion/subjects/train_embedded.py"}
+
+
+@pytest.mark.parametrize("path", MODULES)
+def test_only_the_reference_process_and_the_training_script_import_tensorflow(path):
+    known = {name.split(".")[0] for name in imports(parsed(path))}
+    assert bool(known & {"tensorflow", "keras", "tf2onnx"}) is (path in TENSORFLOW)
+
+
+TESTS = files("tests", "fixtures")
+
+
+@pytest.mark.parametrize("path", TESTS)
+def test_a_test_file_imports_no_framework_where_it_is_collected(path):
+    known = {name.split(".")[0] for name in imports_at_the_top(parsed(path))}
+    assert not known & FRAMEWORKS
+
+
+def imports_at_the_top(tree):
+    """What runs when the file is imported: not the bodies of functions."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.Lambda):
+            node.body = []
+    yield from imports(tree)
+
+
+def test_an_import_inside_a_function_is_not_at_the_top():
+    tree = ast.parse("import os\nif os:\n    import onnx\ndef f():\n    import torch")
+    assert list(imports_at_the_top(tree)) == ["os", "onnx"]

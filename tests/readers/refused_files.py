@@ -1,0 +1,22 @@
+"""What every refusal of a model file has in common."""
+
+import pytest
+
+from conversion.errors import UserError
+from conversion.readers import read_spec
+
+
+def refusal(path):
+    """The one sentence; it names the file."""
+    with pytest.raises(UserError) as caught:
+        read_spec(path)
+    sentence = str(caught.value)
+    assert sentence == " ".join(sentence.split())
+    assert path.name in sentence
+    assert len(sentence) < 600
+    return sentence
+
+
+def case(change, *words, id):  # noqa: A002
+    """A way to break a file, and what its refusal says."""
+    return pytest.param(change, words, id=id)
