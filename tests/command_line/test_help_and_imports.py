@@ -3,9 +3,11 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+EMBEDDED = Path(__file__).parents[2] / "conversion" / "subjects" / "embedded.h5"
 HEAVY = {"tensorflow", "keras", "torch", "torchvision", "onnx", "onnxruntime", "onnx2torch"}
 HEAVY |= {"tf2onnx", "torchao", "pytest", "hypothesis"}
 VERBS = ("convert", "quantize", "evaluate", "inspect", "fetch", "verify")
@@ -43,9 +45,9 @@ def fresh(*arguments):
         (("verify", "--help"), 0, "--report"),
         (("verify", "--format", "int8"), 2, "invalid choice"),
         (("convert", "nowhere.h5", "--opset", "12"), 2, "13 to 26"),
-        (("convert", "nowhere.h5"), 2, "there is none"),
+        (("inspect", str(EMBEDDED)), 0, "parameters: 78666"),
     ],
-    ids=["help", "verb-help", "wrong-value", "wrong-opset", "no-file"],
+    ids=["help", "verb-help", "wrong-value", "wrong-opset", "inspect"],
 )
 def test_no_framework_is_imported(folder, arguments, code, words):
     found, said, modules = fresh(*arguments)

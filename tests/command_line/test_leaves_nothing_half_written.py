@@ -4,7 +4,6 @@ import shutil
 
 import pytest
 
-from conversion.backends import torch_fp32
 from conversion.errors import UserError
 
 CONVERT = ("convert", "mine.h5", "--backends", "torch-fp32", "--out", "out")
@@ -24,7 +23,7 @@ def test_half_a_build(run, mine, no_worker, monkeypatch, stop, code):
         target.write_bytes(b"half")
         raise stop
 
-    monkeypatch.setattr(torch_fp32, "build", build)
+    monkeypatch.setattr("conversion.backends.torch_fp32.build", build)
     assert run(*CONVERT)[0] == code
     assert files(mine.parent / "out") == {"conversion.log"}
     assert not [name for name in files(mine.parent / "store") if not name.endswith(".lock")]
