@@ -122,11 +122,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         refuse_unknown(os.environ)
         return int(given.run(given))
-    except UserError as error:
-        print(f"conversion: {error}", file=sys.stderr)
-        return 2
-    except ReferenceCrashed as error:
-        print(f"conversion: {error}", file=sys.stderr)
+    except (UserError, ReferenceCrashed) as error:
+        print(f"conversion: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("conversion: stopped", file=sys.stderr)
@@ -252,10 +249,17 @@ def _backends(verb: argparse.ArgumentParser, default: list[str] | None) -> None:
     verb.add_argument(
         "--backends",
         metavar="A,B",
-        type=lambda text: [name.strip() for name in text.split(",") if name.strip()],
+        type=_names,
         default=shown,
         help=f"default: {','.join(shown)}",
     )
+
+
+def _names(text: str) -> list[str]:
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        raise argparse.ArgumentTypeError("expected at least one backend; got none")
+    return names
 
 
 def _artifact(verb: argparse.ArgumentParser) -> None:

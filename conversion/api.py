@@ -117,10 +117,11 @@ def evaluate(
     Raises:
         UserError: as `convert`, or there are no labelled images.
     """
+    names = _known(backends)
     with _workspace(model, data, artifacts, settings, None, store, progress) as workspace:
         if workspace.test.labels is None:
             raise UserError("Expected labelled images to evaluate on; the data has no labels.")
-        return {name: Case(workspace, name).tally(name)[0] for name in _known(backends)}
+        return {name: Case(workspace, name).tally(name)[0] for name in names}
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,10 +175,10 @@ def verify(
     Raises:
         UserError: as `convert`, or a file made elsewhere does not fit the model.
     """
-    out = None if report is None else Path(report)
+    names, out = _known(backends), None if report is None else Path(report)
     with _workspace(model, data, artifacts, settings, out, store, progress) as workspace:
         measured, made = [], dict[str, Artifact]()
-        for name in _known(backends):
+        for name in names:
             measured += _judge(Case(workspace, name), topics, made)
         listed = [_described(name, artifact) for name, artifact in made.items()]
         warnings = [w for a in made.values() for w in a.provenance.get("warnings", ())]
@@ -224,9 +225,13 @@ def _make(
     out: File | None,
     store: Store | None,
 ) -> dict[str, Artifact]:
-    folder = None if out is None else Path(out)
+    names, folder = _known(backends), None if out is None else Path(out)
     with _workspace(model, data, None, settings, folder, store, False) as workspace:
-        made = {name: workspace.artifact(name) for name in _known(backends)}
+        if workspace.subject.train is None and not all(backend(name).is_float for name in names):
+            raise UserError(
+                f"{workspace.subject.name} has no images to calibrate on: pass --data FILE."
+            )
+        made = {name: workspace.artifact(name) for name in names}
         return made if folder is None else _export(made, folder)
 
 
@@ -245,6 +250,9 @@ def _workspace(
     progress: bool,
 ) -> Iterator[Workspace]:
     brought = {backend(name).name: Path(file) for name, file in (artifacts or {}).items()}
+    for name, file in brought.items():
+        if not file.is_file():
+            raise UserError(f"Expected a {name} file at {file}; there is none.")
     with journal(out) as log, Reference() as reference:
         workspace = Workspace(
             find(str(model), None if data is None else Path(data)),

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from conversion.errors import UserError
+
 LOG = logging.getLogger("conversion")
 FILE = "conversion.log"
 
@@ -17,11 +19,20 @@ def journal(folder: Path | None) -> Iterator[logging.Logger]:
 
     Args:
         folder: where `conversion.log` goes; None keeps none.
+
+    Raises:
+        UserError: the folder cannot be written to.
     """
     handler: logging.Handler = logging.NullHandler()
     if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)
-        handler = logging.FileHandler(folder / FILE, mode="w", encoding="utf-8")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            handler = logging.FileHandler(folder / FILE, mode="w", encoding="utf-8")
+        except OSError as error:
+            raise UserError(
+                f"Expected a folder that can be written to at {folder} ({error.strerror}): name "
+                "another one with --out or --report."
+            ) from None
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     level = LOG.level
     LOG.addHandler(handler)

@@ -101,6 +101,8 @@ class CalibrationChoice:
     def __post_init__(self) -> None:
         if not 1 <= self.count <= 100_000:
             raise UserError(f"Expected 1 to 100000 calibration images; got {self.count}.")
+        if not 0 <= self.seed < 2**32:
+            raise UserError(f"Expected a calibration seed from 0 to {2**32 - 1}; got {self.seed}.")
 
 
 @dataclass(frozen=True)

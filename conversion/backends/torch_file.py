@@ -69,9 +69,8 @@ def load_any(path: Path) -> tuple[str, dict[str, Any]]:
         raise UserError(f"Expected a PyTorch file at {path}; there is none.")
     try:
         with warnings.catch_warnings():
-            # Both are said of quantized tensors, which torch.ao still makes.
-            warnings.filterwarnings("ignore", "TypedStorage is deprecated")
-            warnings.filterwarnings("ignore", r"torch\.quantize_per_tensor, torch\.quantize_per_ch")
+            # Of quantized tensors, which torch.ao still makes, and of pickles that are refused.
+            warnings.simplefilter("ignore")
             content = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, KeyError, ValueError) as error:
         sentence = str(error).splitlines()[0] if str(error) else type(error).__name__

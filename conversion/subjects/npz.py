@@ -47,7 +47,8 @@ def read_npz(path: Path) -> tuple[Dataset | None, Dataset]:
 
 
 def _read(path: Path) -> tuple[Dataset | None, Dataset]:
-    with np.load(path, allow_pickle=False) as archive:
+    # A file of ours: on a damaged one, np.load would leave its own open.
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
         found = archive.files
         test_keys = next((keys for keys in TEST_KEYS if keys[0] in found), None)
         if test_keys is None:

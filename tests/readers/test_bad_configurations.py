@@ -98,7 +98,7 @@ def other_name_in_settings(config):
 
 
 def unprintable_name_in_settings(config):
-    entry(config, "norm")["config"]["name"] = "n\x85rm\ud800"
+    entry(config, "norm")["config"]["name"] = "n\x07rm\ud800"
 
 
 def newline_in_a_name(config):
@@ -161,7 +161,7 @@ def kind(name, other):
         case(reads("image", "conv"), "'image'", "['conv']", id="input-that-reads"),
         case(same_name_twice, "Two layers", "'norm'", id="duplicate-names"),
         case(other_name_in_settings, "'norm'", "'conv'", id="two-names"),
-        case(unprintable_name_in_settings, "'n\\x85rm\\ud800'", id="unprintable-name"),
+        case(unprintable_name_in_settings, "'n\\x07rm\\ud800'", id="unprintable-name"),
         case(newline_in_a_name, "printable", "two\\nlines", id="newline-in-name"),
         case(ends("output_layers", "nowhere"), "nowhere", id="output-nowhere"),
         case(ends("output_layers", "dense", "dense"), "different", id="output-twice"),

@@ -40,8 +40,8 @@ def read():
 
     def read(path):
         if not path.is_file():
-            brings = mlperf_tiny.COMMAND if path == RESNET else "no command brings it"
-            pytest.skip(f"{path.name} is not in {path.parent}; to get it: {brings}")
+            brings = f"to get it: {mlperf_tiny.COMMAND}" if path == RESNET else "no command has it"
+            pytest.skip(f"{path.name} is not in {path.parent}; {brings}")
         if path not in known:
             known[path] = read_spec(path)
         return known[path]
