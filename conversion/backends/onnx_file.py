@@ -54,6 +54,12 @@ def census(model: ModelProto) -> dict[str, Any]:
     }
 
 
+def contents(model: ModelProto) -> dict[str, Any]:
+    """What goes into the provenance of a graph: its census, inputs and outputs."""
+    ends = {"inputs": ports(model.graph.input), "outputs": ports(model.graph.output)}
+    return {"census": census(model), **ends}
+
+
 def eight_bit_elements(model: ModelProto) -> int:
     """How many elements of kernels are stored in eight bits; scalars and vectors do not count."""
     eight = (onnx.TensorProto.INT8, onnx.TensorProto.UINT8)

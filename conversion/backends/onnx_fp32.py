@@ -11,7 +11,7 @@ from onnx import version_converter
 
 from conversion.artifact import Artifact, Runner, versions
 from conversion.backends import BACKENDS, Ingredients
-from conversion.backends.onnx_file import OnnxRunner, census, ports, save, stated_source
+from conversion.backends.onnx_file import OnnxRunner, contents, save, stated_source
 
 __all__ = ["build", "open", "stated_source"]
 
@@ -48,9 +48,7 @@ def build(ingredients: Ingredients, target: Path) -> Mapping[str, Any]:
     return {
         **provenance,
         "warnings": warnings,
-        "census": census(model),
-        "inputs": ports(model.graph.input),
-        "outputs": ports(model.graph.output),
+        **contents(model),
     }
 
 

@@ -13,10 +13,9 @@ from conversion.artifact import Artifact, Runner, versions
 from conversion.backends import BACKENDS, Ingredients
 from conversion.backends.onnx_file import (
     OnnxRunner,
-    census,
+    contents,
     load,
     opset,
-    ports,
     save,
     stated_source,
 )
@@ -76,9 +75,7 @@ def build(ingredients: Ingredients, target: Path) -> Mapping[str, Any]:
     save(model, target, provenance)
     return {
         **provenance,
-        "census": census(model),
-        "inputs": ports(model.graph.input),
-        "outputs": ports(model.graph.output),
+        **contents(model),
     }
 
 

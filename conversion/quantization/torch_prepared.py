@@ -142,9 +142,7 @@ def prepare(body: SpecModule, scheme: TorchScheme) -> tuple[Quantizable, list[li
 
 def fusion_groups(body: SpecModule) -> list[list[str]]:
     """Chains of convolution or dense, BatchNormalization and ReLU in which nobody else listens."""
-    readers = Counter(name for step in body.steps for name in step.reads)
-    readers.update(body.returns)
-    following = {step.reads[0]: step for step in body.steps if len(step.reads) == 1}
+    following = _only_listeners(body)
     groups = []
     for step in body.steps:
         if step.module is None or not isinstance(_child(body, step.module), nn.Conv2d | nn.Linear):
@@ -152,17 +150,31 @@ def fusion_groups(body: SpecModule) -> list[list[str]]:
         group, wanted = [step.module], [nn.BatchNorm2d, nn.ReLU]
         value = step.writes
         for kind in wanted:
-            after = following.get(value) if readers[value] == 1 else None
-            if after is None or after.module is None:
+            after = following.get(value)
+            if after is None:
                 continue
-            module = _child(body, after.module)
+            module = _child(body, after)
             linear = isinstance(_child(body, group[0]), nn.Linear)
             if type(module) is kind and not (linear and kind is nn.BatchNorm2d):
-                group.append(after.module)
-                value = after.writes
+                group.append(after)
+                value = after
         if len(group) > 1:
             groups.append(group)
     return groups
+
+
+def _only_listeners(body: SpecModule) -> dict[str, str]:
+    """Value to the module that reads it, where that is the only one and reads nothing else.
+
+    A module writes the value of its own name.
+    """
+    readers = Counter(name for step in body.steps for name in step.reads)
+    readers.update(body.returns)
+    return {
+        step.reads[0]: step.module
+        for step in body.steps
+        if step.module is not None and len(step.reads) == 1 and readers[step.reads[0]] == 1
+    }
 
 
 def _child(body: SpecModule, name: str) -> nn.Module:
@@ -173,9 +185,7 @@ def _child(body: SpecModule, name: str) -> nn.Module:
 
 def _swap(body: SpecModule) -> list[list[str]]:
     """Replace sums and concatenations, and fuse a sum with the only ReLU that follows it."""
-    readers = Counter(name for step in body.steps for name in step.reads)
-    readers.update(body.returns)
-    following = {step.reads[0]: step for step in body.steps if len(step.reads) == 1}
+    following = _only_listeners(body)
     groups = []
     for step in body.steps:
         if step.module is None:
@@ -184,16 +194,12 @@ def _swap(body: SpecModule) -> list[list[str]]:
         if isinstance(module, Concatenate):
             setattr(body, step.module, QuantizableConcatenate(module.axis))
         elif isinstance(module, Add):
-            after = following.get(step.writes) if readers[step.writes] == 1 else None
-            relu = (
-                after is not None
-                and after.module is not None
-                and type(_child(body, after.module)) is nn.ReLU
-            )
-            setattr(body, step.module, QuantizableAdd(relu))
-            if relu and after is not None and after.module is not None:
-                setattr(body, after.module, nn.Identity())
-                groups.append([step.module, after.module])
+            after = following.get(step.writes)
+            relu = after if after and type(_child(body, after)) is nn.ReLU else None
+            setattr(body, step.module, QuantizableAdd(relu is not None))
+            if relu is not None:
+                setattr(body, relu, nn.Identity())
+                groups.append([step.module, relu])
     return groups
 
 

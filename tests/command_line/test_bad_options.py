@@ -39,6 +39,14 @@ def case(*arguments, says, id):  # noqa: A002
         ),
         case(*QUANTIZE, "--calibration-count", "0", says=["got 0"], id="count-zero"),
         case(*QUANTIZE, "--calibration-count", "x", says=["'x'"], id="count-word"),
+        case(*QUANTIZE, "--calibration-seed", "-5", says=["got -5"], id="seed-negative"),
+        case(
+            "quantize", "mine.h5", "--out", "out", says=["--data FILE"], id="quantize-without-data"
+        ),
+        case(*CONVERT, "--backends", ",", says=["at least one"], id="no-backend"),
+        case(
+            "convert", "mine.h5", "--out", "mine.h5", says=["written to", "--out"], id="out-a-file"
+        ),
         case(*VERIFY, "--topics", "speed", says=["'speed'", "latency"], id="topic"),
         case(*VERIFY, "--artifact", "onnx-fp32", says=["NAME=FILE"], id="artifact-without-file"),
         case(*VERIFY, "--artifact", "onnx-fp32=", says=["NAME=FILE"], id="artifact-empty-file"),
