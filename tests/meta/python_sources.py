@@ -4,6 +4,17 @@ import ast
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+FRAMEWORKS = {
+    "tensorflow",
+    "keras",
+    "tf2onnx",
+    "torch",
+    "torchvision",
+    "onnx",
+    "onnxruntime",
+    "onnx2torch",
+    "torchao",
+}
 
 
 def files(*folders):

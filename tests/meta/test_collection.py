@@ -9,19 +9,7 @@ import sys
 from configparser import ConfigParser
 
 import pytest
-from python_sources import ROOT, files, parsed
-
-FRAMEWORKS = {
-    "tensorflow",
-    "keras",
-    "tf2onnx",
-    "torch",
-    "torchvision",
-    "onnx",
-    "onnxruntime",
-    "onnx2torch",
-    "torchao",
-}
+from python_sources import FRAMEWORKS, ROOT, files, parsed
 
 RUN = """
 import contextlib, io, json, sys

@@ -3,7 +3,7 @@
 import ast
 
 import pytest
-from python_sources import files, imports, parsed
+from python_sources import FRAMEWORKS, files, imports, parsed
 
 ORDER = (
     ("errors", "digest", "measurement"),
@@ -91,17 +91,6 @@ def test_an_import_from_the_right_would_be_seen(part, line, wrong):
     assert from_the_right(ast.parse(line), part) == wrong
 
 
-FRAMEWORKS = {
-    "tensorflow",
-    "keras",
-    "tf2onnx",
-    "torch",
-    "torchvision",
-    "onnx",
-    "onnxruntime",
-    "onnx2torch",
-    "torchao",
-}
 TENSORFLOW = {"conversion/reference/jobs.py", "conversion/subjects/train_embedded.py"}
 
 
