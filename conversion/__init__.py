@@ -1,12 +1,13 @@
 """Proves that a Keras image model converted to ONNX, PyTorch and int8 is still the same model."""
 
-from conversion.api import Verification, convert, evaluate, quantize, verify
+from conversion.api import Detection, Verification, convert, evaluate, power, quantize, verify
 from conversion.errors import UserError
 from conversion.settings import CalibrationChoice, OnnxScheme, Settings, TorchScheme
 
 __version__ = "0.1.0"
 __all__ = [
     "CalibrationChoice",
+    "Detection",
     "OnnxScheme",
     "Settings",
     "TorchScheme",
@@ -14,6 +15,7 @@ __all__ = [
     "Verification",
     "convert",
     "evaluate",
+    "power",
     "quantize",
     "verify",
 ]

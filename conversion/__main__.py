@@ -1,4 +1,4 @@
-"""`python -m conversion`: convert, quantize, evaluate, inspect, fetch, verify."""
+"""`python -m conversion`: convert, quantize, evaluate, inspect, fetch, verify, power."""
 
 from __future__ import annotations
 
@@ -27,11 +27,13 @@ examples:
   python -m conversion evaluate mlperf-tiny
   python -m conversion inspect out/onnx-fp32.onnx
   python -m conversion fetch mlperf-tiny
+  python -m conversion power --report out/             plant every known fault; what is caught?
 
 artifacts: keras-fp32 (the reference), onnx-fp32, torch-fp32, torch-via-onnx-fp32, onnx-int8,
 torch-int8. A subject is embedded, mlperf-tiny, or a Keras file of your own.
 
-exit codes: 0 all pass; 1 a check fails, or parity or accuracy is undecided; 2 a mistake in what
+exit codes: 0 all pass; 1 a check fails, or parity or accuracy is undecided (power: a fault is not
+caught or not named, or an untouched artifact fails); 2 a mistake in what
 was given, said in one sentence.
 """
 
@@ -80,6 +82,21 @@ def parser() -> argparse.ArgumentParser:
     verb = _verb(verbs, "fetch", _fetch, "download a subject's files, checked by digest")
     verb.add_argument("subject", choices=["mlperf-tiny"], help="the subject")
     verb.add_argument("--out", metavar="DIR", type=Path, help="where to (default: the user's data)")
+
+    verb = _verb(verbs, "power", _power, "plant every known fault and say which checks catch it")
+    verb.add_argument(
+        "subjects",
+        metavar="SUBJECT",
+        nargs="*",
+        help="embedded, mlperf-tiny (default: those whose files are here)",
+    )
+    verb.add_argument("--faults", metavar="A,B", type=_names, help="only these faults")
+    verb.add_argument(
+        "--no-sweep", action="store_true", help="do not look for the smallest size that is caught"
+    )
+    verb.add_argument(
+        "--report", metavar="DIR", type=Path, help="for power.json, report.json and report.html"
+    )
 
     verb = _verb(verbs, "verify", _verify, "convert, quantize and judge; print one table")
     verb.add_argument(
@@ -197,6 +214,21 @@ def _fetch(given: argparse.Namespace) -> int:
     return 0
 
 
+def _power(given: argparse.Namespace) -> int:
+    from conversion.api import power
+
+    found = power(
+        given.subjects,
+        faults=given.faults,
+        sweeps=not given.no_sweep,
+        report=given.report,
+    )
+    print(found.table)
+    if given.report is not None:
+        print(f"report: {given.report / 'power.json'} and {given.report / 'report.html'}")
+    return found.exit_code()
+
+
 def _verify(given: argparse.Namespace) -> int:
     from conversion.api import verify
 
@@ -258,7 +290,7 @@ def _backends(verb: argparse.ArgumentParser, default: list[str] | None) -> None:
 def _names(text: str) -> list[str]:
     names = [name.strip() for name in text.split(",") if name.strip()]
     if not names:
-        raise argparse.ArgumentTypeError("expected at least one backend; got none")
+        raise argparse.ArgumentTypeError("expected at least one name; got none")
     return names
 
 

@@ -15,12 +15,14 @@ from conversion import report as reports
 from conversion.artifact import Artifact, Store
 from conversion.backends import BACKENDS, backend
 from conversion.checks.accuracy import Tally
+from conversion.detection import Power
+from conversion.detection import power as measure_power
 from conversion.errors import MissingDependency, UserError
 from conversion.journal import LOG, journal
 from conversion.measurement import Measurement, Verdict
 from conversion.reference import Reference
 from conversion.settings import Settings
-from conversion.subjects import find
+from conversion.subjects import SUBJECTS, Absent, find
 from conversion.verification import checks
 from conversion.verification.case import Case
 from conversion.workspace import Workspace
@@ -190,6 +192,75 @@ def verify(
             reports.write_page(document, out)
         sizes = {name: artifact.size for name, artifact in made.items()}
         return Verification(tuple(measured), document, reports.render(measured, sizes))
+
+
+@dataclass(frozen=True, eq=False)
+class Detection:
+    """What `power` found.
+
+    Attributes:
+        power: every trial and every control.
+        table: for a terminal.
+    """
+
+    power: Power
+    table: str
+
+    def exit_code(self) -> int:
+        """0 where every fault was caught and named and no untouched artifact fails, else 1."""
+        return self.power.exit_code()
+
+
+def power(
+    subjects: Sequence[str] = (),
+    *,
+    faults: Sequence[str] | None = None,
+    sweeps: bool = True,
+    report: File | None = None,
+) -> Detection:
+    """Plant every known fault in copies of good artifacts, and say which checks catch it.
+
+    Args:
+        subjects: ``embedded``, ``mlperf-tiny``; those whose files are here by default.
+        faults: only these; all of them by default.
+        sweeps: whether to look for the smallest size that is caught, where a fault has a size.
+        report: a folder for `power.json`, and for `report.json` and `report.html` of the untouched
+            artifacts with the power beside them.
+
+    Returns:
+        The trials and the table.
+
+    Raises:
+        UserError: a subject or fault is unknown, or a subject's files are not here.
+    """
+    for name in subjects:
+        if name not in SUBJECTS:
+            raise UserError(
+                f"Expected subjects whose layers the faults know ({', '.join(SUBJECTS)}); got "
+                f"'{name}'."
+            )
+    found = measure_power(list(subjects) or _here(), faults, sweeps)
+    document = reports.as_document([], {}, {"power": found.document()})["power"]
+    if report is not None:
+        measured = [m for control in found.controls for m in control.measurements]
+        whole = reports.as_document(measured, reports.environment(), {"power": document})
+        reports.place(json.dumps(document, indent=1) + "\n", Path(report) / "power.json")
+        reports.write(whole, Path(report))
+        reports.write_page(whole, Path(report))
+    return Detection(found, reports.render_power(document))
+
+
+def _here() -> list[str]:
+    """The subjects whose files are on this machine."""
+    here = []
+    for name in SUBJECTS:
+        try:
+            find(name)
+        except Absent as absent:
+            LOG.info("%s", absent)
+        else:
+            here.append(name)
+    return here
 
 
 def _judge(

@@ -1,4 +1,4 @@
-"""The two kinds of failure that a person is told about in one sentence."""
+"""The kinds of failure that a person is told about in one sentence."""
 
 from __future__ import annotations
 
@@ -17,3 +17,7 @@ class MissingDependency(UserError):
 
 class ReferenceCrashed(Exception):
     """The process that runs TensorFlow died or did not answer while it worked on a job."""
+
+
+class RunFailed(UserError):
+    """An artifact that was opened does not run on the images: a failure of the artifact."""

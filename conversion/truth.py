@@ -34,7 +34,10 @@ class Evaluation:
 
 
 def evaluate(
-    spec: Spec, inputs: Mapping[str, np.ndarray], keep: Collection[str] | None = None
+    spec: Spec,
+    inputs: Mapping[str, np.ndarray],
+    keep: Collection[str] | None = None,
+    given: Mapping[str, np.ndarray] | None = None,
 ) -> Evaluation:
     """Evaluate a spec in float64.
 
@@ -42,28 +45,44 @@ def evaluate(
         spec: the model.
         inputs: input name to array, ``(N, ...)`` in Keras's layout, any numeric dtype.
         keep: layers whose outputs to return; None for all of them.
+        given: layer name to the output that it is to have, ``(N, ...)``, in place of its own; what
+            only leads to such layers is not evaluated.
 
     Returns:
-        Outputs of the kept layers and the logits of every output.
+        Outputs of the kept layers and the logits of every output that was evaluated.
     """
     kept = {layer.name for layer in spec.layers} if keep is None else set(keep)
-    count = len(next(iter(inputs.values())))
+    known = dict(given or {})
+    needed = _needed(spec, kept | (set() if known else set(spec.outputs)), known)
+    count = len(next(iter({**inputs, **known}.values())))
     layers: dict[str, list[np.ndarray]] = {name: [] for name in kept}
-    logits: dict[str, list[np.ndarray]] = {name: [] for name in spec.outputs}
+    wanted = [name for name in spec.outputs if name in needed and name not in known]
+    logits: dict[str, list[np.ndarray]] = {name: [] for name in wanted}
     for start in range(0, count, CHUNK):
         chunk = {name: array[start : start + CHUNK] for name, array in inputs.items()}
-        values: dict[str, np.ndarray] = {}
+        values = {name: array[start : start + CHUNK] for name, array in known.items()}
         for layer in spec.layers:
-            plain, output = _layer(layer, chunk, values)
-            values[layer.name] = output
+            if layer.name not in needed:
+                continue
+            if layer.name not in known:
+                plain, values[layer.name] = _layer(layer, chunk, values)
+                if layer.name in logits:
+                    logits[layer.name].append(plain)
             if layer.name in kept:
-                layers[layer.name].append(output)
-            if layer.name in logits:
-                logits[layer.name].append(plain)
+                layers[layer.name].append(values[layer.name])
     return Evaluation(
         {name: np.concatenate(parts) for name, parts in layers.items()},
         {name: np.concatenate(parts) for name, parts in logits.items()},
     )
+
+
+def _needed(spec: Spec, kept: Collection[str], given: Collection[str]) -> set[str]:
+    """The kept layers and all that they are computed from, up to those that are given."""
+    needed = set(kept)
+    for layer in reversed(spec.layers):
+        if layer.name in needed and layer.name not in given:
+            needed |= set(layer.inputs)
+    return needed
 
 
 def _layer(

@@ -15,7 +15,9 @@ from tqdm import tqdm
 
 from conversion import digest, truth
 from conversion.artifact import Artifact, Runner, Store
-from conversion.backends import STEPS, Backend, Ingredients, backend
+from conversion.backends import BACKENDS, STEPS, Backend, Ingredients, backend
+from conversion.checks.compare import Difference
+from conversion.checks.layers import layer_noise
 from conversion.errors import UserError
 from conversion.quantization import calibration
 from conversion.readers import read_spec
@@ -34,6 +36,9 @@ PARITY_IMAGES = 1000
 
 LEAST_PARITY_IMAGES = 200
 
+_OF_IMAGES = ("parity_inputs", "truth", "layers")
+"""What a workspace keeps of its images and may share while they are the same."""
+
 
 @dataclass(frozen=True, eq=False)
 class Outputs:
@@ -48,6 +53,21 @@ class Outputs:
     arrays: Mapping[str, np.ndarray]
     cached: bool
     digest: str
+
+
+@dataclass(frozen=True, eq=False)
+class LayerReference:
+    """What every layer should give, on the first parity images.
+
+    Attributes:
+        inputs: input name to ``(200, ...)`` float32.
+        truth: layer name to ``(200, ...)`` float64 from the spec.
+        noise: layer name to Keras's distance from it, or to why it has no power there.
+    """
+
+    inputs: Mapping[str, np.ndarray]
+    truth: Mapping[str, np.ndarray]
+    noise: Mapping[str, Difference | str]
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +100,39 @@ class Workspace:
     def with_settings(self, settings: Settings) -> Workspace:
         """The same subject under other choices; nothing that depends on a choice is shared."""
         return replace(self, settings=settings, _artifacts={}, _runners={}, _outputs={})
+
+    def planted(
+        self, store: Store, artifacts: Mapping[str, Artifact], subject: Subject | None = None
+    ) -> Workspace:
+        """The same workspace with something exchanged; what is made from it is made anew.
+
+        Args:
+            store: where whatever is made anew goes; never the store of good artifacts.
+            artifacts: by name, in place of those that would be built.
+            subject: the model with other data; the same by default.
+        """
+        exchanged = set(artifacts)
+        while more := {
+            name
+            for name, maker in {**BACKENDS, **STEPS}.items()
+            if name not in exchanged and exchanged & set(maker.needs)
+        }:
+            exchanged |= more
+        kept = {name: each for name, each in self._artifacts.items() if name not in exchanged}
+        runners = {key: each for key, each in self._runners.items() if key[0] not in exchanged}
+        other = replace(
+            self,
+            subject=subject or self.subject,
+            store=store,
+            _artifacts={**kept, **artifacts},
+            _runners=runners,
+            _outputs=dict(self._outputs),
+        )
+        shared = ("spec", "keras") if subject else ("spec", "keras", "test", *_OF_IMAGES)
+        for name in shared:  # frozen, but what is cached there is no field
+            if name in vars(self):
+                vars(other)[name] = vars(self)[name]
+        return other
 
     @cached_property
     def spec(self) -> Spec:
@@ -134,6 +187,17 @@ class Workspace:
         entry = self.store.obtain("truth", key, ("numpy",), build)
         return _read(entry.file("truth.npz"), self.spec)
 
+    @cached_property
+    def layers(self) -> LayerReference:
+        """Every layer's truth and Keras's noise; kept in memory, 2 MB an image for ResNet8."""
+        inputs = {name: a[:LEAST_PARITY_IMAGES] for name, a in self.parity_inputs.items()}
+        exact = truth.evaluate(self.spec, inputs).layers
+        computed = [layer.name for layer in self.spec.layers if layer.kind != "InputLayer"]
+        keras = {**inputs, **self.keras.layer_outputs(inputs, computed)}
+        ordered = {layer.name: exact[layer.name] for layer in self.spec.layers}
+        heads = {name: self.spec.head(name) for name in self.spec.outputs}
+        return LayerReference(inputs, ordered, layer_noise(ordered, keras, heads))
+
     def artifact(self, name: str) -> Artifact:
         """An artifact by its backend's name, brought or built, with everything that it needs.
 
@@ -175,6 +239,8 @@ class Workspace:
             data: the images; the parity images by default.
         """
         artifact = self.artifact(name)
+        if data is not None and data is self.test and len(data) == self._shared:
+            data = None
         inputs = self.parity_inputs if data is None else {self.spec.inputs[0]: data.images}
         key = {
             "artifact": artifact.digest,
@@ -186,6 +252,12 @@ class Workspace:
         if known not in self._outputs:
             self._outputs[known] = self._stored_outputs(name, key, inputs)
         return self._outputs[known]
+
+    @property
+    def _shared(self) -> int:
+        """How many test images there are where they are the parity images, each one; else 0."""
+        tests = 0 if self.subject.test is None else len(self.subject.test)
+        return tests if LEAST_PARITY_IMAGES <= tests <= PARITY_IMAGES else 0
 
     def _stored_outputs(
         self, name: str, key: Mapping[str, Any], inputs: Mapping[str, np.ndarray]

@@ -31,14 +31,21 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize("subject", subjects(metafunc.config))
 
 
-def everyday(scheme):
-    """Every combination of types, granularity and format; the other methods at the default."""
-    return scheme.method == "minmax" or replace(scheme, method="minmax") == OnnxScheme()
+EVERYDAY = (
+    OnnxScheme(),
+    OnnxScheme(format="qdq"),
+    OnnxScheme(per_channel=False),
+    OnnxScheme(weights="uint8", per_channel=False),
+    TorchScheme(),
+    TorchScheme(per_channel=False),
+    TorchScheme("x86"),
+)
+"""What people use; the others take `tox -e slow`."""
 
 
-def scheme_params():
-    for scheme in SCHEMES:
-        marks = () if everyday(scheme) else (pytest.mark.slow,)
+def scheme_params(schemes):
+    for scheme in schemes:
+        marks = () if scheme in EVERYDAY else (pytest.mark.slow,)
         yield pytest.param(scheme, id=scheme.label, marks=marks)
 
 
@@ -46,7 +53,7 @@ def test_quantization(case, check, judge):
     judge(check.measure(case))
 
 
-@pytest.mark.parametrize("scheme", list(scheme_params()))
+@pytest.mark.parametrize("scheme", list(scheme_params(SCHEMES)))
 def test_every_onnx_scheme_stays_within_five_points(workspaces, subject, scheme, judge):
     workspace = workspaces(subject)
     chosen = replace(workspace.settings, onnx=scheme)
@@ -54,7 +61,7 @@ def test_every_onnx_scheme_stays_within_five_points(workspaces, subject, scheme,
     judge(accuracy.quantized_top1(case) + onnx_integer_weights(case))
 
 
-@pytest.mark.parametrize("scheme", [pytest.param(each, id=each.label) for each in ENGINES])
+@pytest.mark.parametrize("scheme", list(scheme_params(ENGINES)))
 def test_every_torch_engine_stays_within_five_points(workspaces, subject, scheme, judge):
     import torch
 

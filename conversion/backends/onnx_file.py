@@ -12,7 +12,7 @@ import onnx
 import onnxruntime
 from onnx import ModelProto
 
-from conversion.errors import UserError
+from conversion.errors import RunFailed, UserError
 
 
 def load(path: Path) -> ModelProto:
@@ -181,6 +181,51 @@ def save(model: ModelProto, target: Path, provenance: Mapping[str, Any]) -> None
     onnx.save(model, target)
 
 
+def open_session(
+    model: str | bytes, name: str, threads: int, optimised: bool = True
+) -> onnxruntime.InferenceSession:
+    """A session on the CPU.
+
+    Args:
+        model: the file's path or its bytes.
+        name: what messages call it.
+        threads: threads of an operator.
+        optimised: whether ONNX Runtime may rewrite the graph, as it does for a user.
+
+    Raises:
+        UserError: ONNX Runtime cannot open it.
+    """
+    levels = onnxruntime.GraphOptimizationLevel
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = (
+        levels.ORT_ENABLE_ALL if optimised else levels.ORT_DISABLE_ALL
+    )
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4  # what goes wrong is raised, and said once
+    try:
+        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime's exceptions share no public base class
+        sentence = str(error).splitlines()[0]
+        raise UserError(f"ONNX Runtime cannot open {name}: {sentence}") from None
+
+
+def run_session(
+    session: onnxruntime.InferenceSession, outputs: Sequence[str], feed: Mapping[str, np.ndarray]
+) -> list[np.ndarray]:
+    """The named tensors of a session for some inputs.
+
+    Raises:
+        RunFailed: ONNX Runtime stops.
+    """
+    try:
+        return list(session.run(list(outputs), dict(feed)))
+    except Exception as error:  # ONNX Runtime's exceptions share no public base class
+        count = len(next(iter(feed.values())))
+        sentence = " ".join(str(error).split())[:300]
+        raise RunFailed(f"ONNX Runtime stops on a batch of {count}: {sentence}") from None
+
+
 class OnnxRunner:
     """An ONNX file as a user would deploy it: CPU provider, every optimisation."""
 
@@ -200,17 +245,7 @@ class OnnxRunner:
             UserError: ONNX Runtime cannot open the file, or it has another count of inputs or
                 outputs.
         """
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        try:
-            self.session = onnxruntime.InferenceSession(
-                str(path), options, providers=["CPUExecutionProvider"]
-            )
-        except Exception as error:  # ONNX Runtime's exceptions share no public base class
-            sentence = str(error).splitlines()[0]
-            raise UserError(f"ONNX Runtime cannot open {path.name}: {sentence}") from None
+        self.session = open_session(str(path), path.name, threads)
         self._inputs = [port.name for port in self.session.get_inputs()]
         self._outputs = [port.name for port in self.session.get_outputs()]
         for what, found, wanted in (
@@ -227,5 +262,5 @@ class OnnxRunner:
         """The file's own outputs, under the source model's names."""
         named = zip(self._inputs, self._spec_inputs, strict=True)
         feed = {ours: inputs[theirs] for ours, theirs in named}
-        results = self.session.run(self._outputs, feed)
+        results = run_session(self.session, self._outputs, feed)
         return dict(zip(self._spec_outputs, results, strict=True))

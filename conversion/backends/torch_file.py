@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from conversion.backends.torch_module import run
-from conversion.errors import UserError
+from conversion.errors import RunFailed, UserError
 
 FORMAT = 1
 """Version of what `save` writes."""
@@ -121,7 +121,11 @@ class TorchRunner:
         if torch.get_num_threads() != self._threads:
             torch.set_num_threads(self._threads)
         tensors = [torch.from_numpy(np.ascontiguousarray(inputs[name])) for name in self._inputs]
-        results = run(self.module, tensors)
+        try:
+            results = run(self.module, tensors)
+        except (RuntimeError, ValueError, IndexError, TypeError) as error:
+            sentence = " ".join(str(error).split())[:300]
+            raise RunFailed(f"PyTorch stops on a batch of {len(tensors[0])}: {sentence}") from None
         if len(results) != len(self._outputs):
             raise UserError(
                 f"Expected the PyTorch module to have the outputs {self._outputs}; it has "

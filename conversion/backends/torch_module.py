@@ -89,6 +89,16 @@ class SpecModule(nn.Module):
         Returns:
             The output, or a tuple of them where the model has several.
         """
+        values = self.values(*inputs)
+        results = tuple(values[name] for name in self.returns)
+        return results[0] if len(results) == 1 else results
+
+    def values(self, *inputs: Tensor) -> dict[str, Tensor]:
+        """Every value on the way: its name in `steps` to the tensor, inputs too.
+
+        Args:
+            inputs: as `forward` takes them.
+        """
         values = dict(zip(self.described["inputs"], inputs, strict=True))
         for step in self.steps:
             read = [values[name] for name in step.reads]
@@ -96,8 +106,7 @@ class SpecModule(nn.Module):
                 values[step.writes] = read[0].permute(step.order)
             else:
                 values[step.writes] = getattr(self, step.module)(*read)
-        results = tuple(values[name] for name in self.returns)
-        return results[0] if len(results) == 1 else results
+        return values
 
     def _add(
         self, stage: Stage, attribute: str, reads: tuple[str, ...], layouts: dict[str, Layout]

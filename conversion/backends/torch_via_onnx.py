@@ -32,7 +32,7 @@ def build(ingredients: Ingredients, target: Path) -> Mapping[str, Any]:
     """
     source = ingredients.artifacts["onnx-fp32"]
     graph = source.path.read_bytes()
-    _module(graph)
+    rebuild(graph)
     provenance = {
         "source": ingredients.spec.digest,
         "route": "onnx2torch on onnx-fp32",
@@ -52,13 +52,22 @@ def stated_source(path: Path) -> str | None:
 
 def open(artifact: Artifact, ingredients: Ingredients, threads: int) -> Runner:
     """Rebuild the module from the graph in the file."""
-    content = load(artifact.path, KIND)
-    module = _module(content["graph"].numpy().tobytes())
     spec = ingredients.spec
-    return TorchRunner(module, spec.inputs, spec.outputs, threads)
+    return TorchRunner(rebuild(graph_in(artifact.path)), spec.inputs, spec.outputs, threads)
 
 
-def _module(graph: bytes) -> nn.Module:
+def graph_in(path: Path) -> bytes:
+    """The ONNX graph that a `torch-via-onnx-fp32` file carries."""
+    content: bytes = load(path, KIND)["graph"].numpy().tobytes()
+    return content
+
+
+def rebuild(graph: bytes) -> nn.Module:
+    """The module that onnx2torch makes of an ONNX graph.
+
+    Raises:
+        UserError: onnx2torch cannot convert it.
+    """
     try:
         module: nn.Module = onnx2torch.convert(onnx.load_from_string(graph))
         return module.eval()

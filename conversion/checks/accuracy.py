@@ -98,6 +98,9 @@ def top1_correct(
         }
         for index, (correct, images) in enumerate(found.per_class)
     )
+    reasons = [] if floor is not None else ["the limit is one more than the commonest class"]
+    if found.hits < limit:
+        reasons.append(_worst_class(found, classes))
     return Measurement(
         name="top1_correct",
         topic="accuracy",
@@ -109,11 +112,21 @@ def top1_correct(
         relation=">=",
         limit=limit,
         n=found.n,
-        reason="" if floor is not None else "the limit is one more than the commonest class",
+        reason="; ".join(reasons),
         cached=cached,
         digest=digest.of_arrays([found.predictions]),
         rows=rows,
     )
+
+
+def _worst_class(found: Tally, classes: tuple[str, ...]) -> str:
+    """What the class that loses most is taken for, in words."""
+    shares = found.confusion.diagonal() / np.maximum(found.confusion.sum(axis=1), 1)
+    worst = int(np.where(found.confusion.sum(axis=1) > 0, shares, 2.0).argmin())
+    others = found.confusion[worst].copy()
+    others[worst] = -1
+    names = [classes[i] if i < len(classes) else str(i) for i in (worst, int(others.argmax()))]
+    return f"of class {names[0]} {shares[worst]:.0%} are right; most others are called {names[1]}"
 
 
 @dataclass(frozen=True)

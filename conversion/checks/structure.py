@@ -56,6 +56,7 @@ def at_least(name: str, about: Subjected, value: int, limit: int, unit: str) -> 
         limit: the least that it may be.
         unit: what is counted, in words.
     """
+    enough = value >= limit
     return Measurement(
         name=name,
         topic="structure",
@@ -66,6 +67,7 @@ def at_least(name: str, about: Subjected, value: int, limit: int, unit: str) -> 
         unit=unit,
         relation=">=",
         limit=limit,
+        reason="" if enough else f"{value} of {limit} {unit} are stored in eight bits",
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.ao import quantization as ao
 
 from conversion.artifact import Artifact, Runner, versions
@@ -18,7 +18,7 @@ from conversion.backends.torch_file import TorchRunner, load, save, shapes
 from conversion.backends.torch_fp32 import rebuild
 from conversion.backends.torch_module import SpecModule
 from conversion.errors import UserError
-from conversion.quantization.torch_prepared import engine, observers, prepare
+from conversion.quantization.torch_prepared import Quantizable, engine, observers, prepare
 from conversion.settings import TorchScheme
 
 KIND = "torch-int8"
@@ -76,13 +76,13 @@ def stated_source(path: Path) -> str | None:
     return torch_file.stated_source(path, KIND)
 
 
-def open(artifact: Artifact, ingredients: Ingredients, threads: int) -> Runner:
-    """Rebuild the skeleton from the file's description and recipe, and load the state into it.
+def rebuild_integer(path: Path) -> tuple[Quantizable, str]:
+    """The integer module that a `torch-int8` file describes, and its engine.
 
     Raises:
         UserError: the file is not such a file, or its state does not fit the skeleton.
     """
-    content, name = load(artifact.path, KIND), artifact.path.name
+    content, name = load(path, KIND), path.name
     try:
         scheme = TorchScheme(**content["scheme"])
         described, ranges, state = (content[part] for part in ("spec", "ranges", "state_dict"))
@@ -101,9 +101,18 @@ def open(artifact: Artifact, ingredients: Ingredients, threads: int) -> Runner:
         except (RuntimeError, KeyError) as error:
             sentence = " ".join(str(error).split())
             raise UserError(f"{name}: the state does not fit the layers: {sentence}") from None
+    return module, scheme.engine
+
+
+def open(artifact: Artifact, ingredients: Ingredients, threads: int) -> Runner:
+    """Rebuild the skeleton from the file's description and recipe, and load the state into it.
+
+    Raises:
+        UserError: the file is not such a file, or its state does not fit the skeleton.
+    """
+    module, name = rebuild_integer(artifact.path)
     spec = ingredients.spec
-    runner = TorchRunner(module, spec.inputs, spec.outputs, threads)
-    return EngineRunner(runner, scheme.engine)
+    return EngineRunner(TorchRunner(module, spec.inputs, spec.outputs, threads), name)
 
 
 def eight_bit_elements(path: Path) -> int:
@@ -137,7 +146,7 @@ class EngineRunner:
 
 def _quantized(
     body: SpecModule, scheme: TorchScheme, ranges: Mapping[str, Mapping[str, Any]]
-) -> tuple[nn.Module, list[list[str]]]:
+) -> tuple[Quantizable, list[list[str]]]:
     module, groups = prepare(body, scheme)
     found = observers(module)
     if set(found) != set(ranges):

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import TracebackType
@@ -18,6 +18,7 @@ from typing import IO, Any
 
 import numpy as np
 
+from conversion import digest
 from conversion.errors import MissingDependency, ReferenceCrashed, UserError
 from conversion.reference.channel import Message, receive, send
 from conversion.spec import Spec
@@ -166,6 +167,7 @@ class KerasModel:
     reference: Reference
     path: Path
     spec: Spec
+    _ranges: dict[str, np.ndarray] = field(default_factory=dict)
 
     def outputs(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """The model's own outputs: output name to ``(N, ...)`` float32."""
@@ -180,6 +182,32 @@ class KerasModel:
     ) -> dict[str, np.ndarray]:
         """The output of each named layer: layer name to ``(N, ...)`` float32."""
         return self._arrays("layer_outputs", inputs, layers=list(layers))
+
+    def layer_ranges(
+        self,
+        inputs: Mapping[str, np.ndarray],
+        layers: Sequence[tuple[str, bool]],
+        bounds: Sequence[tuple[float, float]] | None = None,
+    ) -> np.ndarray:
+        """The range of each layer over all inputs; the layers' outputs stay in the process.
+
+        What was asked before is answered from what was kept.
+
+        Args:
+            inputs: input name to ``(N, ...)``, any numeric dtype.
+            layers: names, each with whether the layer is meant as it is before its own activation.
+            bounds: lowest and highest value for each; none by default.
+
+        Returns:
+            ``(layers, 4)`` float64: lowest value, highest value, how many values lie beyond the
+            bounds, how many there are.
+        """
+        known = [list(each) for each in bounds or [(-math.inf, math.inf)] * len(layers)]
+        asked = {"layers": [list(each) for each in layers], "bounds": known}
+        key = digest.of_settings([digest.of_arrays(inputs.values()), asked])
+        if key not in self._ranges:
+            self._ranges[key] = self._arrays("layer_ranges", inputs, **asked)["ranges"]
+        return self._ranges[key]
 
     def to_onnx(self, opset: int) -> tuple[bytes, list[str]]:
         """The model as tf2onnx writes it.

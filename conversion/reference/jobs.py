@@ -68,6 +68,48 @@ def layer_outputs(models: Models, message: Message) -> Answer:
     return {}, _run(message, names, lambda *inputs: tapped(list(inputs), training=False))
 
 
+def layer_ranges(models: Models, message: Message) -> Answer:
+    """The lowest and highest value of each layer, how many lie beyond its bounds, and of how many.
+
+    A layer may be asked for as it is before its own activation. Only these numbers travel: the
+    layers themselves would be gigabytes.
+    """
+    model = _open(models, message)
+    asked = message.values["layers"]
+    inputs = dict(zip(message.values["inputs"], model.inputs, strict=True))
+    layers = [(None if name in inputs else model.get_layer(name), before) for name, before in asked]
+    tensors = [
+        inputs[name] if layer is None else layer.input if before else layer.output
+        for (name, _), (layer, before) in zip(asked, layers, strict=True)
+    ]
+    tapped = keras.Model(model.inputs, tensors)
+
+    def extremes(*inputs: Any) -> list[Any]:
+        values = tapped(list(inputs), training=False)
+        listed = values if isinstance(values, (list, tuple)) else [values]
+        rows = zip(layers, listed, message.values["bounds"], strict=True)
+        return [
+            _extremes(_plain(layer, value) if layer and before else value, bounds)
+            for (layer, before), value, bounds in rows
+        ]
+
+    # An array of one row a batch for each; the names of layers may repeat.
+    found = _run(message, [str(index) for index in range(len(asked))], extremes)
+    batches = np.stack([*found.values()])
+    low, high = batches[:, :, 0].min(axis=1), batches[:, :, 1].max(axis=1)
+    beyond, count = batches[:, :, 2].sum(axis=1), batches[:, :, 3].sum(axis=1)
+    return {}, {"ranges": np.stack([low, high, beyond, count], axis=1)}
+
+
+def _extremes(value: Any, bounds: tuple[float, float]) -> Any:
+    """Lowest, highest, how many lie beyond the bounds, and how many there are, ``(1, 4)``."""
+    low, high = bounds
+    beyond = tf.logical_or(value < low, value > high)
+    counts = (tf.math.count_nonzero(beyond), tf.size(value, tf.int64))
+    numbers = (tf.reduce_min(value), tf.reduce_max(value), *counts)
+    return tf.stack([[tf.cast(number, tf.float64) for number in numbers]])
+
+
 def to_onnx(models: Models, message: Message) -> Answer:
     """The model as ONNX, by tf2onnx with an explicit signature and an open batch."""
     import tf2onnx
@@ -143,6 +185,7 @@ JOBS: dict[str, Callable[[Models, Message], Answer]] = {
     "outputs": outputs,
     "logits": logits,
     "layer_outputs": layer_outputs,
+    "layer_ranges": layer_ranges,
     "to_onnx": to_onnx,
     "build": build,
     "versions": versions,

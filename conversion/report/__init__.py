@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
-from conversion.report.document import as_document, environment, write
+from conversion.report.document import as_document, environment, place, write
 from conversion.report.overview import exit_code
 from conversion.report.page import write_page
+from conversion.report.power_table import render_power
 from conversion.report.table import render
 
-__all__ = ["as_document", "environment", "exit_code", "render", "write", "write_page"]
+__all__ = [
+    "as_document",
+    "environment",
+    "exit_code",
+    "place",
+    "render",
+    "render_power",
+    "write",
+    "write_page",
+]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from conversion.measurement import Measurement
-from conversion.report import overview
+from conversion.report import overview, power_table
 from conversion.report.document import measurements_of, place
 from conversion.report.table import summary
 
@@ -54,9 +54,25 @@ def _content(document: Mapping[str, Any]) -> dict[str, Any]:
         "topics": _grouped(measurements),
         "artifacts": artifacts,
         "warnings": document.get("warnings", []),
+        "power": _power(document.get("power")),
         "environment": document["environment"],
         "schema": document["schema"],
     }
+
+
+def _power(document: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """The section on detection power: its sums and a line for each trial."""
+    if document is None:
+        return None
+    kept = ("subject", "name", "stage", "artifact", "magnitude", "expected_check", "caught_by")
+    more = ("expected_layer", "named_layer", "localised", "top1_change", "accuracy_alone")
+    keys = (*kept, *more, "smallest", "missed")
+    lines = [[_cell(fault[key]) for key in keys] for fault in document["faults"]]
+    return {"sums": power_table.sums(document), "header": keys, "lines": lines}
+
+
+def _cell(value: Any) -> Any:
+    return ", ".join(value) if isinstance(value, list | tuple) else value
 
 
 def _grouped(measurements: Sequence[Measurement]) -> dict[str, dict[str, list[Measurement]]]:

@@ -6,8 +6,24 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from conversion.backends import Backend, backend
-from conversion.measurement import Measurement
-from conversion.verification import accuracy, latency, parity, rows, structure
+from conversion.errors import RunFailed
+from conversion.measurement import Measurement, Verdict
+from conversion.verification import (
+    accuracy,
+    calibration,
+    evidence,
+    latency,
+    layers,
+    levels,
+    margins,
+    parity,
+    quantized,
+    quantized_layers,
+    ranges,
+    rows,
+    structure,
+    weights,
+)
 from conversion.verification.case import Case
 
 TOPICS = ("structure", "parity", "accuracy", "quantization", "latency")
@@ -21,14 +37,22 @@ class Check:
     Attributes:
         name: a stable word, part of test ids.
         topic: its pytest marker.
-        measure: makes the measurements.
+        function: makes the measurements.
         applies: whether a backend gets it.
     """
 
     name: str
     topic: str
-    measure: Callable[[Case], list[Measurement]]
+    function: Callable[[Case], list[Measurement]]
     applies: Callable[[Backend], bool]
+
+    def measure(self, case: Case) -> list[Measurement]:
+        """The check's measurements; an artifact that does not run fails it."""
+        try:
+            return self.function(case)
+        except RunFailed as error:
+            name = self.name.replace("-", "_")
+            return case.without_value(name, self.topic, Verdict.FAIL, str(error))
 
 
 def _all(each: Backend) -> bool:
@@ -51,6 +75,10 @@ def _is_converted(each: Backend) -> bool:
     return each.name != "keras-fp32"
 
 
+def _is_converted_float(each: Backend) -> bool:
+    return _is_float(each) and _is_converted(each)
+
+
 CHECKS: tuple[Check, ...] = (
     Check("onnx-valid", "structure", structure.onnx_valid, _is_onnx),
     Check("onnx-ports", "structure", structure.onnx_ports, _is_onnx),
@@ -68,11 +96,27 @@ CHECKS: tuple[Check, ...] = (
         structure.torch_integer_weights,
         lambda each: each.name == "torch-int8",
     ),
+    Check(
+        "weights",
+        "structure",
+        weights.onnx_weights,
+        lambda each: each.name in ("onnx-fp32", "torch-via-onnx-fp32"),
+    ),
     Check("provenance", "structure", structure.provenance, _is_converted),
+    Check("optimisation-levels", "structure", levels.optimisation_levels, _is_onnx),
     Check("rows", "structure", rows.rows, _is_converted),
     Check("output-error", "parity", parity.output_error, _is_float),
+    Check("layers", "parity", layers.layer_error, _is_converted_float),
+    Check("margins", "parity", margins.certificate, _is_converted_float),
     Check("top1", "accuracy", accuracy.top1, _all),
+    Check("evidence", "accuracy", evidence.evidence_of, _all),
     Check("quantized-top1", "quantization", accuracy.quantized_top1, _is_int8),
+    Check("agreement", "quantization", margins.agreement, _is_int8),
+    Check("calibration", "quantization", calibration.calibration_of, _is_int8),
+    Check("ranges", "quantization", ranges.onnx_ranges, lambda each: each.name == "onnx-int8"),
+    Check("ranges", "quantization", ranges.torch_ranges, lambda each: each.name == "torch-int8"),
+    Check("quantized-parameters", "quantization", quantized.quantized_parameters, _is_int8),
+    Check("quantized-layers", "quantization", quantized_layers.layer_sqnr, _is_int8),
     Check("speed", "latency", latency.speed, _is_converted),
 )
 """Every check; a new one is a function and one line here."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -25,10 +25,12 @@ class Case:
     Attributes:
         workspace: where it comes from.
         name: the artifact's backend.
+        measured: what was measured already and more than one check asks for.
     """
 
     workspace: Workspace
     name: str
+    measured: dict[str, list[Measurement]] = field(default_factory=dict)
 
     @property
     def backend(self) -> Backend:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from conversion.checks import parity
 from conversion.measurement import Measurement
 from conversion.verification.case import Case
+from conversion.verification.layers import located
 
 
 def output_error(case: Case) -> list[Measurement]:
@@ -16,6 +17,7 @@ def output_error(case: Case) -> list[Measurement]:
             case.about, workspace.truth, keras.arrays, case.heads, keras.cached
         )
     found = workspace.outputs(case.name)
-    return parity.output_error(
+    measured = parity.output_error(
         case.about, workspace.truth, keras.arrays, found.arrays, case.heads, found.cached
     )
+    return located(case, measured)

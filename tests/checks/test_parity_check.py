@@ -245,6 +245,10 @@ def test_a_kept_prediction_is_said_to_be_one():
     assert all(m.cached for m in found)
 
 
+FLOORS = (
+    *("INT8_DEFAULT", "INT8_OUTER", "MARGIN"),
+    *("SQNR", "AGREEMENT", "AGREEMENT_OUTER", "LEVELS_ANSWERS"),
+)
 ALL_LIMITS = {name: value for name, value in vars(limits).items() if name.isupper()}
 
 
@@ -255,7 +259,8 @@ def test_every_limit_has_a_unit_and_a_reason_and_what_was_measured_is_within_it(
     assert limit.unit
     assert len(limit.reason) > 10
     if limit.measured is not None:
-        assert limit.measured >= limit.value if limit.value < 0 else limit.measured <= limit.value
+        floor = name in FLOORS
+        assert limit.measured >= limit.value if floor else limit.measured <= limit.value
 
 
 def test_the_limits_are_where_the_design_puts_them():
@@ -271,4 +276,18 @@ def test_the_limits_are_where_the_design_puts_them():
         "INT8_DEFAULT": -0.5,
         "INT8_OUTER": -5,
         "MARGIN": -0.75,
+        "TAPS": 10,
+        "FOLDED": 4,
+        "STEP": 0.501,
+        "SQNR": 20,
+        "AGREEMENT": 97,
+        "AGREEMENT_OUTER": 90,
+        "LEVELS": 10,
+        "LEVELS_LAYER": 0.1,
+        "LEVELS_ANSWERS": 99,
+        "CLASSES": 0.01,
+        "RANGE": 1e-5,
+        "RANGE_ROUNDED": 0.0025,
+        "RANGE_CUT": 1e-3,
+        "RANGE_AGAIN": 0.05,
     }

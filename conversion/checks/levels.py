@@ -1,0 +1,141 @@
+"""Does a file mean what its optimised form computes? Two levels of optimisation side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from conversion.checks import limits
+from conversion.checks.compare import VIEWS, Incomparable, NoPower, compare
+from conversion.checks.margins import answers
+from conversion.checks.parity import Subjected
+from conversion.measurement import Measurement, Verdict, judged
+
+TOPIC = "structure"
+
+
+def float_levels(
+    about: Subjected,
+    deployed: Mapping[str, np.ndarray],
+    plain: Mapping[str, np.ndarray],
+    heads: Mapping[str, str],
+    noise: Mapping[str, float],
+) -> list[Measurement]:
+    """A float file gives the same at both levels, up to rounding.
+
+    Args:
+        about: what is measured.
+        deployed: output name to ``(N, ...)``, with every optimisation.
+        plain: the same without any.
+        heads: output name to ``softmax``, ``sigmoid`` or ``none``.
+        noise: output name to the rms of Keras's rounding noise.
+    """
+    name, limit = "levels_error", limits.LEVELS
+    views = {output: VIEWS[head] for output, head in heads.items()}
+    try:
+        differences = compare(deployed, plain, views)
+    except (Incomparable, NoPower) as error:
+        return [_odd(name, about, error)]
+    return [
+        Measurement(
+            name=name,
+            topic=TOPIC,
+            subject=about.subject,
+            artifact=about.artifact,
+            verdict=judged(value, "<=", limit.value),
+            value=value,
+            unit=limit.unit,
+            relation="<=",
+            limit=limit.value,
+            layer=difference.output,
+            n=difference.n,
+        )
+        for difference in differences
+        for value in [difference.rms / noise[difference.output]]
+    ]
+
+
+def integer_levels(
+    about: Subjected, deployed: Mapping[str, np.ndarray], plain: Mapping[str, np.ndarray]
+) -> list[Measurement]:
+    """The layers of an int8 file are the same at both levels, but for a step here and there.
+
+    Args:
+        about: what is measured.
+        deployed: layer name to ``(N, ...)`` integers, with every optimisation, in the spec's order.
+        plain: the same without any.
+
+    Returns:
+        One measurement: the first layer beyond the limit, else the worst of all.
+    """
+    name, limit = "levels_layers", limits.LEVELS_LAYER
+    shares: dict[str, float] = {}
+    for layer, ours in deployed.items():
+        pair = ({layer: ours}, {layer: plain[layer]})
+        try:
+            (difference,) = compare(*pair)
+        except NoPower:  # a layer that is the same for every image says nothing
+            continue
+        except Incomparable as error:
+            return [_odd(name, about, error)]
+        shares[layer] = difference.rms / difference.spread
+    if not shares:
+        return [_odd(name, about, NoPower("no layer of the file is quantized and varies"))]
+    beyond = [layer for layer, share in shares.items() if share > limit.value]
+    shown = beyond[0] if beyond else max(shares, key=lambda layer: shares[layer])
+    words = "the graph says one thing and its optimised form computes another" if beyond else ""
+    return [
+        Measurement(
+            name=name,
+            topic=TOPIC,
+            subject=about.subject,
+            artifact=about.artifact,
+            verdict=judged(shares[shown], "<=", limit.value),
+            value=shares[shown],
+            unit=limit.unit,
+            relation="<=",
+            limit=limit.value,
+            layer=shown,
+            n=len(next(iter(deployed.values()))),
+            reason=f"{words}, first in {shown}" if beyond else "",
+            rows=tuple({"layer": layer, "difference": share} for layer, share in shares.items()),
+        )
+    ]
+
+
+def equal_answers(about: Subjected, deployed: np.ndarray, plain: np.ndarray) -> list[Measurement]:
+    """An int8 file gives the same answers at both levels, but for a few.
+
+    Args:
+        about: what is measured.
+        deployed: ``(N, C)`` scores with every optimisation.
+        plain: the same without any.
+    """
+    name, limit = "levels_answers", limits.LEVELS_ANSWERS
+    try:
+        (difference,) = compare({"scores": deployed}, {"scores": plain})
+    except (Incomparable, NoPower) as error:
+        return [_odd(name, about, error)]
+    value = 100 * float(np.mean(answers(deployed) == answers(plain)))
+    return [
+        Measurement(
+            name=name,
+            topic=TOPIC,
+            subject=about.subject,
+            artifact=about.artifact,
+            verdict=judged(value, ">=", limit.value),
+            value=value,
+            unit=limit.unit,
+            relation=">=",
+            limit=limit.value,
+            n=difference.n,
+            reason=f"the largest change of a score is {difference.largest:.3g}",
+        )
+    ]
+
+
+def _odd(name: str, about: Subjected, error: Incomparable | NoPower) -> Measurement:
+    verdict = Verdict.FAIL if isinstance(error, Incomparable) else Verdict.UNDECIDED
+    reason = str(error) if isinstance(error, Incomparable) else f"no power: {error}"
+    return Measurement(name, TOPIC, about.subject, about.artifact, verdict, reason=reason)

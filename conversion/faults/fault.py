@@ -1,0 +1,46 @@
+"""What a fault is: a known bug, planted in a copy of something good, and who must see it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from conversion.workspace import Workspace
+
+Plant = Callable[[Workspace, Path], Workspace]
+"""Takes a good workspace and an empty folder for files of its own; returns the workspace with the
+fault in it. The good one is never changed."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A known bug with what is known of it, all literals.
+
+    Attributes:
+        name: stable words, such as ``conv2d-bias-lost``; unique.
+        stage: ``input``, ``conversion``, ``output``, ``calibration``, ``quantization`` or
+            ``measurement``.
+        artifact: the backend whose artifact the checks are asked about.
+        magnitude: how large it is, in words with their number.
+        check: the name of the check that must fail.
+        where: the layer at fault, or words of its cause; a failed measurement of the check must
+            have it as its layer or in its reason.
+        plant: puts it in.
+        sizes: where it has a size, the sizes to try, largest first.
+        resized: the same fault of another size.
+    """
+
+    name: str
+    stage: str
+    artifact: str
+    magnitude: str
+    check: str
+    where: str
+    plant: Plant
+    sizes: tuple[float, ...] = ()
+    resized: Callable[[float], Plant] | None = None
+
+
+STAGES = ("input", "conversion", "output", "calibration", "quantization", "measurement")
+"""Where faults come from, in the order of the data's way."""

@@ -1,0 +1,76 @@
+"""Detection power as a terminal table: faults, who caught them, what accuracy would have missed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+HEADERS = ("fault", "artifact", "magnitude", "caught by", "named", "top-1, points", "smallest")
+
+
+def render_power(document: Mapping[str, Any]) -> str:
+    """The table and its sums.
+
+    Args:
+        document: ``faults`` and ``controls`` as `power.json` holds them.
+    """
+    lines = []
+    for subject in dict.fromkeys(fault["subject"] for fault in document["faults"]):
+        faults = [fault for fault in document["faults"] if fault["subject"] == subject]
+        lines += [subject, *_table([_row(fault) for fault in faults]), ""]
+    return "\n".join([*lines, *sums(document)])
+
+
+def sums(document: Mapping[str, Any]) -> list[str]:
+    """What the table comes to, in sentences."""
+    faults, controls = document["faults"], document["controls"]
+    names = {fault["name"] for fault in faults}
+    caught = sum(fault["caught"] for fault in faults)
+    named = sum(fault["localised"] for fault in faults)
+    missed = sum(not fault["accuracy_alone"] for fault in faults)
+    bad = [control for control in controls if control["failed"]]
+    total = len(faults)
+    found = [
+        f"{len(names)} faults, {total} trials: {caught} caught, {named} named rightly "
+        f"({_share(named, total)}); top-1 alone would have missed {missed}",
+        f"{len(controls)} untouched artifacts: {len(controls) - len(bad)} without a failure",
+    ]
+    found += [f"  {c['subject']} {c['artifact']}: {'; '.join(c['failed'])}" for c in bad]
+    lost = [fault for fault in faults if not (fault["caught"] and fault["localised"])]
+    found += [
+        f"  {fault['subject']} {fault['name']}: expected {fault['expected_check']} to name "
+        f"{fault['expected_layer']}; "
+        + (f"it named {fault['named_layer'] or 'nothing'}" if fault["caught"] else "it passed")
+        for fault in lost
+    ]
+    return found
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.1f} %" if whole else "-"
+
+
+def _row(fault: Mapping[str, Any]) -> tuple[str, ...]:
+    caught = fault["caught_by"]
+    others = len(caught) - (fault["expected_check"] in caught)
+    by = fault["expected_check"] if fault["caught"] else "not " + fault["expected_check"]
+    change = fault["top1_change"]
+    mark = "" if fault["accuracy_alone"] else " missed"
+    return (
+        fault["name"],
+        fault["artifact"],
+        fault["magnitude"],
+        f"{by} +{others}" if others else by,
+        fault["named_layer"][:40] if fault["localised"] else f"{fault['named_layer'] or '-'} ?",
+        "-" if change is None else f"{change:+.1f}{mark}",
+        "-" if fault["smallest"] is None else f"{fault['smallest']:g}",
+    )
+
+
+def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(HEADERS, *rows, strict=True)]
+    lines = [HEADERS, tuple("-" * width for width in widths), *rows]
+    return [
+        "  ".join(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    ]

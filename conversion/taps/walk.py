@@ -1,0 +1,184 @@
+"""The walk through a network beside the spec: every layer takes the operations that compute it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from conversion.spec import Layer, Spec
+from conversion.taps.ahead import Ahead, following
+from conversion.taps.graph import ANCHORS, Graph, Operation
+from conversion.taps.stages import AFFINE, MERGES, Stage, first_kinds, is_affine, stages
+
+REACH = 12
+"""Operations that may stand between a layer and what reads it: moves, casts and intruders."""
+
+
+@dataclass(eq=False)
+class Found:
+    """What the walk has found of one layer."""
+
+    operations: list[Operation] = field(default_factory=list)
+    value: str = ""
+    missing: bool = False
+    fused: bool = False
+    note: str = ""
+
+
+class Walk:
+    """A spec and a graph side by side, and what has been found so far."""
+
+    def __init__(self, spec: Spec, graph: Graph) -> None:
+        """Start at the inputs.
+
+        Args:
+            spec: the model.
+            graph: a file's network, which should be the same.
+        """
+        self.spec, self.graph = spec, graph
+        self.readers, self.writer = graph.readers(), graph.writer()
+        self.owner: dict[str, str] = {}
+        self.found: dict[str, Found] = {}
+        self.after = following(spec)
+        self.ahead = Ahead(spec, graph, self.after)
+
+    def take(self, layer: Layer) -> None:
+        """Find the operations of the next layer."""
+        found = self.found[layer.name] = Found()
+        if layer.kind == "InputLayer":
+            index = self.spec.inputs.index(layer.name)
+            found.value = self.graph.inputs[index] if index < len(self.graph.inputs) else ""
+            return
+        sources = [self.found[name].value for name in layer.inputs]
+        if layer.kind in MERGES:
+            self._merge(layer, found, sources)
+        else:
+            found.value = sources[0]
+        if is_affine(layer):
+            self._affine(layer, found)
+        for stage in stages(layer):
+            self._stage(layer, found, stage)
+
+    def _stage(self, layer: Layer, found: Found, stage: Stage) -> None:
+        last = self.writer.get(found.value)
+        if stage.kinds == ("shift",):
+            bare = "bias" in layer.weights and last is not None and "bias" not in last.constants
+            if not bare:
+                return
+        operation = self._best(layer, stage, found.value)
+        if operation is not None:
+            self._own(layer, found, operation)
+            return
+        if last is not None and stage.kinds[0] in last.applies:
+            found.fused = True
+        elif stage.needed:
+            found.missing = True
+            found.note = f"no operation computes its {stage.kinds[0].replace('_', ' ')}"
+
+    def _affine(self, layer: Layer, found: Found) -> None:
+        follower = self._affine_follows(layer)
+        shared = len(self.after[layer.inputs[0]]) > 1  # a residual may read the same tensor
+        for _ in range(2 if follower else 4):
+            near = self._free(found.value)
+            if len(near) == 1 and near[0].kind == "pad":  # of a layer that was padded too late
+                near = self._free(near[0].writes)
+            if shared and not found.operations:
+                near = [operation for operation in near if operation.kind in AFFINE]
+            if len(near) != 1 or near[0].kind not in AFFINE:
+                break
+            self._own(layer, found, near[0])
+        kinds = {operation.kind for operation in found.operations}
+        if layer.kind == "BatchNormalization" and not ({"norm"} <= kinds or kinds == {*AFFINE[:2]}):
+            found.fused = True  # what is not there was folded into the layer before it
+
+    def _affine_follows(self, layer: Layer) -> bool:
+        """Whether constants that follow may be another layer's, with nothing in between."""
+        for each in self.after[layer.name]:
+            idle = each.kind not in MERGES and not is_affine(each) and not stages(each)
+            if is_affine(each) or (idle and self._affine_follows(each)):
+                return True
+        return False
+
+    def _merge(self, layer: Layer, found: Found, sources: list[str]) -> None:
+        """Take the operation that reads most of a merge's inputs; three may take several."""
+        kind, left = MERGES[layer.kind], list(dict.fromkeys(sources))
+        while True:
+            reading: dict[str, list[str]] = {}
+            operations: dict[str, Operation] = {}
+            for source in left:
+                for operation in self._reached(source):
+                    if operation.kind == kind and operation.writes not in self.owner:
+                        operations[operation.writes] = operation
+                        reading.setdefault(operation.writes, []).append(source)
+            if not reading:
+                break
+            name = max(reading, key=lambda n: (len(reading[n]), self.ahead.score(layer, n)))
+            self._own(layer, found, operations[name])
+            left = [source for source in left if source not in reading[name]]
+            if not left:
+                break
+            left.append(found.value)
+        if not found.operations:
+            found.missing, found.note = True, f"no operation computes its {kind}"
+            found.value = self._likeliest(layer, sources)
+        elif left := [source for source in left if source != found.value]:
+            unread = (n for n, s in zip(layer.inputs, sources, strict=True) if s in left)
+            found.note = f"it does not read {' and '.join(unread)}"
+
+    def _likeliest(self, layer: Layer, sources: list[str]) -> str:
+        """The input of a merge that is not there from which the network goes on."""
+        following = {kind for each in self.after[layer.name] for kind in first_kinds(each)}
+        hopeful = (s for s in sources for o in self._free(s) if o.kind in following)
+        return next(hopeful, sources[-1])
+
+    def _best(self, layer: Layer, stage: Stage, source: str) -> Operation | None:
+        """The operation of the kind that reads a tensor, the likeliest where there are several."""
+        candidates = [
+            operation
+            for operation in (self._reached(source) if stage.needed else self._listeners(source))
+            if operation.kind in stage.kinds and operation.writes not in self.owner
+        ]
+
+        def likeness(operation: Operation) -> tuple[float, ...]:
+            kernel = operation.constants.get("kernel")
+            same = kernel is not None and kernel.shape == stage.shape
+            right = operation.kind == stage.kinds[0]
+            near = operation in self._listeners(source)
+            return (same, right, near, self.ahead.score(layer, operation.writes))
+
+        return max(candidates, key=likeness, default=None)
+
+    def _own(self, layer: Layer, found: Found, operation: Operation) -> None:
+        self.owner[operation.writes] = layer.name
+        found.operations.append(operation)
+        found.value = operation.writes
+
+    def _free(self, source: str) -> list[Operation]:
+        """What reads a tensor and belongs to no layer yet."""
+        return [o for o in self._listeners(source) if o.writes not in self.owner]
+
+    def _listeners(self, source: str) -> list[Operation]:
+        """Operations that compute something from a tensor, through whatever only moves it."""
+        return [path[-1] for path in self.paths(source, intruders=False)]
+
+    def _reached(self, source: str) -> list[Operation]:
+        """The same, through operations too that belong to no layer and read nothing else."""
+        return [path[-1] for path in self.paths(source, intruders=True)]
+
+    def paths(self, source: str, intruders: bool) -> Iterator[list[Operation]]:
+        """Ways from a tensor to operations: the last one computes, those before are passed."""
+        waiting: list[tuple[str, list[Operation]]] = [(source, [])]
+        while waiting:
+            tensor, passed = waiting.pop(0)
+            for operation in self.readers.get(tensor, []):
+                way = [*passed, operation]
+                if not operation.moves:
+                    yield way
+                passed_on = operation.moves or (intruders and self.may_pass(operation))
+                if passed_on and len(way) <= REACH:
+                    waiting.append((operation.writes, way))
+
+    def may_pass(self, operation: Operation) -> bool:
+        """Whether an operation belongs to no layer and reads nothing else."""
+        free = operation.writes not in self.owner
+        return free and len(operation.reads) == 1 and operation.kind not in ANCHORS

@@ -1,0 +1,58 @@
+"""Calibration: on which images was an int8 artifact calibrated?"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+
+from conversion.checks import calibration
+from conversion.measurement import Measurement
+from conversion.quantization.calibration import draw
+from conversion.settings import CalibrationChoice
+from conversion.subjects.data import Dataset
+from conversion.verification.case import Case
+
+
+def calibration_of(case: Case) -> list[Measurement]:
+    """The images that calibrated are those that the seed draws, like the training set, unseen."""
+    reason = unknown(case)
+    if reason:
+        return case.skip("calibration_draw", "quantization", reason)
+    subject, about = case.workspace.subject, case.about
+    assert subject.train is not None
+    with np.load(case.workspace.artifact("calibration").path, allow_pickle=False) as content:
+        labels = content["labels"] if "labels" in content.files else None
+        found = Dataset(content["images"], labels)
+    honest, recorded = honest_images(case), case.artifact.provenance.get("calibration", "")
+    seed = case.workspace.settings.calibration.seed
+    measured = [
+        calibration.calibration_draw(about, found, honest, recorded, seed),
+        calibration.calibration_images(about, found.images, honest.images),
+    ]
+    if labels is not None and subject.train.labels is not None:
+        measured.append(calibration.calibration_classes(about, labels, subject.train.labels))
+    if subject.test is not None:
+        measured.append(calibration.calibration_leak(about, found, subject.test))
+    return measured
+
+
+def unknown(case: Case) -> str:
+    """Why nothing can be said of the calibration; empty where it can."""
+    if case.name in case.workspace.brought:  # without building the file that is asked about
+        return "a file made elsewhere does not say what it was calibrated on"
+    if case.workspace.subject.train is None:
+        return "no training images to draw from: pass --data FILE"
+    return ""
+
+
+def honest_images(case: Case) -> Dataset:
+    """The calibration images, drawn again."""
+    train = case.workspace.subject.train
+    assert train is not None
+    return _drawn(train, case.workspace.settings.calibration)
+
+
+@lru_cache(maxsize=4)
+def _drawn(train: Dataset, choice: CalibrationChoice) -> Dataset:
+    return draw(train, None, choice)

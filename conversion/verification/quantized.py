@@ -1,0 +1,58 @@
+"""Quantized parameters: every scale, zero point, weight and bias is the one that it must be."""
+
+from __future__ import annotations
+
+from conversion.checks import quantized, weights
+from conversion.measurement import Measurement
+from conversion.verification.case import Case
+
+ELSEWHERE = "a file made elsewhere brings no ranges, so the scales of activations were only "
+"""The beginning of what is said of a file made elsewhere."""
+
+
+def quantized_parameters(case: Case) -> list[Measurement]:
+    """Every parameter of an int8 file is the one that the float model and the ranges give."""
+    made = {"onnx-int8": _onnx, "torch-int8": _torch}
+    return made[case.name](case)
+
+
+def _onnx(case: Case) -> list[Measurement]:
+    from conversion.backends.onnx_file import load
+    from conversion.verification.quantized_elsewhere import Nearby
+    from conversion.verification.quantized_graph import Laid
+    from conversion.verification.quantized_onnx import Recomputed
+    from conversion.verification.weights import held_weights
+
+    workspace, spec = case.workspace, case.workspace.spec
+    order = [layer.name for layer in spec.layers]
+    file = Laid(spec, load(case.artifact.path))
+    if case.artifact.brought:
+        near = Nearby(file)
+        remark = ELSEWHERE + "compared with each other"
+        return quantized.parameters(case.about, order, near.pairs(), near.unchecked(), remark)
+    prepared = Laid(spec, load(workspace.artifact("onnx-prepared").path))
+    ranges = workspace.artifact("onnx-ranges").provenance["ranges"]
+    made = Recomputed(file, prepared, ranges, workspace.settings.onnx)
+    held, missing = held_weights(spec, prepared.alignment)
+    return [
+        *quantized.parameters(case.about, order, made.pairs(), made.unchecked()),
+        *weights.weights(case.about, order, held, missing, "quantization", "quantized_source"),
+    ]
+
+
+def _torch(case: Case) -> list[Measurement]:
+    import json
+
+    from conversion.backends.torch_file import load
+    from conversion.verification.quantized_torch import Recomputed
+
+    workspace, spec = case.workspace, case.workspace.spec
+    content, remark = load(case.artifact.path, case.name), ""
+    recorded = content["ranges"]
+    if case.artifact.brought:
+        remark = ELSEWHERE + "compared with those that the file itself states"
+    else:
+        recorded = json.loads(workspace.artifact("torch-ranges").path.read_text())
+    made = Recomputed(spec, content, recorded, exact=not case.artifact.brought)
+    order = [layer.name for layer in spec.layers]
+    return quantized.parameters(case.about, order, made.pairs(), made.unchecked(), remark)

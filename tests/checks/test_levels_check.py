@@ -1,0 +1,103 @@
+"""Two levels of optimisation side by side: rounding passes, another meaning does not."""
+
+import numpy as np
+import pytest
+
+from conversion.checks.levels import equal_answers, float_levels, integer_levels
+from conversion.checks.parity import Subjected
+
+ABOUT = Subjected("synthetic", "onnx-int8")
+Y = np.random.RandomState(0).randint(-8, 8, (200, 5)).astype(np.float32)
+
+
+@pytest.mark.parametrize(("units", "verdict"), [(0, "pass"), (9.9, "pass"), (10.1, "fail")])
+def test_float_levels_may_differ_by_ten_times_kerass_noise(units, verdict):
+    other = Y + np.float32(units * 2.0**-10)
+    (found,) = float_levels(ABOUT, {"y": Y}, {"y": other}, {"y": "none"}, {"y": 2.0**-10})
+    assert (str(found.verdict), found.layer, found.n) == (verdict, "y", 200)
+    assert found.value == pytest.approx(units, rel=1e-3)
+
+
+def layers(**changed):
+    random = np.random.RandomState(1)
+    found = {name: random.randint(0, 256, (50, 4, 4, 3), np.uint8) for name in ("a", "b", "c")}
+    return {**found, **changed}
+
+
+def off(name, share, by):
+    """A share of the values of one layer a few steps further."""
+    value = layers()[name].astype(np.int64)
+    hit = np.random.RandomState(2).rand(*value.shape) < share
+    return np.clip(value + by * hit, 0, 255).astype(np.uint8)
+
+
+def test_the_same_integers_pass():
+    (found,) = integer_levels(ABOUT, layers(), layers())
+    assert (str(found.verdict), found.value, found.n) == ("pass", 0, 50)
+
+
+def test_a_step_here_and_there_passes_and_the_worst_layer_is_named():
+    (found,) = integer_levels(ABOUT, layers(), layers(a=off("a", 0.01, 1), b=off("b", 0.2, 2)))
+    assert (str(found.verdict), found.layer) == ("pass", "b")
+    assert 0 < found.value < 0.1
+    assert [row["layer"] for row in found.rows] == ["a", "b", "c"]
+
+
+def test_another_meaning_fails_and_the_first_layer_is_named():
+    wrong = layers(b=off("b", 0.9, 60), c=off("c", 0.9, 200))
+    (found,) = integer_levels(ABOUT, layers(), wrong)
+    assert (str(found.verdict), found.layer) == ("fail", "b")
+    assert "first in b" in found.reason
+    rms = np.sqrt(np.mean((wrong["b"].astype(float) - layers()["b"]) ** 2))
+    spread = np.sqrt(layers()["b"].astype(float).var(axis=0).mean())
+    assert found.value == pytest.approx(rms / spread)
+
+
+def test_integers_are_compared_without_wrapping_around():
+    low, high = (np.tile(np.uint8([v, 255 - v]), (20, 2)) for v in (0, 255))
+    low[::2], high[::2] = high[::2].copy(), low[::2].copy()
+    (found,) = integer_levels(ABOUT, {"a": low}, {"a": high})
+    assert found.value == pytest.approx(2)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "verdict"),
+    [
+        ({}, {}, "undecided"),
+        ({"a": np.zeros((9, 3), np.uint8)}, {"a": np.zeros((9, 3), np.uint8)}, "undecided"),
+        ({"a": layers()["a"]}, {"a": layers()["a"][:-1]}, "fail"),
+        ({"a": layers()["a"]}, {"a": layers()["a"].astype(np.int8)}, "fail"),
+    ],
+    ids=["no layer", "flat", "fewer images", "another dtype"],
+)
+def test_what_says_nothing_is_undecided_and_what_cannot_be_compared_fails(ours, theirs, verdict):
+    (found,) = integer_levels(ABOUT, ours, theirs)
+    assert (str(found.verdict), found.value) == (verdict, None)
+
+
+def test_a_flat_layer_beside_others_is_passed_over():
+    flat = np.full((50, 3), 7, np.uint8)
+    (found,) = integer_levels(ABOUT, layers(a=flat), layers(a=flat, b=off("b", 0.9, 60)))
+    assert (str(found.verdict), found.layer) == ("fail", "b")
+
+
+@pytest.mark.parametrize(("flips", "verdict"), [(0, "pass"), (10, "pass"), (11, "fail")])
+def test_one_answer_of_a_hundred_may_differ(flips, verdict):
+    ours = np.tile(np.float32([[0.6, 0.4], [0.3, 0.7]]), (500, 1))
+    theirs = ours.copy()
+    theirs[:flips] = theirs[:flips, ::-1]
+    (found,) = equal_answers(ABOUT, ours, theirs)
+    assert (str(found.verdict), found.value, found.n) == (verdict, 100 - flips / 10, 1000)
+    largest = "0.4" if flips else "0"
+    assert found.reason == f"the largest change of a score is {largest}"
+
+
+@pytest.mark.parametrize(
+    ("theirs", "verdict"),
+    [(Y[:-1], "fail"), (Y * np.float32(np.nan), "fail")],
+    ids=["short", "nan"],
+)
+def test_answers_that_cannot_be_compared_fail(theirs, verdict):
+    assert str(equal_answers(ABOUT, Y, theirs)[0].verdict) == verdict
+    found = float_levels(ABOUT, {"y": Y}, {"y": theirs}, {"y": "none"}, {"y": 1.0})
+    assert str(found[0].verdict) == verdict

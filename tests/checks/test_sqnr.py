@@ -1,0 +1,51 @@
+"""SQNR in dB by hand, and the layer that adds most noise of its own."""
+
+import numpy as np
+import pytest
+
+from conversion.checks.parity import Subjected
+from conversion.checks.sqnr import LayerSqnr, layer_sqnr, sqnr
+
+ABOUT = Subjected("small", "onnx-int8")
+
+
+@pytest.mark.parametrize(
+    ("signal", "found", "decibel"),
+    [([3.0, 4.0], [3.0, 4.5], 20.0), ([1.0, 1.0], [2.0, 2.0], 0.0), ([10.0], [9.0], 20.0)],
+    ids=["a tenth", "all of it", "one"],
+)
+def test_by_hand(signal, found, decibel):
+    assert sqnr(np.array(signal), np.array(found)) == pytest.approx(decibel)
+
+
+def test_no_noise_is_the_most_that_is_shown():
+    assert sqnr(np.ones(3), np.ones(3)) == 150.0
+
+
+@pytest.mark.parametrize("found", [np.ones(2), np.array([1.0, np.nan, 1.0])], ids=["shape", "nan"])
+def test_what_cannot_be_compared_is_said(found):
+    with pytest.raises(ValueError, match=r"shape|NaN"):
+        sqnr(np.ones(3), found)
+
+
+LAYERS = [
+    LayerSqnr("a+b", 34.0, 34.0, 40.0, 0.01),
+    LayerSqnr("c", 25.0, 31.0, None, 0.04),
+    LayerSqnr("d", 24.0, 40.0, 41.0, 0.02),
+]
+
+
+def test_the_worst_layer_is_judged_and_all_are_ranked_by_damage():
+    (measured,) = layer_sqnr(ABOUT, LAYERS, "", "", 64)
+    assert (measured.verdict.value, measured.layer, measured.value) == ("pass", "c", 31.0)
+    assert [row["layer"] for row in measured.rows] == ["c", "d", "a+b"]
+
+
+def test_a_layer_below_the_limit_fails_under_the_last_name_of_its_group():
+    (measured,) = layer_sqnr(ABOUT, [LayerSqnr("a+b", 9.0, 9.0, 9.0, 0.9), *LAYERS], "", "", 64)
+    assert (measured.verdict.value, measured.layer) == ("fail", "b")
+
+
+def test_an_odd_layer_fails_and_no_layer_is_undecided():
+    assert layer_sqnr(ABOUT, LAYERS, "c has NaN", "", 64)[0].verdict.value == "fail"
+    assert layer_sqnr(ABOUT, [], "", "", 64)[0].verdict.value == "undecided"

@@ -1,0 +1,44 @@
+"""Every known fault is caught by the check that must catch it, which names the layer or cause."""
+
+from dataclasses import replace
+
+import pytest
+
+from conversion import detection
+from conversion.faults import MODULES, faults_of
+from fixtures.options import subjects
+
+ELSEWHERE = {"mlperf-tiny": pytest.mark.slow}
+"""The embedded model stands for both every day; `tox -e slow` and `power` take the other one."""
+
+
+def pytest_generate_tests(metafunc):
+    if "good" in metafunc.fixturenames:
+        names = [s for s in subjects(metafunc.config) if s in ("embedded", "mlperf-tiny")]
+        params = [pytest.param(s, marks=ELSEWHERE.get(s, ()), id=s) for s in names]
+        metafunc.parametrize("good", params, indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session")
+def good(request, workspaces):
+    """An untouched workspace with the images of the fault suite."""
+    whole = workspaces(request.param)
+    few = whole.planted(whole.store, {}, detection.limited(whole.subject))
+    return detection.prepared(replace(few, threads=1, _runners={}))
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_the_check_that_must_catch_a_fault_does_and_names_it(good, module, subtests):
+    for fault in faults_of(module):
+        with subtests.test(fault.name):
+            caught, found = detection.caught(good, fault, fault.plant)
+            assert caught, [m.explain() for m in found]
+            assert detection.naming(good, fault, found) is not None, [m.explain() for m in found]
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_the_same_checks_leave_the_untouched_subject_alone(good, module):
+    faults = faults_of(module)
+    asked = {(fault.artifact, fault.check) for fault in faults}
+    bad = [m.explain() for pair in sorted(asked) for m in detection.failures(good, *pair)]
+    assert bad == []

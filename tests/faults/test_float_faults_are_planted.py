@@ -1,0 +1,197 @@
+"""Is every float fault really in its file, and the good file as it was?"""
+
+import hashlib
+from importlib import import_module
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.structure
+
+MODULES = (
+    *("padding", "convolutions", "normalization", "activations", "merging", "pooling"),
+    *("weights", "other_models", "inputs", "outputs", "ports"),
+)
+ARTIFACTS = ("onnx-fp32", "torch-fp32", "torch-via-onnx-fp32")
+IMAGES = 64
+
+DO_NOT_RUN = {
+    "onnx-batch-of-1",
+    "onnx-flattened-to-one-row",
+    "onnx-input-of-doubles",
+    "onnx-extra-output",
+    "onnx-attribute-of-a-later-opset",
+    "onnx-node-gone",
+}
+"""Their point is that ONNX Runtime or the runner refuses the file or the images."""
+
+SAME_NUMBERS = {
+    "onnx-input-renamed",
+    "onnx-output-renamed",
+    "onnx-output-of-doubles",
+    "onnx-opset-13",
+}
+"""Their point is what the file says around the network."""
+
+NOT_FINITE = {"torch-mean-variance-swapped"}
+"""A negative mean under the root."""
+
+
+def sha256(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def centred_logs(probabilities):
+    logs = np.log(np.maximum(probabilities.astype(np.float64), 1e-30))
+    return logs - logs.mean(axis=1, keepdims=True)
+
+
+def rms(value):
+    return np.sqrt(np.mean(value**2))
+
+
+@pytest.fixture(scope="module")
+def good(workspaces):
+    """The three good artifacts: their bytes' digests, outputs, and distance from the truth."""
+    workspace = workspaces("embedded")
+    inputs = {name: array[:IMAGES] for name, array in workspace.parity_inputs.items()}
+    exact = centred_logs(workspace.truth["dense"][:IMAGES])
+    found = {}
+    for name in ARTIFACTS:
+        logs = centred_logs(workspace.runner(name).run(inputs)["dense"])
+        found[name] = SimpleNamespace(
+            sha256=sha256(workspace.artifact(name).path), logs=logs, noise=rms(logs - exact)
+        )
+    return SimpleNamespace(workspace=workspace, inputs=inputs, artifacts=found)
+
+
+@pytest.fixture(scope="module")
+def planted(request, good, tmp_path_factory):
+    """One module's faults: each planted, opened and run, or the error that it gave."""
+    found = []
+    for fault in faults(request.param):
+        folder = tmp_path_factory.mktemp(fault.name)
+        found.append(ran(fault, fault.plant, good, folder))
+    return found
+
+
+def faults(module):
+    return import_module(f"conversion.faults.{module}").FAULTS
+
+
+def ran(fault, plant, good, folder):
+    workspace = plant(good.workspace, folder)
+    made = SimpleNamespace(fault=fault, path=workspace.artifact(fault.artifact).path)
+    made.output, made.error = None, None
+    try:
+        made.output = workspace.runner(fault.artifact).run(good.inputs)["dense"]
+    except Exception as error:
+        made.error = error
+    return made
+
+
+def distance(made, good):
+    """How far the outputs moved, as a multiple of the good artifact's distance from the truth."""
+    own = good.artifacts[made.fault.artifact]
+    return rms(centred_logs(made.output) - own.logs) / own.noise
+
+
+per_module = pytest.mark.parametrize("planted", MODULES, indirect=True, scope="module")
+
+
+@per_module
+def test_the_file_is_another_one(planted, good):
+    for made in planted:
+        assert sha256(made.path) != good.artifacts[made.fault.artifact].sha256, made.fault.name
+
+
+@per_module
+def test_it_runs_unless_that_is_the_fault(planted):
+    refused = {made.fault.name for made in planted if made.error is not None}
+    assert refused == {made.fault.name for made in planted} & DO_NOT_RUN
+
+
+@per_module
+def test_its_outputs_have_the_shape_and_are_finite_unless_that_is_the_fault(planted):
+    for made in planted:
+        if made.output is not None:
+            assert made.output.shape == (IMAGES, 10), made.fault.name
+            finite = np.isfinite(made.output).all()
+            assert finite == (made.fault.name not in NOT_FINITE), made.fault.name
+
+
+@per_module
+def test_no_fault_is_an_equivalent_mutant(planted, good):
+    for made in planted:
+        if made.output is None or made.fault.name in NOT_FINITE:
+            continue
+        moved = distance(made, good)
+        if made.fault.name in SAME_NUMBERS:
+            assert moved == 0, made.fault.name
+        else:
+            assert moved > 10, made.fault.name
+
+
+@per_module
+def test_the_good_file_is_as_it_was(planted, good):
+    for name in ARTIFACTS:
+        assert sha256(good.workspace.artifact(name).path) == good.artifacts[name].sha256
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_larger_size_does_more(module, good, tmp_path):
+    for fault in faults(module):
+        assert list(fault.sizes) == sorted(fault.sizes, reverse=True)
+        assert bool(fault.sizes) is (fault.resized is not None)
+        if fault.sizes:
+            ends = fault.sizes[0], fault.sizes[-1]
+            moved = []
+            for size in ends:
+                folder = tmp_path / f"{fault.name}-{size}"
+                folder.mkdir()
+                moved.append(distance(ran(fault, fault.resized(size), good, folder), good))
+            assert moved[0] > 10, fault.name
+            assert moved[1] < moved[0] / 100, fault.name
+
+
+def test_names_are_unique():
+    names = [fault.name for module in MODULES for fault in faults(module)]
+    assert len(names) == len(set(names)) >= 55
+
+
+def test_a_name_begins_with_its_artifact():
+    for module in MODULES:
+        for fault in faults(module):
+            prefix = fault.artifact.removesuffix("-fp32").replace("torch-via-onnx", "via-onnx")
+            assert fault.name.startswith(f"{prefix}-"), fault.name
+
+
+def test_the_excused_faults_exist():
+    names = {fault.name for module in MODULES for fault in faults(module)}
+    assert names >= DO_NOT_RUN | SAME_NUMBERS | NOT_FINITE
+
+
+@pytest.mark.parametrize("layer", ["conv2d", *(f"conv2d_{index}" for index in range(1, 9))])
+def test_the_node_of_a_convolution_holds_its_kernel(workspaces, layer):
+    import onnx
+
+    from conversion.faults.graph_edits import node, stored
+
+    workspace = workspaces("embedded")
+    model = onnx.load(workspace.artifact("onnx-fp32").path)
+    kernel = stored(model, node(model, "Conv", layer).input[1])
+    wanted = workspace.spec.layer(layer).weights["kernel"]
+    assert np.array_equal(kernel, wanted.transpose(3, 2, 0, 1))
+
+
+@pytest.mark.parametrize("index", range(7))
+def test_the_node_of_a_relu_stands_behind_what_the_layer_reads(workspaces, index):
+    import onnx
+
+    from conversion.faults.graph_edits import NORMS, RELUS, node
+
+    model = onnx.load(workspaces("embedded").artifact("onnx-fp32").path)
+    sums = {2: "add", 4: "add_1", 6: "add_2"}
+    before = node(model, "Add", sums.get(index, NORMS[index]))
+    assert node(model, "Relu", RELUS[index]).input[0] == before.output[0]

@@ -1,0 +1,231 @@
+"""Faults of int8 files, calibration and measurement are there once planted, and nowhere else."""
+
+import importlib
+
+import numpy as np
+import pytest
+
+FILES = ("onnx_quantization", "onnx_weights", "torch_quantization", "wrong_kinds")
+MODULES = (*FILES, "calibration_sets", "recorded_ranges", "measuring", "evaluating")
+IMAGES = 8
+
+
+@pytest.fixture(scope="module")
+def good(workspaces):
+    return workspaces("embedded")
+
+
+def faults(module):
+    return importlib.import_module(f"conversion.faults.{module}").FAULTS
+
+
+def run(workspace, name):
+    """Whether the artifact opens and runs, by its outputs on a few images."""
+    images = {key: array[:IMAGES] for key, array in workspace.parity_inputs.items()}
+    (found,) = workspace.runner(name).run(images).values()
+    assert found.shape == (IMAGES, 10)
+    assert np.isfinite(found).all()
+    return found
+
+
+def stored(artifact):
+    """What a file holds, however it is written down: values, and what an operator reads."""
+    if artifact.path.suffix == ".pt":
+        return of_state(artifact)
+    import onnx
+    from onnx import numpy_helper
+
+    graph = onnx.load(artifact.path).graph
+    arrays = {each.name: numpy_helper.to_array(each) for each in graph.initializer}
+    values = {name: (array.dtype.str, array.tobytes()) for name, array in arrays.items()}
+    return {
+        each.output[0]: (
+            [values.get(name) for name in each.input],
+            [attribute.i for attribute in each.attribute if attribute.name == "axis"],
+        )
+        for each in graph.node
+    }
+
+
+def of_state(artifact):
+    from conversion.backends import torch_file
+
+    content = torch_file.load(artifact.path, artifact.name)["state_dict"]
+    found = {}
+    for name, entry in content.items():
+        for index, part in enumerate(entry if isinstance(entry, tuple) else (entry,)):
+            found[name, index] = plain(part)
+    return found
+
+
+def plain(part):
+    import torch
+
+    if not isinstance(part, torch.Tensor):
+        return str(part)
+    if part.is_quantized:
+        return part.int_repr().numpy().tobytes(), part.q_per_channel_scales().tolist()
+    return part.detach().numpy().tobytes()
+
+
+def images_of(workspace):
+    with np.load(workspace.artifact("calibration").path) as content:
+        return content["images"]
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_every_fault_says_what_it_is_in_words_of_its_own(module):
+    from conversion.backends import BACKENDS
+    from conversion.faults.fault import STAGES
+
+    for fault in faults(module):
+        assert fault.name == fault.name.lower().replace(" ", "-")
+        assert fault.stage in STAGES
+        assert fault.artifact in BACKENDS
+        assert all((fault.magnitude, fault.check, fault.where))
+
+
+def test_there_are_many_and_no_name_is_used_twice():
+    names = [fault.name for module in MODULES for fault in faults(module)]
+    assert len(names) == len(set(names))
+    assert len(names) >= 70
+
+
+@pytest.mark.parametrize("module", FILES)
+def test_a_planted_file_holds_something_else_and_still_runs(module, good, tmp_path, subtests):
+    for index, fault in enumerate(faults(module)):
+        before = good.artifact(fault.artifact)
+        with subtests.test(fault.name):
+            planted = fault.plant(good, folder(tmp_path, index))
+            after = planted.artifact(fault.artifact)
+            assert after.digest != before.digest
+            assert after.provenance["source"] == good.spec.digest
+            same = planted.settings == good.settings
+            other = good if same else good.with_settings(planted.settings)
+            assert stored(after) != stored(other.artifact(fault.artifact))
+            run(planted, fault.artifact)
+
+
+def folder(tmp_path, index):
+    made = tmp_path / str(index)
+    made.mkdir()
+    return made
+
+
+@pytest.mark.parametrize("module", [*FILES, "recorded_ranges"])
+def test_the_smallest_size_of_a_fault_still_changes_something(module, good, tmp_path, subtests):
+    sized = [fault for fault in faults(module) if fault.sizes and "chunk" not in fault.name]
+    assert sized
+    for index, fault in enumerate(sized):
+        with subtests.test(fault.name):
+            assert list(fault.sizes) == sorted(fault.sizes, reverse=True)
+            planted = fault.resized(fault.sizes[-1])(good, folder(tmp_path, index))
+            name = fault.artifact
+            if module == "recorded_ranges":
+                name = name.replace("int8", "ranges")
+                assert planted.artifact(name).digest != good.artifact(name).digest
+            else:
+                assert stored(planted.artifact(name)) != stored(good.artifact(name))
+
+
+def test_a_planted_calibration_set_holds_other_images(good, tmp_path, subtests):
+    before = images_of(good)
+    for index, fault in enumerate(faults("calibration_sets")):
+        with subtests.test(fault.name):
+            planted = fault.plant(good, folder(tmp_path, index))
+            after = images_of(planted)
+            assert after.shape[1:] == before.shape[1:]
+            assert not np.array_equal(after, before)
+            notes = planted.artifact("calibration").provenance
+            assert notes["content"] != good.artifact("calibration").provenance["content"]
+            for step in ("onnx-ranges", "onnx-int8", "torch-ranges", "torch-int8"):
+                assert step not in planted._artifacts  # to be made anew from these images
+
+
+@pytest.mark.parametrize("name", ["calibration-on-ten-images", "calibration-in-bgr"])
+def test_int8_files_are_made_from_the_planted_images(name, good, tmp_path):
+    (fault,) = (each for each in faults("calibration_sets") if each.name == name)
+    planted = fault.plant(good, tmp_path)
+    ranges = fault.artifact.replace("int8", "ranges")
+    before, after = (each.artifact(ranges).provenance["ranges"] for each in (good, planted))
+    assert set(before) == set(after)
+    assert before != after
+    assert stored(planted.artifact(fault.artifact)) != stored(good.artifact(fault.artifact))
+    run(planted, fault.artifact)
+
+
+def test_the_size_of_a_calibration_fault_is_the_number_of_other_images(good, tmp_path):
+    by_name = {fault.name: fault for fault in faults("calibration_sets")}
+    kept = images_of(
+        by_name["calibration-with-chunks-lost"].resized(0.1)(good, folder(tmp_path, 0))
+    )
+    assert len(kept) == 900
+    leaked = images_of(by_name["calibration-on-test-images"].resized(10)(good, folder(tmp_path, 1)))
+    assert np.array_equal(leaked[-10:], good.test.images[:10])
+    assert np.array_equal(leaked[:-10], images_of(good)[:-10])
+    fewer = by_name["calibration-on-one-class"].resized(2)(good, folder(tmp_path, 2))
+    counts = fewer.artifact("calibration").provenance["classes"]
+    assert [count > 0 for count in counts] == [True] * 8
+
+
+def test_planted_ranges_are_other_ranges_and_int8_files_are_made_from_them(
+    good, tmp_path, subtests
+):
+    for index, fault in enumerate(faults("recorded_ranges")):
+        name = fault.artifact.replace("int8", "ranges")
+        with subtests.test(fault.name):
+            planted = fault.plant(good, folder(tmp_path, index))
+            before, after = good.artifact(name), planted.artifact(name)
+            assert after.digest != before.digest
+            assert set(after.provenance["ranges"]) == set(before.provenance["ranges"])
+            assert after.provenance["ranges"] != before.provenance["ranges"]
+            assert after.provenance["calibration"] == before.provenance["calibration"]
+            assert stored(planted.artifact(fault.artifact)) != stored(good.artifact(fault.artifact))
+            run(planted, fault.artifact)
+
+
+def test_a_fault_of_the_measurement_changes_what_is_measured(good, tmp_path, subtests):
+    for index, fault in enumerate(faults("measuring")):
+        with subtests.test(fault.name):
+            planted = fault.plant(good, folder(tmp_path, index))
+            assert measured(planted, fault.artifact) != measured(good, fault.artifact)
+            run(planted, fault.artifact)
+
+
+def measured(workspace, name):
+    """What a measurement rests on: the file, two calls of it, its outputs, images and labels."""
+    two = [run(workspace, name).tobytes() for _ in range(2)] if name != "keras-fp32" else []
+    few = workspace.outputs(name).arrays["dense"]
+    test = workspace.subject.test
+    file = workspace.artifact(name).path.read_bytes()
+    return file, two, few.tobytes(), test.images[:IMAGES].tobytes(), test.labels.tobytes()
+
+
+def test_planting_leaves_the_good_workspace_as_it_was(good, tmp_path, subtests):
+    before = snapshot(good)
+    for number, module in enumerate(MODULES):
+        for index, fault in enumerate(faults(module)):
+            if fault.name.startswith("ranges-"):  # planted above; the slow ones
+                continue
+            with subtests.test(fault.name):
+                fault.plant(good, folder(tmp_path, f"{number}-{index}"))
+    assert snapshot(good) == before
+
+
+def snapshot(workspace):
+    from conversion import digest
+
+    names = ("onnx-int8", "torch-int8", "calibration", "onnx-ranges", "torch-ranges", "onnx-fp32")
+    files = {name: digest.of_file(workspace.artifact(name).path) for name in names}
+    runs = {name: run(workspace, name).tobytes() for name in ("onnx-int8", "torch-int8")}
+    data = (workspace.test.labels.tobytes(), workspace.subject.test.digest)
+    return files, runs, data, workspace.outputs("onnx-int8").digest
+
+
+def test_as_deployed_a_wrong_channel_axis_changes_no_output(good, tmp_path):
+    (fault,) = (
+        each for each in faults("onnx_weights") if each.name == "onnx-qdq-channel-axis-wrong"
+    )
+    planted = fault.plant(good, tmp_path)
+    sound = good.with_settings(planted.settings)
+    assert run(planted, "onnx-int8").tobytes() == run(sound, "onnx-int8").tobytes()

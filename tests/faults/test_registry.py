@@ -1,0 +1,58 @@
+"""The list of faults: every check has one that must turn it red, and none is vague."""
+
+import pytest
+
+from conversion.faults import MODULES, all_faults
+from conversion.verification import CHECKS, checks
+
+
+@pytest.fixture(scope="module")
+def faults():
+    return all_faults()
+
+
+def test_there_are_more_than_sixty_under_names_of_their_own(faults):
+    names = [fault.name for fault in faults]
+    assert len(names) >= 60
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize("name", sorted({check.name for check in CHECKS}))
+def test_every_check_is_killed_by_a_fault(faults, name):
+    assert any(fault.check == name for fault in faults)
+
+
+def test_every_fault_expects_a_check_that_its_artifact_gets(faults):
+    odd = {
+        fault.name: fault.check
+        for fault in faults
+        if fault.check not in {check.name for check in checks(fault.artifact)}
+    }
+    assert odd == {}
+
+
+def test_every_fault_states_its_stage_magnitude_and_place(faults):
+    from conversion.faults.fault import STAGES
+
+    assert {fault.stage for fault in faults} == set(STAGES)
+    assert [fault.name for fault in faults if not (fault.magnitude and fault.where)] == []
+    # A cause of one or two letters would be found in any sentence.
+    assert [fault.name for fault in faults if len(fault.where) < 3] == []
+
+
+def test_sizes_go_from_large_to_small_and_can_be_planted(faults):
+    sized = [fault for fault in faults if fault.sizes]
+    assert len(sized) >= 10
+    odd = [f.name for f in sized if list(f.sizes) != sorted(f.sizes, reverse=True)]
+    assert odd == []
+    assert [fault.name for fault in faults if bool(fault.sizes) != bool(fault.resized)] == []
+
+
+def test_every_module_is_registered():
+    from pathlib import Path
+
+    import conversion.faults
+
+    folder = Path(conversion.faults.__file__).parent
+    listed = {path.stem for path in folder.glob("*.py") if "\nFAULTS" in path.read_text()}
+    assert listed == set(MODULES)

@@ -1,0 +1,54 @@
+"""Twenty runs of an unchanged subject: other images, threads, batches and kernels, and no red."""
+
+from dataclasses import replace
+from itertools import cycle, islice, product
+
+import numpy as np
+import pytest
+
+from conversion.artifact import Store
+from conversion.backends import BACKENDS
+from conversion.measurement import Verdict
+from conversion.verification import checks
+from conversion.verification.case import Case
+from fixtures.options import subjects
+
+RUNS = 20
+WAYS = list(islice(cycle(product((1, 2), (1, 7, 250, 100), (True, False))), RUNS))
+"""Threads, images at a time, and whether PyTorch may use oneDNN."""
+
+
+def pytest_generate_tests(metafunc):
+    if "subject" in metafunc.fixturenames:
+        metafunc.parametrize("subject", subjects(metafunc.config))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("run", range(RUNS))
+def test_an_unchanged_subject_has_no_red(workspaces, subject, run, tmp_path, monkeypatch):
+    import torch
+
+    import conversion.workspace
+
+    threads, batch, onednn = WAYS[run]
+    good = workspaces(subject)
+    order = np.random.RandomState(run).permutation(len(good.subject.test))
+    redrawn = replace(good.subject, test=good.subject.test.subset(order))
+    monkeypatch.setattr(conversion.workspace, "BATCH", batch)
+    # Every prediction is made again, in a store of this run alone; the artifacts are the same.
+    for name in BACKENDS:
+        good.artifact(name)
+    workspace = replace(
+        good.planted(Store(tmp_path), {}, redrawn), threads=threads, _runners={}, _outputs={}
+    )
+    with torch.backends.mkldnn.flags(enabled=onednn):
+        measured = [
+            found
+            for name in BACKENDS
+            for check in checks(name, ("structure", "parity", "quantization"))
+            # An int8 engine of oneDNN is what the default scheme was made for.
+            if onednn or name != "torch-int8"
+            for found in check.measure(Case(workspace, name))
+        ]
+    assert len(measured) > 80
+    assert [m.explain() for m in measured if m.verdict is not Verdict.PASS] == []
