@@ -14,6 +14,11 @@ from conversion.verification.case import Case
 from fixtures.options import subjects
 
 RUNS = 20
+IMAGES = 2000
+WHOLE = (0, 10)
+"""Runs that take every image. The limit on what int8 costs is for a whole test set, and over a few
+images a good model may miss it by chance, so these runs alone are asked for it."""
+
 WAYS = list(islice(cycle(product((1, 2), (1, 7, 250, 100), (True, False))), RUNS))
 """Threads, images at a time, and whether PyTorch may use oneDNN."""
 
@@ -23,6 +28,8 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize("subject", subjects(metafunc.config))
 
 
+# `mkldnn.flags` sets a switch of Intel GPUs beside its own, and warns that there is none.
+@pytest.mark.filterwarnings("ignore:TF32 acceleration on top of oneDNN")
 @pytest.mark.slow
 @pytest.mark.parametrize("run", range(RUNS))
 def test_an_unchanged_subject_has_no_red(workspaces, subject, run, tmp_path, monkeypatch):
@@ -33,7 +40,8 @@ def test_an_unchanged_subject_has_no_red(workspaces, subject, run, tmp_path, mon
     threads, batch, onednn = WAYS[run]
     good = workspaces(subject)
     order = np.random.RandomState(run).permutation(len(good.subject.test))
-    redrawn = replace(good.subject, test=good.subject.test.subset(order))
+    drawn = order if run in WHOLE else order[:IMAGES]
+    redrawn = replace(good.subject, test=good.subject.test.subset(drawn))
     monkeypatch.setattr(conversion.workspace, "BATCH", batch)
     # Every prediction is made again, in a store of this run alone; the artifacts are the same.
     for name in BACKENDS:
@@ -47,8 +55,8 @@ def test_an_unchanged_subject_has_no_red(workspaces, subject, run, tmp_path, mon
             for name in BACKENDS
             for check in checks(name, ("structure", "parity", "quantization"))
             # An int8 engine of oneDNN is what the default scheme was made for.
-            if onednn or name != "torch-int8"
+            if (onednn or name != "torch-int8") and (run in WHOLE or check.name != "quantized-top1")
             for found in check.measure(Case(workspace, name))
         ]
-    assert len(measured) > 80
+    assert len(measured) > 60
     assert [m.explain() for m in measured if m.verdict is not Verdict.PASS] == []

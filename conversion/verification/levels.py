@@ -91,9 +91,11 @@ def _run(
     session: Any, names: list[str], inputs: Sequence[str], images: Mapping[str, np.ndarray]
 ) -> list[np.ndarray]:
     """What an open session gives, in the batches of every evaluation."""
+    from conversion.backends.onnx_file import run_session
+
     ports = [port.name for port in session.get_inputs()]
     parts = []
     for start in range(0, len(next(iter(images.values()))), BATCH):
         batch = [images[name][start : start + BATCH] for name in inputs]
-        parts.append(session.run(names, dict(zip(ports, batch, strict=True))))
+        parts.append(run_session(session, names, dict(zip(ports, batch, strict=True))))
     return [np.concatenate(each) for each in zip(*parts, strict=True)]

@@ -24,6 +24,13 @@ def case(*arguments, says, id):  # noqa: A002
         case("convert", "m.keras", says=["m.keras", "none"], id="unknown-file"),
         case("fetch", "imagenet", says=["imagenet", "mlperf-tiny"], id="fetch-unknown"),
         case(*CONVERT, "--backends", "onnx-fp16", says=["'onnx-fp16'", "onnx-fp32"], id="backend"),
+        case("power", "mine.h5", says=["embedded, mlperf-tiny", "'mine.h5'"], id="power-own"),
+        case(
+            *("power", "embedded", "--faults", "no-such-bug"),
+            says=["name of a fault", "'no-such-bug'"],
+            id="power-fault",
+        ),
+        case("power", "--faults", ",", says=["at least one name"], id="power-no-name"),
         case(*CONVERT, "--opset", "12", says=["13 to 26", "12"], id="opset-12"),
         case(*CONVERT, "--opset", "27", says=["13 to 26", "27"], id="opset-27"),
         case(*CONVERT, "--opset", "new", says=["--opset", "'new'"], id="opset-word"),
