@@ -269,6 +269,7 @@ def test_the_limits_are_where_the_design_puts_them():
         "POOLED": 10,
         "CHANNEL": 10,
         "IMAGE": 10,
+        "LAYER_IMAGE": 30,
         "KERAS_NOISE": 1e-5,
         "SUM": 1e-5,
         "LEAST_ERROR": 5.960464477539063e-08,
