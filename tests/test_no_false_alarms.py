@@ -14,8 +14,8 @@ from conversion.verification.case import Case
 from fixtures.options import subjects
 
 RUNS = 20
-IMAGES = 2000
-WHOLE = (0, 10)
+IMAGES = 1000
+WHOLE = (2,)
 """Runs that take every image. The limit on what int8 costs is for a whole test set, and over a few
 images a good model may miss it by chance, so these runs alone are asked for it."""
 

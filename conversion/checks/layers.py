@@ -18,9 +18,9 @@ LOST = 0.05
 STATISTICS = (
     ("layer_error_pooled", "pooled", limits.POOLED),
     ("layer_error_channel", "channel", limits.CHANNEL),
-    ("layer_error_image", "image", limits.LAYER_IMAGE),
+    ("layer_error_image", "image", limits.IMAGE),
 )
-"""Measurement, field of `LayerError`, limit: as of the outputs."""
+"""Measurement, field of `LayerError`, limit: the same three as of the outputs."""
 
 
 @dataclass(frozen=True)

@@ -40,18 +40,18 @@ CHANNEL = Limit(
     "a fault in one class can hide in the pooled value",
 )
 IMAGE = Limit(
+    30.0,
+    "x Keras's pooled noise",
+    12.1,
+    "PyTorch without oneDNN convolves in NNPACK's transformed domain: 6 times Keras's noise on the "
+    "whole, 12 times in one image of 1,000; with oneDNN and in ONNX Runtime 2.6",
+)
+REACH = Limit(
     10.0,
     "x Keras's pooled noise",
     2.6,
-    "the same limit: inside the network single images reach 4.3 on good artifacts; against their "
-    "own noise instead of the pooled one they would false-alarm",
-)
-LAYER_IMAGE = Limit(
-    30.0,
-    "x Keras's pooled noise",
-    10.3,
-    "inside the network: PyTorch without oneDNN convolves in NNPACK's transformed domain, which "
-    "rounds 6 times as much as Keras on the whole and 10.3 times in one image",
+    "how far rounding may move a logit: an answer whose top two are closer than twice that is not "
+    "certified, and excused where it flips",
 )
 KERAS_NOISE = Limit(
     1e-5,
@@ -73,10 +73,11 @@ LEAST_ERROR = Limit(
     "half a unit in the last place of float32: exact layers would give 0/0",
 )
 ROWS = Limit(
-    10.0,
+    30.0,
     "x Keras's noise",
-    1.15,
-    "the same image in another batch may be summed in another order, no more",
+    11.3,
+    "the same image in another batch may be summed in another order, no more: 1.15, and 11.3 where "
+    "PyTorch without oneDNN takes another algorithm for a batch of one",
 )
 INT8_DEFAULT = Limit(
     -0.5,

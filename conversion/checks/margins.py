@@ -125,7 +125,7 @@ def certificate(
         The certified share beside the share that rounding cannot reach, and how many images beyond
         its reach are not certified.
     """
-    reach = 2 * limits.IMAGE.value * noise.rms
+    reach = 2 * limits.REACH.value * noise.rms
     beyond = found.gaps > reach
     lost = beyond & ~found.certified
     doubt = ""

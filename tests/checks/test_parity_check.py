@@ -43,7 +43,8 @@ def test_multiples_of_the_noise_are_those_worked_out_by_hand():
     assert found[POOLED].value == pytest.approx(((image + 399 * (7 * 4 + 16)) / 3200) ** 0.5)
     assert found[CHANNEL].value == pytest.approx(4)
     assert verdicts(found) == {POOLED: "pass", CHANNEL: "pass", IMAGE: "pass"}
-    assert {(m.layer, m.n, m.limit, m.relation) for m in found.values()} == {("y", 400, 10, "<=")}
+    assert {(m.layer, m.n, m.relation) for m in found.values()} == {("y", 400, "<=")}
+    assert [found[name].limit for name in (POOLED, CHANNEL, IMAGE)] == [10, 10, 30]
 
 
 def test_keras_own_outputs_are_one_noise_away():
@@ -55,7 +56,14 @@ def test_keras_own_outputs_are_one_noise_away():
 def test_the_limit_is_ten_times_the_noise(units, verdict):
     # 9.999: ten times is the limit itself, and the noise is a rounded square root
     found = measured(keras(units if units > 10 else 9.999))
-    assert set(verdicts(found).values()) == {verdict}
+    assert {verdicts(found)[name] for name in (POOLED, CHANNEL)} == {verdict}
+
+
+@pytest.mark.parametrize(("units", "verdict"), [(29, "pass"), (31, "fail")])
+def test_the_limit_of_one_image_is_thirty_times_the_pooled_noise(units, verdict):
+    candidate = keras()
+    candidate[7] = (TRUTH[7] + units * STEP).astype(np.float32)
+    assert verdicts(measured(candidate))[IMAGE] == verdict
 
 
 def test_a_fault_in_one_channel_is_seen_where_the_pooled_error_hides_it():
@@ -268,12 +276,12 @@ def test_the_limits_are_where_the_design_puts_them():
     assert values == {
         "POOLED": 10,
         "CHANNEL": 10,
-        "IMAGE": 10,
-        "LAYER_IMAGE": 30,
+        "IMAGE": 30,
+        "REACH": 10,
         "KERAS_NOISE": 1e-5,
         "SUM": 1e-5,
         "LEAST_ERROR": 5.960464477539063e-08,
-        "ROWS": 10,
+        "ROWS": 30,
         "INT8_DEFAULT": -0.5,
         "INT8_OUTER": -5,
         "MARGIN": -0.75,
