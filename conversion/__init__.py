@@ -1,14 +1,27 @@
 """Proves that a Keras image model converted to ONNX, PyTorch and int8 is still the same model."""
 
-from conversion.api import Detection, Verification, convert, evaluate, power, quantize, verify
+from conversion.api import (
+    Detection,
+    Searched,
+    Verification,
+    convert,
+    evaluate,
+    power,
+    quantize,
+    search,
+    verify,
+)
 from conversion.errors import UserError
+from conversion.search.search import Choice
 from conversion.settings import CalibrationChoice, OnnxScheme, Settings, TorchScheme
 
 __version__ = "0.1.0"
 __all__ = [
     "CalibrationChoice",
+    "Choice",
     "Detection",
     "OnnxScheme",
+    "Searched",
     "Settings",
     "TorchScheme",
     "UserError",
@@ -17,5 +30,6 @@ __all__ = [
     "evaluate",
     "power",
     "quantize",
+    "search",
     "verify",
 ]

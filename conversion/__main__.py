@@ -24,13 +24,15 @@ examples:
   python -m conversion verify mine.h5 --data mine.npz --artifact onnx-fp32=made-elsewhere.onnx
   python -m conversion convert mine.h5 --backends onnx-fp32,torch-fp32 --opset 17 --out out/
   python -m conversion quantize mine.h5 --data mine.npz --format qdq --out out/
+  python -m conversion quantize mine.h5 --data mine.npz --search --out out/
   python -m conversion evaluate mlperf-tiny
   python -m conversion inspect out/onnx-fp32.onnx
   python -m conversion fetch mlperf-tiny
   python -m conversion power --report out/             plant every known fault; what is caught?
 
 artifacts: keras-fp32 (the reference), onnx-fp32, torch-fp32, torch-via-onnx-fp32, onnx-int8,
-torch-int8. A subject is embedded, mlperf-tiny, or a Keras file of your own.
+torch-int8, and with pip install conversion[litert] litert-fp32, litert-int8. A subject is embedded,
+mlperf-tiny, or a Keras file of your own.
 
 exit codes: 0 all pass; 1 a check fails, or parity or accuracy is undecided (power: a fault is not
 caught or not named, or an untouched artifact fails); 2 a mistake in what
@@ -65,7 +67,9 @@ def parser() -> argparse.ArgumentParser:
     verb.add_argument("model", metavar="SUBJECT|FILE", help="a Keras file or a subject")
     _data(verb)
     _backends(verb, ["onnx-int8", "torch-int8"])
+    verb.set_defaults(backends=None)  # a search has another default
     _out(verb)
+    _searching(verb)
     _schemes(verb)
 
     verb = _verb(verbs, "evaluate", _evaluate, "count the right answers of every artifact")
@@ -151,7 +155,9 @@ def _console() -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setLevel(logging.INFO)
     handler.setFormatter(logging.Formatter("%(message)s"))
-    logging.getLogger("conversion").handlers[:] = [handler]
+    log = logging.getLogger("conversion")
+    log.handlers[:] = [handler]
+    log.propagate = False  # libraries that log set up the root logger, which would say all twice
 
 
 def _convert(given: argparse.Namespace) -> int:
@@ -167,17 +173,54 @@ def _convert(given: argparse.Namespace) -> int:
 def _quantize(given: argparse.Namespace) -> int:
     from conversion.api import quantize
 
+    if given.search:
+        return _search(given)
+    for option in ("ban", "budget", "resume"):
+        if getattr(given, option):
+            raise UserError(f"Expected --search beside --{option}; it belongs to the search.")
     out = given.out or _folder(given.model, "quantized")
     made = quantize(
         given.model,
         data=given.data,
-        backends=given.backends,
+        backends=given.backends or ("onnx-int8", "torch-int8"),
         settings=_settings(given),
         out=out,
     )
     for artifact in made.values():
         print(f"{artifact.path}  {artifact.size / 1000:.1f} KB  {artifact.provenance['route']}")
     return 0
+
+
+def _search(given: argparse.Namespace) -> int:
+    from conversion.api import search
+    from conversion.search.search import Choice
+
+    chosen = _scheme_options(given)
+    if chosen:
+        raise UserError(
+            f"Expected --search or a scheme of your own; got both ({', '.join(chosen)}): the "
+            "search chooses the scheme."
+        )
+    out = given.out or _folder(given.model, "searched")
+    choice = Choice(
+        backends=tuple(given.backends or ("onnx-int8",)),
+        banned=tuple(given.ban),
+        budget=given.budget or Choice().budget,
+        resume=given.resume,
+    )
+    found = search(
+        given.model,
+        out=out,
+        data=given.data,
+        choice=choice,
+        settings=_settings(given),
+        progress=sys.stderr.isatty(),
+    )
+    print(found.table)
+    print(
+        f"record: {out / 'search.json'}; report: {out / 'report.html'}; files: {out / 'artifacts'}"
+    )
+    return found.exit_code()
 
 
 def _evaluate(given: argparse.Namespace) -> int:
@@ -277,13 +320,13 @@ def _opset(verb: argparse.ArgumentParser) -> None:
 def _backends(verb: argparse.ArgumentParser, default: list[str] | None) -> None:
     from conversion.backends import BACKENDS
 
-    shown = default or list(BACKENDS)
+    shown = ",".join(default) if default else f"all that are installed of {', '.join(BACKENDS)}"
     verb.add_argument(
         "--backends",
         metavar="A,B",
         type=_names,
-        default=shown,
-        help=f"default: {','.join(shown)}",
+        default=default,
+        help=f"default: {shown}",
     )
 
 
@@ -338,6 +381,11 @@ def _schemes(verb: argparse.ArgumentParser) -> None:
     group = verb.add_argument_group("quantization")
     group.add_argument("--activations", choices=["uint8", "int8"], help="ONNX (default: uint8)")
     group.add_argument("--weights", choices=["uint8", "int8"], help="ONNX (default: int8)")
+    group.add_argument(
+        "--full-range",
+        action="store_true",
+        help="ONNX: eight bits for int8 weights, wrong on x86 CPUs without VNNI (default: seven)",
+    )
     group.add_argument("--per-tensor", action="store_true", help="one scale for a whole weight")
     group.add_argument("--format", choices=["qoperator", "qdq"], help="(default: qoperator)")
     group.add_argument(
@@ -352,6 +400,47 @@ def _schemes(verb: argparse.ArgumentParser) -> None:
     group.add_argument("--calibration-seed", metavar="N", type=int, help="(default: 0)")
 
 
+_SCHEME = ("activations", "weights", "full_range", "per_tensor", "format", "method", "engine")
+
+
+def _scheme_options(given: argparse.Namespace) -> list[str]:
+    """The options of a scheme that were given."""
+    return [f"--{name.replace('_', '-')}" for name in _SCHEME if getattr(given, name)]
+
+
+def _searching(verb: argparse.ArgumentParser) -> None:
+    """Options of the search for a scheme."""
+    group = verb.add_argument_group(
+        "search", "measure many schemes on this machine and take the best"
+    )
+    group.add_argument(
+        "--search", action="store_true", help="find the fastest scheme that costs no accuracy"
+    )
+    group.add_argument(
+        "--budget", metavar="S", type=_seconds, help="seconds for all of it (default: 300)"
+    )
+    group.add_argument(
+        "--ban",
+        metavar="WORDS",
+        action="append",
+        default=[],
+        help="try no scheme whose label has these words; may be repeated",
+    )
+    group.add_argument(
+        "--resume", action="store_true", help="go on with the search that was stopped in --out"
+    )
+
+
+def _seconds(text: str) -> float:
+    try:
+        found = float(text)
+    except ValueError:
+        found = 0.0
+    if not 0 < found < 1e6:
+        raise argparse.ArgumentTypeError(f"expected seconds above 0; got '{text}'")
+    return found
+
+
 def _settings(given: argparse.Namespace) -> Settings:
     from conversion.settings import CalibrationChoice, OnnxScheme, Settings, TorchScheme
 
@@ -362,7 +451,11 @@ def _settings(given: argparse.Namespace) -> Settings:
     coarse: dict[str, Any] = {"per_channel": False} if getattr(given, "per_tensor", False) else {}
     return Settings(
         opset=given.opset,
-        onnx=OnnxScheme(**chosen("activations", "weights", "format", "method"), **coarse),
+        onnx=OnnxScheme(
+            **chosen("activations", "weights", "format", "method"),
+            **coarse,
+            reduce_range=not getattr(given, "full_range", False),
+        ),
         torch=TorchScheme(**chosen("engine"), **coarse),
         calibration=CalibrationChoice(**chosen("calibration_count", "calibration_seed")),
     )

@@ -3,31 +3,28 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from conversion import report as reports
 from conversion.artifact import Artifact, Store
-from conversion.backends import BACKENDS, backend
+from conversion.backends import backend
 from conversion.checks.accuracy import Tally
 from conversion.detection import Power
 from conversion.detection import power as measure_power
-from conversion.errors import MissingDependency, UserError
-from conversion.journal import LOG, journal
+from conversion.errors import UserError
+from conversion.journal import LOG
+from conversion.judging import File, chosen, described, export, judge, known, opened
 from conversion.measurement import Measurement, Verdict
-from conversion.reference import Reference
+from conversion.search.document import document as as_plain
+from conversion.search.search import Choice, Found
+from conversion.search.search import search as run_search
 from conversion.settings import Settings
 from conversion.subjects import SUBJECTS, Absent, find
-from conversion.verification import checks
 from conversion.verification.case import Case
-from conversion.workspace import Workspace
-
-File = str | Path
 
 
 def convert(
@@ -96,7 +93,7 @@ def evaluate(
     model: File,
     *,
     data: File | None = None,
-    backends: Sequence[str] = tuple(BACKENDS),
+    backends: Sequence[str] | None = None,
     artifacts: Mapping[str, File] | None = None,
     settings: Settings | None = None,
     progress: bool = False,
@@ -107,7 +104,7 @@ def evaluate(
     Args:
         model: a Keras file, or the name of a subject.
         data: labelled images: a `.npz` in Keras's naming or a folder; a subject brings its own.
-        backends: what to evaluate.
+        backends: what to evaluate; by default all that are installed.
         artifacts: files made elsewhere, by the backend that they stand in for.
         settings: the choices.
         progress: whether to show a progress bar.
@@ -119,8 +116,8 @@ def evaluate(
     Raises:
         UserError: as `convert`, or there are no labelled images.
     """
-    names = _known(backends)
-    with _workspace(model, data, artifacts, settings, None, store, progress) as workspace:
+    with opened(model, data, artifacts, settings, None, store, progress) as workspace:
+        names = chosen(backends, workspace)
         if workspace.test.labels is None:
             raise UserError("Expected labelled images to evaluate on; the data has no labels.")
         return {name: Case(workspace, name).tally(name)[0] for name in names}
@@ -150,7 +147,7 @@ def verify(
     *,
     data: File | None = None,
     artifacts: Mapping[str, File] | None = None,
-    backends: Sequence[str] = tuple(BACKENDS),
+    backends: Sequence[str] | None = None,
     topics: Sequence[str] | None = None,
     settings: Settings | None = None,
     report: File | None = None,
@@ -163,7 +160,7 @@ def verify(
         model: a Keras file, or the name of a subject.
         data: labelled images: a `.npz` in Keras's naming or a folder; a subject brings its own.
         artifacts: files made elsewhere, by the backend that they stand in for.
-        backends: what to judge.
+        backends: what to judge; by default all that are installed.
         topics: ``structure``, ``parity``, ``accuracy``, ``quantization``, ``latency``; all of
             them by default.
         settings: the choices.
@@ -177,20 +174,21 @@ def verify(
     Raises:
         UserError: as `convert`, or a file made elsewhere does not fit the model.
     """
-    names, out = _known(backends), None if report is None else Path(report)
-    with _workspace(model, data, artifacts, settings, out, store, progress) as workspace:
+    out = None if report is None else Path(report)
+    with opened(model, data, artifacts, settings, out, store, progress) as workspace:
+        names = chosen(backends, workspace)
         measured, made = [], dict[str, Artifact]()
         for name in names:
-            measured += _judge(Case(workspace, name), topics, made)
-        listed = [_described(name, artifact) for name, artifact in made.items()]
+            measured += judge(Case(workspace, name), topics, made)
+        listed = [described(Case(workspace, name)) for name in made]
         warnings = [w for a in made.values() for w in a.provenance.get("warnings", ())]
         extra = {"subject": workspace.subject.name, "artifacts": listed, "warnings": warnings}
         document = reports.as_document(measured, reports.environment(), extra)
         if out is not None:
-            _export(made, out / "artifacts")
+            export(made, out / "artifacts")
             reports.write(document, out)
             reports.write_page(document, out)
-        sizes = {name: artifact.size for name, artifact in made.items()}
+        sizes = {each["label"]: each["size"] for each in listed}
         return Verification(tuple(measured), document, reports.render(measured, sizes))
 
 
@@ -263,29 +261,94 @@ def _here() -> list[str]:
     return here
 
 
-def _judge(
-    case: Case, topics: Sequence[str] | None, made: dict[str, Artifact]
-) -> list[Measurement]:
-    """Every check of one artifact; an artifact that cannot be built is a failure of its own."""
-    name, brought = case.name, case.name in case.workspace.brought
-    if not (case.backend.is_float or brought) and case.workspace.subject.train is None:
-        return case.skip("built", "structure", "no images to calibrate on: pass --data FILE")
-    try:
-        made[name] = case.artifact
-        case.workspace.runner(name)
-    except MissingDependency:
-        raise
-    except UserError as error:
-        if brought or name == "keras-fp32":
-            raise
-        LOG.info("%s could not be built: %s", name, error)
-        LOG.debug("building %s stopped", name, exc_info=True)
-        return case.without_value("built", "structure", Verdict.FAIL, str(error))
-    wanted = None if topics is None else tuple(topics)
-    measured = [found for check in checks(name, wanted) for found in check.measure(case)]
-    for found in measured:
-        LOG.debug(found.explain())
-    return measured
+@dataclass(frozen=True, eq=False)
+class Searched:
+    """What `search` found, and what the checks say of it.
+
+    Attributes:
+        found: every candidate with its measurements, and the recommendation.
+        measurements: of the recommended artifact, which is judged like any other.
+        document: what `search.json` holds.
+        table: the candidates and the verdict on the recommended one, for a terminal.
+    """
+
+    found: Found
+    measurements: tuple[Measurement, ...]
+    document: Mapping[str, Any]
+    table: str
+
+    def exit_code(self, allow_undecided: bool = False) -> int:
+        """0 where an artifact is recommended and passes, else 1."""
+        if self.found.candidate is None:
+            return 1
+        return reports.exit_code(self.measurements, allow_undecided)
+
+
+def search(
+    model: File,
+    *,
+    out: File,
+    data: File | None = None,
+    choice: Choice | None = None,
+    settings: Settings | None = None,
+    progress: bool = False,
+    store: Store | None = None,
+) -> Searched:
+    """Find the int8 scheme that is fastest on this machine and costs no accuracy, and judge it.
+
+    It chooses on training images that calibrate nothing, never on test images; the test images are
+    for the verdict on what it chose.
+
+    Args:
+        model: a Keras file, or the name of a subject.
+        out: a folder for the record of the search, `search.json`, the recommended artifact and the
+            report on it.
+        data: images, with labels or without: a `.npz` or a folder; a subject brings its own.
+        choice: which runtimes, what is banned, how long; five minutes of ONNX Runtime by default.
+        settings: where the search starts.
+        progress: whether to show a progress bar.
+        store: where finished work is kept between runs.
+
+    Returns:
+        The candidates, the recommendation, and the verdict on it.
+
+    Raises:
+        UserError: as `quantize`, or there are too few training images to choose on some.
+    """
+    choice, folder, began = choice or Choice(), Path(out), time.monotonic()
+    with opened(model, data, None, settings, folder, store, progress) as workspace:
+        found = run_search(workspace, choice, folder, began)
+        found, measured, made = _approved(found)
+        export(made, folder / "artifacts")
+        plain = reports.as_document([], {}, {"search": as_plain(found, choice)})["search"]
+        reports.place(json.dumps(plain, indent=1) + "\n", folder / "search.json")
+        listed = [described(Case(found.workspace, name)) for name in made]
+        extra = {"subject": workspace.subject.name, "artifacts": listed, "search": plain}
+        document = reports.as_document(measured, reports.environment(), extra)
+        reports.write(document, folder)
+        reports.write_page(document, folder)
+        sizes = {each["label"]: each["size"] for each in listed}
+        verdict = f"\n\n{reports.render(measured, sizes)}" if measured else ""
+        return Searched(found, tuple(measured), plain, reports.render_search(plain) + verdict)
+
+
+JUDGED = 3
+"""Recommendations that a search has judged before it gives up."""
+
+
+def _approved(found: Found) -> tuple[Found, list[Measurement], dict[str, Artifact]]:
+    """The first recommendation that fails no check, with its measurements and its file."""
+    for _ in range(JUDGED):
+        if found.candidate is None:
+            break
+        made = dict[str, Artifact]()
+        measured = judge(Case(found.workspace, found.candidate.backend), None, made)
+        failures = [m for m in measured if m.verdict is Verdict.FAIL]
+        if not failures:
+            return found, measured, made
+        LOG.info("%s fails: %s", found.candidate.label, failures[0].explain())
+        found = found.without(f"recommended, then failed {failures[0].name}: {failures[0].reason}")
+    return found.without_any(), [], {}
 
 
 def _make(
@@ -296,68 +359,11 @@ def _make(
     out: File | None,
     store: Store | None,
 ) -> dict[str, Artifact]:
-    names, folder = _known(backends), None if out is None else Path(out)
-    with _workspace(model, data, None, settings, folder, store, False) as workspace:
+    names, folder = known(backends), None if out is None else Path(out)
+    with opened(model, data, None, settings, folder, store, False) as workspace:
         if workspace.subject.train is None and not all(backend(name).is_float for name in names):
             raise UserError(
                 f"{workspace.subject.name} has no images to calibrate on: pass --data FILE."
             )
         made = {name: workspace.artifact(name) for name in names}
-        return made if folder is None else _export(made, folder)
-
-
-def _known(backends: Sequence[str]) -> list[str]:
-    return [backend(name).name for name in backends]
-
-
-@contextmanager
-def _workspace(
-    model: File,
-    data: File | None,
-    artifacts: Mapping[str, File] | None,
-    settings: Settings | None,
-    out: Path | None,
-    store: Store | None,
-    progress: bool,
-) -> Iterator[Workspace]:
-    brought = {backend(name).name: Path(file) for name, file in (artifacts or {}).items()}
-    for name, file in brought.items():
-        if not file.is_file():
-            raise UserError(f"Expected a {name} file at {file}; there is none.")
-    with journal(out) as log, Reference() as reference:
-        workspace = Workspace(
-            find(str(model), None if data is None else Path(data)),
-            reference,
-            store or Store(),
-            settings or Settings(),
-            brought,
-            progress,
-            log.info,
-        )
-        _ = workspace.spec  # a file that cannot be read is said before anything is built
-        yield workspace
-
-
-def _described(name: str, artifact: Artifact) -> dict[str, Any]:
-    return {
-        "name": name,
-        "file": artifact.path.name,
-        "size": artifact.size,
-        "digest": artifact.digest,
-        "provenance": dict(artifact.provenance),
-    }
-
-
-def _export(made: Mapping[str, Artifact], folder: Path) -> dict[str, Artifact]:
-    """Copy artifacts to a folder under stable names, each in one step, with its provenance."""
-    folder.mkdir(parents=True, exist_ok=True)
-    exported = {}
-    for name, artifact in made.items():
-        target = folder / f"{name}{backend(name).suffix}"
-        beside = target.with_name(f".{target.name}.part")
-        shutil.copyfile(artifact.path, beside)
-        os.replace(beside, target)
-        notes = json.dumps({"digest": artifact.digest, **artifact.provenance}, indent=1)
-        target.with_suffix(".provenance.json").write_text(notes)
-        exported[name] = Artifact(name, target, artifact.digest, artifact.provenance)
-    return exported
+        return made if folder is None else export(made, folder)

@@ -195,8 +195,8 @@ def versions(packages: Iterable[str]) -> dict[str, str]:
 def code_digest() -> str:
     """SHA-256 over the package's own modules that make artifacts or outputs."""
     root = Path(__file__).parent
-    folders = ("readers", "reference", "backends", "quantization", "subjects")
-    makers = (*folders, "spec.py", "truth.py", "settings.py", "workspace.py")
+    folders = ("readers", "truth", "reference", "backends", "quantization", "subjects")
+    makers = (*folders, "spec.py", "settings.py", "workspace.py")
     files = (p for maker in makers for p in (root / maker, *(root / maker).rglob("*.py")))
     known = {str(p.relative_to(root)): digest.of_file(p) for p in files if p.suffix == ".py"}
     return digest.of_settings(known)

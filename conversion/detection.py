@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from conversion.backends import BACKENDS
+from conversion.backends import available, backend
 from conversion.checks import accuracy
 from conversion.errors import UserError
 from conversion.faults import all_faults
@@ -163,6 +163,7 @@ def power(
 def _chosen(names: Sequence[str] | None) -> list[Fault]:
     every = all_faults()
     known = {fault.name: fault for fault in every}
+    every = tuple(fault for fault in every if not backend(fault.artifact).missing)
     for name in names or ():
         if name not in known:
             raise UserError(f"Expected the name of a fault; '{name}' is none of {len(known)}.")
@@ -175,7 +176,7 @@ def _of_subject(subject: str, names: Sequence[str], sweeps: bool) -> Power:
         workspace = prepared(Workspace(limited(find(subject)), reference, threads=1))
         # Controls on every image: a change of accuracy on a thousand says little.
         whole = Workspace(find(subject), reference)
-        controls = tuple(control(whole, name) for name in BACKENDS)
+        controls = tuple(control(whole, name) for name in available())
         bar = tqdm(_chosen(names), desc=subject, unit="fault", disable=None)
         return Power(tuple(trial(workspace, fault, sweeps) for fault in bar), controls)
 
@@ -194,7 +195,7 @@ def prepared(workspace: Workspace) -> Workspace:
     Args:
         workspace: a good one; whatever it lacks is made.
     """
-    for name in BACKENDS:
+    for name in available():
         workspace.outputs(name)
     _ = workspace.truth, workspace.layers
     return workspace

@@ -91,7 +91,7 @@ def _keras(spec: Spec) -> dict[str, Any]:
 
 def _onnx(path: Path) -> dict[str, Any]:
     from conversion import digest
-    from conversion.backends import onnx_file
+    from conversion.backends import onnx_cost, onnx_file
 
     model = onnx_file.load(path)
     found = onnx_file.census(model)
@@ -106,7 +106,7 @@ def _onnx(path: Path) -> dict[str, Any]:
         "operators": found["operators"],
         "initializer_dtypes": found["initializer_dtypes"],
         "parameters": found["parameters"],
-        "multiply_accumulates": onnx_file.multiply_accumulates(model),
+        "multiply_accumulates": sum(onnx_cost.multiply_accumulates(model).values()),
         "provenance": properties or "none in the file",
     }
 

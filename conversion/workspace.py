@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-import platform
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
-from conversion import digest, truth
+from conversion import digest, machine, truth
 from conversion.artifact import Artifact, Runner, Store
 from conversion.backends import BACKENDS, STEPS, Backend, Ingredients, backend
 from conversion.checks.compare import Difference
@@ -100,6 +99,10 @@ class Workspace:
     def with_settings(self, settings: Settings) -> Workspace:
         """The same subject under other choices; nothing that depends on a choice is shared."""
         return replace(self, settings=settings, _artifacts={}, _runners={}, _outputs={})
+
+    def of(self, subject: Subject) -> Workspace:
+        """The same choices for the same model with other data; nothing is shared."""
+        return replace(self, subject=subject, _artifacts={}, _runners={}, _outputs={})
 
     def planted(
         self, store: Store, artifacts: Mapping[str, Artifact], subject: Subject | None = None
@@ -246,7 +249,7 @@ class Workspace:
             "artifact": artifact.digest,
             "inputs": data.digest if data else digest.of_arrays(inputs.values()),
             "threads": self.threads,
-            "cpu": cpu_digest(),
+            "cpu": machine.processor().digest,
         }
         known = digest.of_settings(key)
         if known not in self._outputs:
@@ -263,7 +266,7 @@ class Workspace:
         self, name: str, key: Mapping[str, Any], inputs: Mapping[str, np.ndarray]
     ) -> Outputs:
         def build(folder: Path) -> Mapping[str, Any]:
-            found = self._run(name, inputs)
+            found = self.run(name, inputs)
             np.savez(folder / "outputs.npz", **_numbered(found, self.spec))
             return {}
 
@@ -272,7 +275,13 @@ class Workspace:
         arrays = _read(entry.file("outputs.npz"), self.spec)
         return Outputs(arrays, not entry.built, digest.of_arrays(arrays.values()))
 
-    def _run(self, name: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def run(self, name: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """An artifact's outputs, computed here and now, batch by batch.
+
+        Args:
+            name: the backend's name.
+            inputs: input name to ``(N, ...)``, any numeric dtype.
+        """
         runner, count = self.runner(name), len(next(iter(inputs.values())))
         if name == "keras-fp32":  # one message; Keras batches on its side
             return runner.run(inputs)
@@ -370,17 +379,6 @@ def check_data(spec: Spec, subject: Subject) -> None:
         head = spec.layer(spec.outputs[0])
         classes = head.shape[-1] if len(head.shape) == 1 and len(spec.outputs) == 1 else None
         check_fits(data, spec.layer(spec.inputs[0]).shape, classes)
-
-
-@cache
-def cpu_digest() -> str:
-    """SHA-256 of what kind of CPU this is: its model and its instruction sets."""
-    known = Path("/proc/cpuinfo")
-    if not known.is_file():
-        return digest.of_bytes(f"{platform.machine()} {platform.processor()}".encode())
-    kept = ("model name", "flags", "Features", "CPU part")
-    lines = [line for line in known.read_text().splitlines() if line.startswith(kept)]
-    return digest.of_bytes("\n".join(sorted(set(lines))).encode())
 
 
 def _file(maker: Backend) -> str:

@@ -12,7 +12,7 @@ from conversion.checks.limits import POOLED
 
 pytestmark = pytest.mark.parity
 
-CONVERTED = ("onnx-fp32", "torch-fp32", "torch-via-onnx-fp32")
+CONVERTED = ("onnx-fp32", "torch-fp32", "torch-via-onnx-fp32", "litert-fp32")
 
 
 def test_parity(case, check, judge):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,6 +61,8 @@ class Backend:
         settings: the parts of `Settings` that it depends on.
         packages: distributions that make or run it.
         baseline: the float artifact that an int8 one is measured against.
+        extra: the optional extra of this project that installs what runs it; empty where that
+            comes with the project.
     """
 
     name: str
@@ -69,11 +72,20 @@ class Backend:
     settings: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
     baseline: str | None = None
+    extra: str = ""
 
     @property
     def is_float(self) -> bool:
         """Whether it computes in float32."""
         return self.name.endswith("fp32")
+
+    @property
+    def missing(self) -> str:
+        """What is not installed that it needs, and how to get it; empty where it can be used."""
+        package = EXTRAS.get(self.extra, "")
+        if not package or importlib.util.find_spec(package) is not None:
+            return ""
+        return f"{self.name} needs the package '{package}': pip install conversion[{self.extra}]"
 
     def load(self) -> Implementation:
         """Import the implementation.
@@ -87,10 +99,15 @@ class Backend:
             if error.name is None or error.name.split(".")[0] == "conversion":
                 raise
             package = error.name.split(".")[0]
+            if self.missing:
+                raise MissingDependency(f"Backend {self.missing}.") from None
             raise MissingDependency(
                 f"Backend {self.name} needs the package '{package}': pip install {package}."
             ) from None
 
+
+EXTRAS = {"litert": "ai_edge_litert"}
+"""Optional extra to the package whose presence tells that it is installed."""
 
 _TF = ("tensorflow", "keras", "numpy")
 
@@ -122,7 +139,7 @@ BACKENDS: dict[str, Backend] = {
             "onnx-int8",
             "conversion.quantization.onnx_static",
             ".onnx",
-            needs=("onnx-prepared", "onnx-ranges"),
+            needs=("onnx-prepared", "onnx-places", "onnx-ranges"),
             settings=("onnx",),
             packages=("onnx", "onnxruntime", "numpy"),
             baseline="onnx-fp32",
@@ -135,6 +152,22 @@ BACKENDS: dict[str, Backend] = {
             settings=("torch",),
             packages=("torch", "numpy"),
             baseline="torch-fp32",
+        ),
+        Backend(
+            "litert-fp32",
+            "conversion.backends.litert_fp32",
+            ".tflite",
+            packages=(*_TF, "ai-edge-litert"),
+            extra="litert",
+        ),
+        Backend(
+            "litert-int8",
+            "conversion.quantization.litert_static",
+            ".tflite",
+            needs=("calibration",),
+            packages=(*_TF, "ai-edge-litert"),
+            baseline="onnx-fp32",
+            extra="litert",
         ),
     )
 }
@@ -149,6 +182,13 @@ STEPS: dict[str, Backend] = {
             ".onnx",
             needs=("onnx-fp32",),
             packages=("onnx", "onnxruntime"),
+        ),
+        Backend(
+            "onnx-places",
+            "conversion.taps.onnx_places",
+            ".json",
+            needs=("onnx-prepared",),
+            packages=("onnx",),
         ),
         Backend(
             "onnx-ranges",
@@ -169,6 +209,11 @@ STEPS: dict[str, Backend] = {
     )
 }
 """What lies between backends: built and kept like an artifact, never run."""
+
+
+def available() -> list[str]:
+    """Names of the backends whose packages are installed; those of an extra may not be."""
+    return [name for name, each in BACKENDS.items() if not each.missing]
 
 
 def backend(name: str) -> Backend:

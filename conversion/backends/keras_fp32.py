@@ -13,12 +13,15 @@ import numpy as np
 from conversion.artifact import Artifact, Runner
 from conversion.backends import Ingredients
 from conversion.reference import KerasModel
+from conversion.reference.repairs import repairs
 
 
 def build(ingredients: Ingredients, target: Path) -> Mapping[str, Any]:
     """Copy the source file: Keras runs it as it is."""
     shutil.copyfile(ingredients.keras.path, target)
-    return {"route": "the source file itself", "source": ingredients.spec.digest}
+    made = repairs(ingredients.keras.path)
+    route = "the source file itself" + (", its description repaired" if made else "")
+    return {"route": route, "source": ingredients.spec.digest, "repairs": made}
 
 
 def open(artifact: Artifact, ingredients: Ingredients, threads: int) -> Runner:

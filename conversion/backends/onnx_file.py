@@ -73,76 +73,13 @@ def stated_source(path: Path) -> str | None:
     return properties.get("conversion.source")
 
 
-def multiply_accumulates(model: ModelProto) -> int:
-    """Multiply-accumulates of one image in convolutions and matrix products.
-
-    The shapes are taken from a run on zeros: ONNX's own inference stops at the first operator of
-    another domain, and a quantized graph is full of them.
-
-    Args:
-        model: the graph; an open size, such as the batch, counts as 1.
-
-    Raises:
-        UserError: ONNX Runtime cannot run the graph.
-    """
-    shapes = {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer}
-    counted = [node for node in model.graph.node if node.op_type in _WEIGHT]
-    wanted = [
-        name for node in counted for name in (node.output[0], node.input[_WEIGHT[node.op_type]])
-    ]
-    shapes.update(
-        _run_shapes(model, [name for name in dict.fromkeys(wanted) if name not in shapes])
-    )
-    total = 0
-    for node in counted:
-        weight = shapes[node.input[_WEIGHT[node.op_type]]]
-        per_output = int(np.prod(weight[1:])) if "Conv" in node.op_type else _depth(node, weight)
-        total += int(np.prod(shapes[node.output[0]])) * per_output
-    return total
-
-
-def _run_shapes(model: ModelProto, names: Sequence[str]) -> dict[str, tuple[int, ...]]:
-    """Shapes of tensors inside a graph, from one run on zeros with a batch of 1."""
+def with_outputs(model: ModelProto, names: Sequence[str]) -> bytes:
+    """The graph with more of its tensors among its outputs."""
     tapped = ModelProto()
     tapped.CopyFrom(model)
-    known = {value.name for value in tapped.graph.output}
+    known = {value.name for value in (*model.graph.output, *model.graph.input)}
     tapped.graph.output.extend(onnx.ValueInfoProto(name=n) for n in names if n not in known)
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.log_severity_level = 3
-    try:
-        session = onnxruntime.InferenceSession(
-            tapped.SerializeToString(), options, providers=["CPUExecutionProvider"]
-        )
-        types = {
-            port.name: onnx.helper.tensor_dtype_to_np_dtype(_dtype(port)) for port in inputs(model)
-        }
-        feed = {
-            port.name: np.zeros(
-                [size if isinstance(size, int) else 1 for size in port.shape], types[port.name]
-            )
-            for port in session.get_inputs()
-        }
-        found = session.run(list(names), feed)
-    except Exception as error:  # ONNX Runtime's exceptions share no public base class
-        sentence = str(error).splitlines()[0]
-        raise UserError(
-            f"ONNX Runtime cannot run the graph to see its shapes: {sentence}"
-        ) from None
-    return {name: value.shape for name, value in zip(names, found, strict=True)}
-
-
-def _dtype(port: onnx.ValueInfoProto) -> int:
-    return int(port.type.tensor_type.elem_type)
-
-
-_WEIGHT = {"Conv": 1, "QLinearConv": 3, "MatMul": 1, "Gemm": 1, "QLinearMatMul": 3, "QGemm": 3}
-"""Operator to the position of its weight among the inputs."""
-
-
-def _depth(node: onnx.NodeProto, weight: Sequence[int]) -> int:
-    turned = any(a.name == "transB" and a.i for a in node.attribute)
-    return int(weight[-1] if turned else weight[-2])
+    return bytes(tapped.SerializeToString())
 
 
 def ports(values: Sequence[onnx.ValueInfoProto]) -> list[dict[str, Any]]:

@@ -12,6 +12,7 @@ from onnx import version_converter
 from conversion.artifact import Artifact, Runner, versions
 from conversion.backends import BACKENDS, Ingredients
 from conversion.backends.onnx_file import OnnxRunner, contents, save, stated_source
+from conversion.reference.repairs import repairs
 
 __all__ = ["build", "open", "stated_source"]
 
@@ -42,6 +43,7 @@ def build(ingredients: Ingredients, target: Path) -> Mapping[str, Any]:
         "source": spec.digest,
         "route": route,
         "opset": wanted,
+        "repairs": repairs(ingredients.keras.path),
         "versions": {**versions(BACKENDS["onnx-fp32"].packages), **ingredients.keras.versions()},
     }
     save(model, target, provenance)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from statistics import NormalDist
 
 import numpy as np
 
 from conversion import digest
-from conversion.checks import limits
 from conversion.checks.parity import Subjected
 from conversion.measurement import Measurement, Verdict, judged
 
 CONFIDENCE = 0.95
+_Z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,6 +148,36 @@ class Change:
     interval: tuple[float, float]
     n: int
 
+    @property
+    def mcnemar(self) -> float:
+        """Exact two-sided p of McNemar's test; reported and no gate.
+
+        A correct int8 model flips many answers both ways, and the p of one says nothing of the
+        size of a change.
+        """
+        from scipy.stats import binomtest
+
+        differing = self.lost + self.gained
+        return float(binomtest(self.lost, differing).pvalue) if differing else 1.0
+
+    def settled_by(self, margin: float, z: float = _Z) -> int | None:
+        """How many images would settle on which side of a margin the change lies.
+
+        The interval is centre +- z s / sqrt(n + 2) (see `paired_change`), with s^2 the variance of
+        one pair; at the same rate of differing answers it clears the margin from
+        n = (z s / |centre - margin|)^2 - 2 on.
+
+        Args:
+            margin: in points.
+            z: half-width of the interval in standard deviations; 95 % by default.
+
+        Returns:
+            The number of images; None where the change is the margin itself.
+        """
+        centre, spread = _centre(self.lost, self.gained, self.n)
+        distance = abs(centre - margin / 100)
+        return None if distance == 0 else math.ceil((z * spread / distance) ** 2 - 2)
+
 
 def paired_change(baseline: np.ndarray, candidate: np.ndarray) -> Change:
     """The change of accuracy with its interval, from paired answers.
@@ -163,12 +194,17 @@ def paired_change(baseline: np.ndarray, candidate: np.ndarray) -> Change:
     lost = int(np.count_nonzero(baseline & ~candidate))
     gained = int(np.count_nonzero(~baseline & candidate))
     n = len(baseline)
-    size, b, c = n + 2, lost + 0.5, gained + 0.5
-    centre = (c - b) / size
-    error = np.sqrt((b + c) / size - centre**2) / np.sqrt(size)
-    reach = NormalDist().inv_cdf((1 + CONFIDENCE) / 2) * float(error)
+    centre, spread = _centre(lost, gained, n)
+    reach = _Z * spread / math.sqrt(n + 2)
     interval = (100 * (centre - reach), 100 * (centre + reach))
     return Change(lost, gained, 100 * (gained - lost) / n, interval, n)
+
+
+def _centre(lost: int, gained: int, n: int) -> tuple[float, float]:
+    """The adjusted change and the standard deviation of one pair, as shares."""
+    size, b, c = n + 2, lost + 0.5, gained + 0.5
+    centre = (c - b) / size
+    return centre, math.sqrt((b + c) / size - centre**2)
 
 
 def top1_change(
@@ -185,24 +221,38 @@ def top1_change(
         cached: whether the predictions were kept from an earlier run.
     """
     change = paired_change(baseline.correct, candidate.correct)
-    return _changed("top1_change", topic, about, change, change.points, limit, cached)
+    found = _changed("top1_change", topic, about, change, change.points, limit, cached)
+    if topic != "quantization":
+        return found
+    counts = f"{change.lost} answers lost, {change.gained} gained"
+    return replace(found, reason=f"{counts}: exact McNemar p = {change.mcnemar:.2g}, no gate")
 
 
 def top1_non_inferiority(
-    about: Subjected, baseline: Tally, candidate: Tally, cached: bool
+    about: Subjected, baseline: Tally, candidate: Tally, margin: float, cached: bool
 ) -> Measurement:
     """Whether the loss of accuracy is shown to be smaller than the margin.
 
-    Pass where no part of the interval lies below the margin, fail where all of it does.
+    Pass where no part of the interval lies below the margin, fail where all of it does; else
+    undecided, and the reason says how many images would settle it.
+
+    Args:
+        about: what is measured.
+        baseline: the tally to compare with.
+        candidate: the artifact's tally, over the same images.
+        margin: the largest loss that may be, as a negative number of points.
+        cached: whether the predictions were kept from an earlier run.
     """
     change = paired_change(baseline.correct, candidate.correct)
     low, high = change.interval
-    margin = limits.MARGIN.value
-    verdict, reason = Verdict.UNDECIDED, "the interval reaches over the margin"
-    if low >= margin:
-        verdict, reason = Verdict.PASS, ""
-    elif high < margin:
+    verdict, reason = Verdict.PASS, ""
+    if high < margin:
         verdict, reason = Verdict.FAIL, "the whole interval lies below the margin"
+    elif low < margin:
+        needed = change.settled_by(margin)
+        settles = "no number of images" if needed is None else f"about {needed} images"
+        verdict = Verdict.UNDECIDED
+        reason = f"the interval reaches over the margin; {settles} would settle it"
     found = _changed("top1_non_inferiority", "quantization", about, change, low, margin, cached)
     return replace(found, verdict=verdict, reason=reason)
 
@@ -229,7 +279,7 @@ def _changed(
         interval=change.interval,
         n=change.n,
         cached=cached,
-        rows=({"lost": change.lost, "gained": change.gained},),
+        rows=({"lost": change.lost, "gained": change.gained, "mcnemar": change.mcnemar},),
     )
 
 

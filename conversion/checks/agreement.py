@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from statistics import NormalDist
-
 import numpy as np
 
 from conversion.checks.compare import Incomparable, NoPower
@@ -86,8 +84,7 @@ def share_interval(hits: int, n: int) -> tuple[float, float]:
         hits: how often it happened.
         n: of how many.
     """
-    z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
-    share, size = hits / n, 1 + z**2 / n
-    centre = (share + z**2 / (2 * n)) / size
-    reach = z * float(np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))) / size
-    return 100 * (centre - reach), 100 * (centre + reach)
+    from scipy.stats import binomtest
+
+    found = binomtest(hits, n).proportion_ci(CONFIDENCE, method="wilson")
+    return 100 * float(found.low), 100 * float(found.high)

@@ -46,7 +46,11 @@ def of_range(low: float, high: float, dtype: str) -> Steps:
 
 
 def of_weights(
-    kernel: np.ndarray, dtype: str, axis: int | None = None, symmetric: bool = True
+    kernel: np.ndarray,
+    dtype: str,
+    axis: int | None = None,
+    symmetric: bool = True,
+    seven_bits: bool = False,
 ) -> Steps:
     """Scale and zero point of a constant in ONNX Runtime's files.
 
@@ -55,12 +59,14 @@ def of_weights(
         dtype: ``uint8`` or ``int8``.
         axis: of the channels; None for one scale for all.
         symmetric: whether 0 stands in the middle of the integers.
+        seven_bits: whether the integers spread over -64 to 64, or 0 to 127, only.
     """
     rows = kernel.reshape(1, -1) if axis is None else _rows(kernel, axis)
     kind, made = np.dtype(dtype), []
     for row in rows:
         low, high = min(float(row.min()), 0.0), max(float(row.max()), 0.0)
-        made.append(_symmetric(low, high, kind) if symmetric else _asymmetric(low, high, kind))
+        of_ends = _symmetric if symmetric else _asymmetric
+        made.append(of_ends(low, high, kind, seven_bits))
     if axis is None:
         return made[0]
     return Steps(
@@ -147,21 +153,28 @@ def torch_integers(kernel: np.ndarray, scale: np.ndarray) -> np.ndarray:
     return whole
 
 
-def _asymmetric(low: float, high: float, dtype: np.dtype) -> Steps:
+def _asymmetric(low: float, high: float, dtype: np.dtype, seven_bits: bool = False) -> Steps:
     ends = np.iinfo(dtype)
-    scale = (high - low) / (ends.max - ends.min)
+    scale = (high - low) / (127 if seven_bits else ends.max - ends.min)
     if scale < np.finfo(np.float32).tiny:
         return Steps(np.array(1.0, np.float32), np.array(0, dtype))
     return Steps(np.array(scale, np.float32), np.array(np.rint(ends.min - low / scale), dtype))
 
 
-def _symmetric(low: float, high: float, dtype: np.dtype) -> Steps:
-    ends = np.iinfo(dtype)
-    lowest = -ends.max if dtype.kind == "i" else ends.min  # -127 to 127, or 0 to 255
-    scale = 2.0 * max(-low, high) / (ends.max - lowest)
+def _symmetric(low: float, high: float, dtype: np.dtype, seven_bits: bool = False) -> Steps:
+    lowest, highest = _ends(dtype, seven_bits)
+    scale = 2.0 * max(-low, high) / (highest - lowest)
     if scale < np.finfo(np.float32).tiny:
         return Steps(np.array(1.0, np.float32), np.array(0, dtype))
-    return Steps(np.array(scale, np.float32), np.array(np.rint((lowest + ends.max) / 2), dtype))
+    return Steps(np.array(scale, np.float32), np.array(np.rint((lowest + highest) / 2), dtype))
+
+
+def _ends(dtype: np.dtype, seven_bits: bool) -> tuple[int, int]:
+    """The integers of symmetric weights: -127 to 127, -64 to 64, or 0 to 255."""
+    ends = np.iinfo(dtype)
+    if dtype.kind != "i":
+        return ends.min, ends.max
+    return (-64, 64) if seven_bits else (-ends.max, ends.max)
 
 
 def _rows(kernel: np.ndarray, axis: int) -> np.ndarray:

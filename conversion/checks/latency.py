@@ -1,116 +1,188 @@
-"""Time of one call, in turns with the baseline's; deciding the ratio takes more processes."""
+"""Time of a call, and whether an artifact is faster than its baseline, from paired rounds."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
 import numpy as np
 
+from conversion.checks import limits
 from conversion.checks.compare import odd_one
 from conversion.checks.parity import Subjected
 from conversion.measurement import Measurement, Verdict
 
-WARM_UP = 5
-CONFIDENCE = 0.95
-Call = Callable[[], Mapping[str, np.ndarray]]
+CONFIDENCE = 0.99
+"""Of the interval on the ratio: it is looked at after every turn, so it must be a strict one."""
+
+CLOSED = 1.05
+"""Upper over lower end of an interval that needs no more rounds once it is decided."""
+
+LEVEL = 1.02
+"""The same where it is not: so narrow an interval will not leave the margin any more."""
+
+SEED = 0
 
 
-@dataclass(frozen=True, eq=False)
-class Timed:
-    """Times of two calls that took turns.
+@dataclass(frozen=True)
+class Ratio:
+    """How many times as fast as the baseline an artifact is.
 
     Attributes:
-        candidate: seconds of each round.
-        baseline: seconds of each round; empty where there is no baseline.
-        outputs: what the candidate's last timed call gave.
+        value: the geometric mean over processes of each one's median ratio.
+        interval: the 99 % interval of it.
+        processes: each one's median ratio.
+        rounds: of all processes.
     """
 
-    candidate: np.ndarray
-    baseline: np.ndarray
-    outputs: Mapping[str, np.ndarray]
+    value: float
+    interval: tuple[float, float]
+    processes: tuple[float, ...]
+    rounds: int
+
+    @property
+    def verdict(self) -> str:
+        """``faster``, ``slower`` or ``undecided``."""
+        margin = limits.FASTER.value
+        if self.interval[0] > margin:
+            return "faster"
+        return "slower" if self.interval[1] < 1 / margin else "undecided"
+
+    @property
+    def closed(self) -> bool:
+        """Whether more rounds would change nothing that is asked."""
+        width = self.interval[1] / self.interval[0]
+        return width < (LEVEL if self.verdict == "undecided" else CLOSED)
 
 
-def interleave(candidate: Call, baseline: Call | None, rounds: int) -> Timed:
-    """Time two calls in turns, so that a drift of the machine meets both alike.
+def ratio(seconds: Sequence[np.ndarray], candidate: int = 0, baseline: int = 1) -> Ratio:
+    """The speed-up from paired rounds, with a bootstrap over processes.
+
+    A process gives one number, the median over its rounds of baseline's time over candidate's.
+    The processes are what is drawn again: rounds of one process are alike in whatever makes
+    processes differ, so drawing rounds would promise more than is known.
 
     Args:
-        candidate: the call to time.
-        baseline: the one to compare it with.
-        rounds: how many times each is called, after a warm-up.
+        seconds: for each process ``(rounds, artifacts)``.
+        candidate: its column.
+        baseline: its column.
+
+    Raises:
+        ValueError: there are fewer than two processes, or one without rounds.
     """
-    calls = [candidate] if baseline is None else [candidate, baseline]
-    for call in calls * WARM_UP:
-        call()
-    seconds: list[list[float]] = [[] for _ in calls]
-    outputs: Mapping[str, np.ndarray] = {}
-    for turn in range(rounds):
-        order = list(enumerate(calls))
-        for index, call in order if turn % 2 else reversed(order):  # ABBA
-            start = time.perf_counter()
-            result = call()
-            seconds[index].append(time.perf_counter() - start)
-            outputs = result if index == 0 else outputs
-    other = np.array(seconds[1]) if baseline is not None else np.array([])
-    return Timed(np.array(seconds[0]), other, outputs)
+    if len(seconds) < 2 or not all(map(len, seconds)):
+        raise ValueError(f"rounds of {len(seconds)} processes: {[len(each) for each in seconds]}")
+    logs = tuple(float(np.median(np.log(s[:, baseline] / s[:, candidate]))) for s in seconds)
+    low, high = _interval(logs)
+    return Ratio(
+        value=float(np.exp(np.mean(logs))),
+        interval=(float(np.exp(low)), float(np.exp(high))),
+        processes=tuple(float(np.exp(each)) for each in logs),
+        rounds=sum(map(len, seconds)),
+    )
+
+
+@cache
+def _interval(values: tuple[float, ...]) -> tuple[float, float]:
+    from scipy import stats
+
+    if len(set(values)) == 1:
+        return values[0], values[0]
+    found = stats.bootstrap(
+        (np.array(values),),
+        np.mean,
+        confidence_level=CONFIDENCE,
+        method="percentile",
+        rng=np.random.default_rng(SEED),
+    ).confidence_interval
+    return float(found.low), float(found.high)
 
 
 def latency(
     about: Subjected,
     batch: int,
-    timed: Timed,
+    seconds: Sequence[np.ndarray],
     wanted: Mapping[str, np.ndarray],
-    seed: int = 0,
-) -> list[Measurement]:
-    """The median time, and the ratio to the baseline with an interval.
-
-    The ratio is undecided whatever it is: two processes differ by more than one process shows,
-    so one process cannot decide it.
+    given: Mapping[str, np.ndarray],
+) -> Measurement:
+    """The median time of a call, one in the processes that timed it.
 
     Args:
         about: what is measured.
         batch: images in a call.
-        timed: the times, in seconds.
-        wanted: what the runner gives for the same input; the timed call must have given it.
-        seed: of the bootstrap over rounds.
+        seconds: for each process ``(rounds, artifacts)``, the artifact in the first column.
+        wanted: what the runner gives for the same images.
+        given: what the timed call gave; it must have done the same work.
     """
-    name, rounds = f"latency_batch_{batch}", len(timed.candidate)
-    odd = odd_one(wanted, timed.outputs) if rounds else ""
+    rounds = sum(map(len, seconds))
+    odd = odd_one(wanted, given) if rounds else ""
     reason = f"the timed call gave other outputs than the runner: {odd}" if odd else ""
-    reason = reason if rounds else "no round ran"
-    found = [
-        Measurement(
-            name=name,
-            topic="latency",
-            subject=about.subject,
-            artifact=about.artifact,
-            verdict=Verdict.FAIL if reason else Verdict.PASS,
-            value=float(np.median(timed.candidate)) if rounds else None,
-            unit="s",
-            n=rounds,
-            reason=reason,
-        )
-    ]
-    if len(timed.baseline):
-        ratios = timed.baseline / timed.candidate
-        random = np.random.RandomState(seed)
-        drawn = random.choice(ratios, (1000, len(ratios)))
-        tail = 100 * (1 - CONFIDENCE) / 2
-        low, high = np.percentile(np.median(drawn, axis=1), [tail, 100 - tail])
-        found.append(
-            Measurement(
-                name=f"latency_ratio_batch_{batch}",
-                topic="latency",
-                subject=about.subject,
-                artifact=about.artifact,
-                verdict=Verdict.UNDECIDED,
-                value=float(np.median(ratios)),
-                unit="x the baseline's speed",
-                interval=(float(low), float(high)),
-                n=len(ratios),
-                seed=seed,
-                reason="one process cannot decide it",
-            )
-        )
-    return found
+    medians = [float(np.median(each[:, 0])) for each in seconds if len(each)]
+    return Measurement(
+        name=f"latency_batch_{batch}",
+        topic="latency",
+        subject=about.subject,
+        artifact=about.artifact,
+        verdict=Verdict.FAIL if reason or not rounds else Verdict.PASS,
+        value=float(np.median(medians)) if rounds else None,
+        unit="s",
+        n=rounds,
+        reason=reason if rounds else "no round ran",
+    )
+
+
+def speed_up(
+    about: Subjected, batch: int, found: Ratio, baseline: str, record: Mapping[str, Any]
+) -> Measurement:
+    """Whether the artifact is faster than its baseline: fail where it is slower.
+
+    Args:
+        about: what is measured.
+        batch: images in a call.
+        found: the ratio.
+        baseline: the artifact that it is compared with.
+        record: on what it was measured, plain values.
+    """
+    margin = limits.FASTER.value
+    verdict, reason = {
+        "faster": (Verdict.PASS, ""),
+        "slower": (Verdict.FAIL, f"slower than {baseline}: the whole interval lies below 1"),
+        "undecided": (Verdict.UNDECIDED, f"the interval reaches into 1/{margin:g} to {margin:g}"),
+    }[found.verdict]
+    return Measurement(
+        name=f"latency_ratio_batch_{batch}",
+        topic="latency",
+        subject=about.subject,
+        artifact=about.artifact,
+        verdict=verdict,
+        value=found.value,
+        unit=f"x the speed of {baseline}",
+        relation=">=",
+        limit=margin,
+        interval=found.interval,
+        n=found.rounds,
+        seed=SEED,
+        reason=reason,
+        rows=({**record, "processes": list(found.processes)},),
+    )
+
+
+def memory(about: Subjected, grown: np.ndarray) -> Measurement:
+    """By how much a process grew when it opened the artifact and ran it.
+
+    Args:
+        about: what is measured.
+        grown: ``(processes,)`` bytes; the runtime itself was imported before.
+    """
+    return Measurement(
+        name="memory",
+        topic="latency",
+        subject=about.subject,
+        artifact=about.artifact,
+        verdict=Verdict.PASS,
+        value=float(np.median(grown)) / 1e6,
+        unit="MB",
+        n=len(grown),
+    )

@@ -25,9 +25,12 @@ MODULES = (
     "onnx_quantization",
     "onnx_weights",
     "torch_quantization",
+    "integer_kernels",
+    "litert",
     "wrong_kinds",
     "measuring",
     "evaluating",
+    "one_class",
 )
 """Modules of faults in the order of the data's way; imported when they are asked for, since they
 need ONNX and PyTorch."""

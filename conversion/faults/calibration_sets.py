@@ -77,13 +77,14 @@ def _fault(
     plant: Plant,
     sizes: tuple[float, ...] = (),
     resized: Callable[[float], Plant] | None = None,
+    check: str = "calibration",
 ) -> Fault:
     return Fault(
         f"calibration-{name}",
         "calibration",
         artifact,
         magnitude,
-        "calibration",
+        check,
         where,
         plant,
         sizes=sizes,
@@ -102,6 +103,16 @@ FAULTS: tuple[Fault, ...] = (
         resized=classes_lost,
     ),
     _fault("on-ten-images", TORCH, "990 of 1,000 images lost", "10 of the 1000 images", lost(0.99)),
+    _fault(
+        "on-one-image",
+        ONNX,
+        "999 of 1,000 images lost",
+        "the other artifact's right answers",
+        lost(0.999),
+        sizes=(0.999, 0.99, 0.9),
+        resized=lost,
+        check="calibration-stability",
+    ),
     _fault(
         "with-chunks-lost",
         ONNX,

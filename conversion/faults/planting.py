@@ -97,10 +97,7 @@ def in_calibration(change: Callable[[Dataset, Workspace], Dataset]) -> Plant:
     def plant(workspace: Workspace, folder: Path) -> Workspace:
         from conversion.quantization import calibration
 
-        good = workspace.artifact("calibration")
-        with np.load(good.path, allow_pickle=False) as content:
-            drawn = Dataset(content["images"], content["labels"], "calibration")
-        wrong = change(drawn, workspace)
+        wrong = change(calibration.load(workspace.artifact("calibration").path), workspace)
         notes = calibration.save(wrong, folder, workspace.settings.calibration)
         path = folder / calibration.FILE
         made = Artifact("calibration", path, digest.of_file(path), notes)

@@ -73,6 +73,7 @@ def of_noisy_floats(share: float) -> Plant:
         onnx.save(model, other)
         needs = {
             "onnx-prepared": Artifact("onnx-prepared", other, digest.of_file(other), {}),
+            "onnx-places": workspace.artifact("onnx-places"),
             "onnx-ranges": workspace.artifact("onnx-ranges"),
         }
         chosen = Ingredients(workspace.spec, workspace.keras, workspace.settings, needs)

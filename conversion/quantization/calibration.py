@@ -13,13 +13,15 @@ from conversion.errors import UserError
 from conversion.settings import CalibrationChoice
 from conversion.subjects.data import Dataset, draw_stratified
 
-FILE = "calibration.npz"
+FILE = "images.npy"
+LABELS = "labels.npy"
+"""Beside the images, where there are any. Plain arrays: an ``.npz`` can only be read as a whole."""
 BATCH = 50
-"""Images that a calibrator sees at a time; bounds its memory."""
+"""Images that are in memory at a time, however many calibrate."""
 
 
 def draw(train: Dataset, test: Dataset | None, choice: CalibrationChoice) -> Dataset:
-    """Draw a calibration set, stratified by class.
+    """Draw a calibration set, stratified by class; the parts of one seed are disjoint.
 
     Args:
         train: the images to draw from.
@@ -30,12 +32,28 @@ def draw(train: Dataset, test: Dataset | None, choice: CalibrationChoice) -> Dat
         The drawn images with their labels, in drawn order.
 
     Raises:
-        UserError: a drawn image is also, by content, in the evaluation set.
+        UserError: a drawn image is also, by content, in the evaluation set, or the parts before
+            this one have left too few images.
     """
-    indices = draw_stratified(train.labels, len(train), min(choice.count, len(train)), choice.seed)
-    drawn = train.subset(indices)
+    drawn = train.subset(_indices(train, choice))
     if test is not None:
         refuse_leak(drawn, test)
+    return drawn
+
+
+def _indices(train: Dataset, choice: CalibrationChoice) -> np.ndarray:
+    """Positions of the drawn images: the part is drawn from what the parts before it left."""
+    count, left = min(choice.count, len(train)), np.arange(len(train))
+    drawn = left
+    for part in range(choice.part + 1):
+        if len(left) < count:
+            raise UserError(
+                f"Expected {count} images for part {part} of the calibration images; the parts "
+                f"before it leave {len(left)} of {len(train)}: ask for fewer."
+            )
+        labels = None if train.labels is None else train.labels[left]
+        drawn = left[draw_stratified(labels, len(left), count, choice.seed)]
+        left = np.setdiff1d(left, drawn)
     return drawn
 
 
@@ -63,23 +81,38 @@ def save(calibration: Dataset, folder: Path, choice: CalibrationChoice) -> Mappi
     Returns:
         Count, seed, digest of the content, and how many images each class has.
     """
-    arrays: dict[str, Any] = {"images": calibration.images}
-    if calibration.labels is not None:
-        arrays["labels"] = calibration.labels
-    np.savez(folder / FILE, **arrays)
+    np.save(folder / FILE, calibration.images)
     labels = calibration.labels
+    if labels is not None:
+        np.save(folder / LABELS, labels)
     return {
         "count": len(calibration),
         "seed": choice.seed,
+        "part": choice.part,
         "content": digest.of_arrays([calibration.images]),
         "classes": [] if labels is None else np.bincount(labels).tolist(),
         "source": calibration.source,
     }
 
 
+def load(file: Path) -> Dataset:
+    """A saved calibration set, all of it in memory.
+
+    Args:
+        file: the images; the labels lie beside them.
+    """
+    labels = file.with_name(LABELS)
+    return Dataset(
+        np.load(file, allow_pickle=False),
+        np.load(labels, allow_pickle=False) if labels.is_file() else None,
+        "calibration",
+    )
+
+
 def batches(file: Path) -> Iterator[np.ndarray]:
     """The images of a saved calibration set, ``(up to 50, H, W, C)`` float32 at a time."""
-    with np.load(file, allow_pickle=False) as content:
-        images = content["images"]
-    for start in range(0, len(images), BATCH):
-        yield images[start : start + BATCH].astype(np.float32)
+    count = len(np.load(file, mmap_mode="r", allow_pickle=False))
+    for start in range(0, count, BATCH):
+        # Mapped anew: the pages that were read stay in memory for as long as a map is open.
+        images = np.load(file, mmap_mode="r", allow_pickle=False)
+        yield np.array(images[start : start + BATCH], dtype=np.float32)

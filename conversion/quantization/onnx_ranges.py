@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod
 from onnxruntime.quantization.calibrate import (
+    HistogramCalibrater,
+    HistogramCollector,
     TensorData,
     TensorsData,
     create_calibrator,
@@ -58,9 +61,12 @@ def build(ingredients: Ingredients, target: Path) -> Mapping[str, Any]:
             augmented_model_path=str(Path(folder) / "augmented.onnx"),
             calibrate_method=METHODS[method],
         )
-        for batch in batches(calibration.path):
-            calibrator.collect_data(_Once({feed: batch}))
-        found = calibrator.compute_data()
+        with redirect_stdout(None):  # the histogram calibrators print a line a batch
+            if isinstance(calibrator, HistogramCalibrater):
+                calibrator.collector = _empty_histograms(calibrator, feed, calibration.path)
+            for batch in batches(calibration.path):
+                calibrator.collect_data(_Once({feed: batch}))
+            found = calibrator.compute_data()
     ranges = {  # arrays of one element, with or without axes
         name: (np.asarray(low).item(), np.asarray(high).item())
         for name, (low, high) in ((name, data.range_value) for name, data in found.items())
@@ -73,6 +79,39 @@ def build(ingredients: Ingredients, target: Path) -> Mapping[str, Any]:
         "calibration": calibration.provenance["content"],
         "ranges": {name: list(pair) for name, pair in ranges.items()},
     }
+
+
+def _empty_histograms(calibrator: Any, feed: str, images: Path) -> HistogramCollector:
+    """Histograms of every tensor with no value in them, whose bins span what all images give.
+
+    ONNX Runtime takes the bins from the first batch and adds more of that width later, so that the
+    ranges of the entropy method depend on which images come first, by 38 % of a range. With these
+    bins they are those of all images in one batch, which is what they are meant to be.
+    """
+    collector = HistogramCollector(
+        calibrator.method,
+        calibrator.symmetric,
+        calibrator.num_bins,
+        calibrator.num_quantized_bins,
+        calibrator.percentile,
+        calibrator.scenario,
+    )
+    sizes: dict[str, tuple[float, float]] = {}  # smallest and largest, without the sign
+    session = calibrator.infer_session
+    names = [port.name for port in session.get_outputs()]
+    for batch in batches(images):
+        for name, value in zip(names, session.run(None, {feed: batch}), strict=True):
+            if name in calibrator.tensors_to_calibrate:
+                size, known = np.abs(value), sizes.get(name, (np.inf, 0.0))
+                sizes[name] = (min(known[0], size.min()), max(known[1], size.max()))
+    for name, (least, most) in sizes.items():
+        nothing, ends = np.empty(0, np.float32), (np.float32(np.inf), np.float32(-np.inf))
+        absolute = calibrator.method == "percentile" and calibrator.symmetric
+        span = (least, most) if absolute else (-most, most)
+        empty, edges = np.histogram(nothing, calibrator.num_bins, range=span)
+        kept = (empty, edges.astype(np.float32), *ends)
+        collector.histogram_dict[name] = kept if absolute else (*kept, np.float32(most))
+    return collector
 
 
 def _plain(method: CalibrationMethod, ranges: Mapping[str, tuple[float, float]]) -> TensorsData:

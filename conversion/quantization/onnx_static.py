@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,8 @@ def build(ingredients: Ingredients, target: Path) -> Mapping[str, Any]:
         The provenance: scheme, calibration, versions, census.
 
     Raises:
-        UserError: per-channel weights are asked for below opset 13.
+        UserError: per-channel weights are asked for below opset 13, or a layer that is to be left
+            in float is not one that could be quantized.
     """
     scheme = ingredients.settings.onnx
     graph, ranges = ingredients.artifacts["onnx-prepared"], ingredients.artifacts["onnx-ranges"]
@@ -58,6 +60,8 @@ def build(ingredients: Ingredients, target: Path) -> Mapping[str, Any]:
         activation_type=TYPES[scheme.activations],
         weight_type=TYPES[scheme.weights],
         per_channel=scheme.per_channel,
+        reduce_range=scheme.seven_bits,
+        nodes_to_exclude=_nodes(ingredients.artifacts["onnx-places"].path, scheme.float_layers),
     )
     model = onnx.load(target)
     route = f"onnxruntime quantize_static, {scheme.label}"
@@ -77,6 +81,17 @@ def build(ingredients: Ingredients, target: Path) -> Mapping[str, Any]:
         **provenance,
         **contents(model),
     }
+
+
+def _nodes(places: Path, layers: Sequence[str]) -> list[str]:
+    """The nodes that compute the layers that are left in float."""
+    known: dict[str, list[str]] = json.loads(places.read_text())
+    for layer in layers:
+        if layer not in known:
+            raise UserError(
+                f"Expected layers to leave in float among {', '.join(known)}; got '{layer}'."
+            )
+    return [node for layer in layers for node in known[layer]]
 
 
 def open(artifact: Artifact, ingredients: Ingredients, threads: int) -> Runner:

@@ -1,12 +1,16 @@
-"""Messages between this process and the reference: JSON and raw arrays, nothing that runs code."""
+"""A process of its own, and messages to it: JSON and raw arrays, nothing that runs code."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import multiprocessing
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -47,3 +51,30 @@ def receive(connection: Connection) -> Message:
         for name, dtype, shape in header["arrays"]
     }
     return Message(header["values"], arrays)
+
+
+def start(
+    module: str, arguments: Sequence[str], settings: Mapping[str, str], log: IO[bytes]
+) -> tuple[subprocess.Popen[bytes], Connection]:
+    """Start a module of this package in a fresh process with a pipe to it.
+
+    Args:
+        module: what runs there; its first argument is the number of its end of the pipe.
+        arguments: further arguments.
+        settings: environment variables beside this process's own.
+        log: takes what it prints.
+
+    Returns:
+        The process and this end of the pipe.
+    """
+    ours, theirs = multiprocessing.Pipe()
+    process = subprocess.Popen(
+        [sys.executable, "-m", module, str(theirs.fileno()), *arguments],
+        pass_fds=[theirs.fileno()],
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), **settings},
+    )
+    theirs.close()
+    return process, ours

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import math
-import multiprocessing
-import os
 import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +17,7 @@ import numpy as np
 
 from conversion import digest
 from conversion.errors import MissingDependency, ReferenceCrashed, UserError
-from conversion.reference.channel import Message, receive, send
+from conversion.reference.channel import Message, receive, send, start
 from conversion.spec import Spec
 
 TIMEOUT = 600.0
@@ -130,27 +127,16 @@ class Reference:
                 "pip install tensorflow (the direct route from .h5 to PyTorch works without it)."
             )
         self.close()
-        ours, theirs = multiprocessing.Pipe()
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the process
         settings = {
             "TF_CPP_MIN_LOG_LEVEL": "2",
             "CUDA_VISIBLE_DEVICES": "",
             "KERAS_BACKEND": "tensorflow",
         }
-        self._process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "conversion.reference.worker"),
-                *(str(theirs.fileno()), str(math.ceil(self._timeout))),
-            ],
-            pass_fds=[theirs.fileno()],
-            stdin=subprocess.DEVNULL,
-            stdout=self._log,
-            stderr=self._log,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), **settings},
+        self._process, self._connection = start(
+            "conversion.reference.worker", [str(math.ceil(self._timeout))], settings, self._log
         )
-        theirs.close()
-        self._connection = ours
-        return ours
+        return self._connection
 
     def _log_tail(self) -> str:
         if self._log is None:
@@ -220,6 +206,20 @@ class KerasModel:
         """
         answer = self._call("to_onnx", {}, opset=opset)
         return answer.arrays["onnx"].tobytes(), list(answer.values["warnings"])
+
+    def to_litert(self, images: Path | None = None) -> tuple[bytes, list[str]]:
+        """The model as TensorFlow's converter to LiteRT writes it.
+
+        Args:
+            images: a file of calibration images, ``(N, H, W, C)``; with it the file is int8
+                throughout, its inputs and outputs too, else float32.
+
+        Returns:
+            The content of the `.tflite` file, and the converter's warnings.
+        """
+        chosen = None if images is None else str(images.resolve())
+        answer = self._call("to_litert", {}, images=chosen)
+        return answer.arrays["litert"].tobytes(), list(answer.values["warnings"])
 
     def versions(self) -> dict[str, str]:
         """Versions of the packages in the reference process."""

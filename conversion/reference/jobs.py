@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import tensorflow as tf
 
 from conversion import digest
 from conversion.reference.channel import Message
+from conversion.reference.repairs import repaired
 
 BATCH = 250
 """Images that Keras computes at a time."""
@@ -134,6 +136,25 @@ def to_onnx(models: Models, message: Message) -> Answer:
     return {}, {"onnx": np.frombuffer(best.SerializeToString(), dtype=np.uint8)}
 
 
+def to_litert(models: Models, message: Message) -> Answer:
+    """The model as LiteRT: float32, or int8 throughout where there are images to calibrate on.
+
+    The converter asks for the images one by one and keeps ranges only; they are read from their
+    file as it does, so that their number costs no memory.
+    """
+    converter = tf.lite.TFLiteConverter.from_keras_model(_open(models, message))
+    images = message.values["images"]
+    if images is not None:
+        stored = np.load(images, mmap_mode="r", allow_pickle=False)
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.representative_dataset = lambda: ([i[None].astype(np.float32)] for i in stored)
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.inference_input_type = converter.inference_output_type = tf.int8
+        # It warns so at every such conversion: what it misses belongs to its older interface.
+        warnings.filterwarnings("ignore", "Statistics for quantized inputs were expected")
+    return {}, {"litert": np.frombuffer(converter.convert(), dtype=np.uint8)}
+
+
 def build(models: Models, message: Message) -> Answer:
     """Build a small Sequential or functional model, randomise every weight, save it as `.h5`.
 
@@ -162,7 +183,8 @@ def _open(models: Models, message: Message) -> Any:
         found = digest.of_file(path)
         if found != expected:
             raise ValueError(f"{path.name} changed after it was read ({found[:12]}).")
-        models[expected] = keras.models.load_model(path, compile=False)
+        with repaired(path) as file:
+            models[expected] = keras.models.load_model(file, compile=False)
     return models[expected]
 
 
@@ -187,6 +209,7 @@ JOBS: dict[str, Callable[[Models, Message], Answer]] = {
     "layer_outputs": layer_outputs,
     "layer_ranges": layer_ranges,
     "to_onnx": to_onnx,
+    "to_litert": to_litert,
     "build": build,
     "versions": versions,
 }

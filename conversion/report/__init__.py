@@ -6,6 +6,7 @@ from conversion.report.document import as_document, environment, place, write
 from conversion.report.overview import exit_code
 from conversion.report.page import write_page
 from conversion.report.power_table import render_power
+from conversion.report.search_table import render_search
 from conversion.report.table import render
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "place",
     "render",
     "render_power",
+    "render_search",
     "write",
     "write_page",
 ]

@@ -13,14 +13,13 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+from conversion import machine
 from conversion.artifact import versions
 from conversion.measurement import Measurement, Verdict
 
 SCHEMA = 1
 NAME = "report.json"
 RESERVED = ("schema", "environment", "measurements")
-CPUINFO = Path("/proc/cpuinfo")
-INSTRUCTIONS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni")
 PACKAGES = (
     "tensorflow",
     "keras",
@@ -105,32 +104,15 @@ def place(content: str, path: Path) -> Path:
 
 def environment() -> dict[str, Any]:
     """The machine and the versions that the numbers depend on; no framework is imported."""
-    model, instructions = _cpu()
+    cpu = machine.processor()
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "cpu": {"model": model, "instructions": instructions, "logical": os.cpu_count()},
-        "load_average": list(os.getloadavg()) if hasattr(os, "getloadavg") else None,
+        "cpu": {"model": cpu.model, "instructions": cpu.instructions, "logical": cpu.logical},
+        "load_average": machine.load(),
         "versions": {n: v for n, v in versions(PACKAGES).items() if n != "python"},
         "time_utc": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-
-
-def _cpu() -> tuple[str, dict[str, bool] | None]:
-    """The processor's name and which instruction sets it has; None where nobody says."""
-    try:
-        lines = CPUINFO.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return platform.processor() or platform.machine(), None
-    fields: dict[str, str] = {}
-    for line in lines:
-        key, _, value = line.partition(":")
-        fields.setdefault(key.strip(), value.strip())
-    model = fields.get("model name") or platform.processor() or platform.machine()
-    if "flags" not in fields:
-        return model, None
-    flags = set(fields["flags"].split())
-    return model, {name: name in flags for name in INSTRUCTIONS}
 
 
 def _entry(measurement: Measurement) -> dict[str, Any]:

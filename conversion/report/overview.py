@@ -15,6 +15,7 @@ HEADERS = (
     "top-1, change in points",
     "latency ms, speed-up",
     "size, KB",
+    "memory, MB",
     "verdict",
 )
 PARITY = ("output_error_pooled", "output_error_channel", "output_error_image")
@@ -129,6 +130,7 @@ def _row(label: str, group: list[Measurement], size: int | None) -> Row:
         _accuracy(_named(group, ACCURACY)),
         _latency(_named(group, LATENCY)),
         MISSING if size is None else (f"{size / 1000:.1f}",),
+        _memory(_named(group, ("memory",))),
         (_verdict(group),),
     )
     return Row(cells, overall(group) if group else None)
@@ -188,6 +190,11 @@ def _latency(named: Mapping[str, list[Measurement]]) -> Cell:
     if ratio is not None:
         parts.extend((f"{ratio.value:.2f}x", _interval(ratio, ".2f")))
     return tuple(_pad(parts, 3, _mark(named)))
+
+
+def _memory(named: Mapping[str, list[Measurement]]) -> Cell:
+    grown = _first(named["memory"])
+    return MISSING if grown is None else (f"{grown.value:.0f}",)
 
 
 def _pad(parts: list[str], length: int, mark: Cell) -> list[str]:

@@ -41,7 +41,7 @@ def write_page(document: Mapping[str, Any], folder: Path) -> Path:
 def _content(document: Mapping[str, Any]) -> dict[str, Any]:
     measurements = measurements_of(document)
     artifacts = document.get("artifacts", [])
-    sizes = {a["name"]: a["size"] for a in artifacts if a.get("size") is not None}
+    sizes = {a.get("label", a["name"]): a["size"] for a in artifacts if a.get("size") is not None}
     return {
         "verdict": overview.overall(measurements),
         "summary": summary(measurements),

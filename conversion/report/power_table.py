@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
+
+from conversion.report.columns import columns
 
 HEADERS = ("fault", "artifact", "magnitude", "caught by", "named", "top-1, points", "smallest")
 
@@ -17,7 +19,7 @@ def render_power(document: Mapping[str, Any]) -> str:
     lines = []
     for subject in dict.fromkeys(fault["subject"] for fault in document["faults"]):
         faults = [fault for fault in document["faults"] if fault["subject"] == subject]
-        lines += [subject, *_table([_row(fault) for fault in faults]), ""]
+        lines += [subject, *columns(HEADERS, [_row(fault) for fault in faults]), ""]
     return "\n".join([*lines, *sums(document)])
 
 
@@ -65,12 +67,3 @@ def _row(fault: Mapping[str, Any]) -> tuple[str, ...]:
         "-" if change is None else f"{change:+.1f}{mark}",
         "-" if fault["smallest"] is None else f"{fault['smallest']:g}",
     )
-
-
-def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(HEADERS, *rows, strict=True)]
-    lines = [HEADERS, tuple("-" * width for width in widths), *rows]
-    return [
-        "  ".join(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in lines
-    ]

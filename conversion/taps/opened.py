@@ -172,6 +172,33 @@ def open_torch_via_onnx(artifact: Artifact, spec: Spec, threads: int) -> Taps:
     return Taps(spec, alignment, graph, run, "")
 
 
+def open_litert(artifact: Artifact, spec: Spec, threads: int) -> Taps:
+    """A LiteRT file that keeps every tensor, under its default delegate."""
+    from conversion.backends.litert_file import load
+    from conversion.backends.litert_runner import open_interpreter, quantized, resize, steps
+    from conversion.taps.litert_operations import graph_of
+
+    graph = graph_of(load(artifact.path), spec)
+    alignment = align(spec, graph)
+    names = [*wanted(alignment), *graph.outputs]
+    interpreter = open_interpreter(artifact.path, threads, keep=True)
+    details = {str(each["index"]): each for each in interpreter.get_tensor_details()}
+
+    def run(inputs: Mapping[str, np.ndarray]) -> tuple[dict[str, Any], list[np.ndarray]]:
+        feed = [inputs[name] for name in spec.inputs]
+        resize(interpreter, [int(name) for name in graph.inputs], len(feed[0]))
+        for name, value in zip(graph.inputs, feed, strict=True):
+            whole, dtype = steps(details[name]), details[name]["dtype"]
+            taken = value if whole is None else quantized(value, whole, np.empty_like(value))
+            interpreter.set_tensor(int(name), taken.astype(dtype))
+        interpreter.invoke()
+        values = {name: interpreter.get_tensor(int(name)) for name in dict.fromkeys(names)}
+        return values, [graph.tensors[name].in_source(values[name]) for name in graph.outputs]
+
+    another = "every tensor is kept, so that LiteRT gives its delegate one operation at a time"
+    return Taps(spec, alignment, graph, run, another)
+
+
 def _torch_run(
     body: Any, values: Callable[..., Mapping[str, Any]], spec: Spec, threads: int
 ) -> Run:
@@ -197,6 +224,8 @@ OPENED: Mapping[str, Callable[[Artifact, Spec, int], Taps]] = {
     "torch-via-onnx-fp32": open_torch_via_onnx,
     "onnx-int8": open_onnx,
     "torch-int8": open_torch_int8,
+    "litert-fp32": open_litert,
+    "litert-int8": open_litert,
 }
 """Backend to what opens its files with their layers in view; a new one is one line here."""
 

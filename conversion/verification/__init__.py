@@ -12,6 +12,7 @@ from conversion.verification import (
     accuracy,
     calibration,
     evidence,
+    kernels,
     latency,
     layers,
     levels,
@@ -21,6 +22,8 @@ from conversion.verification import (
     quantized_layers,
     ranges,
     rows,
+    saturation,
+    stability,
     structure,
     weights,
 )
@@ -89,6 +92,12 @@ CHECKS: tuple[Check, ...] = (
         structure.onnx_integer_weights,
         lambda each: _is_onnx(each) and _is_int8(each),
     ),
+    Check(
+        "integer-weights",
+        "structure",
+        structure.litert_integer_weights,
+        lambda each: each.name == "litert-int8",
+    ),
     Check("weights", "structure", structure.torch_weights, lambda each: each.name == "torch-fp32"),
     Check(
         "integer-weights",
@@ -102,8 +111,15 @@ CHECKS: tuple[Check, ...] = (
         weights.onnx_weights,
         lambda each: each.name in ("onnx-fp32", "torch-via-onnx-fp32"),
     ),
+    Check("weights", "structure", weights.litert_weights, lambda each: each.name == "litert-fp32"),
     Check("provenance", "structure", structure.provenance, _is_converted),
     Check("optimisation-levels", "structure", levels.optimisation_levels, _is_onnx),
+    Check(
+        "integer-kernels",
+        "structure",
+        kernels.integer_kernels,
+        lambda each: each.name in ("onnx-int8", "torch-int8"),
+    ),
     Check("rows", "structure", rows.rows, _is_converted),
     Check("output-error", "parity", parity.output_error, _is_float),
     Check("layers", "parity", layers.layer_error, _is_converted_float),
@@ -111,12 +127,18 @@ CHECKS: tuple[Check, ...] = (
     Check("top1", "accuracy", accuracy.top1, _all),
     Check("evidence", "accuracy", evidence.evidence_of, _all),
     Check("quantized-top1", "quantization", accuracy.quantized_top1, _is_int8),
+    Check("classes", "quantization", accuracy.class_changes, _is_int8),
     Check("agreement", "quantization", margins.agreement, _is_int8),
     Check("calibration", "quantization", calibration.calibration_of, _is_int8),
+    Check("calibration-stability", "quantization", stability.calibration_stability, _is_int8),
     Check("ranges", "quantization", ranges.onnx_ranges, lambda each: each.name == "onnx-int8"),
     Check("ranges", "quantization", ranges.torch_ranges, lambda each: each.name == "torch-int8"),
+    Check("ranges", "quantization", ranges.litert_ranges, lambda each: each.name == "litert-int8"),
     Check("quantized-parameters", "quantization", quantized.quantized_parameters, _is_int8),
     Check("quantized-layers", "quantization", quantized_layers.layer_sqnr, _is_int8),
+    Check(
+        "saturation", "quantization", saturation.saturation, lambda each: each.name == "onnx-int8"
+    ),
     Check("speed", "latency", latency.speed, _is_converted),
 )
 """Every check; a new one is a function and one line here."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from conversion.checks import accuracy, limits
+from conversion.checks import accuracy, classes, limits
 from conversion.checks.compare import VIEWS, Incomparable, NoPower
 from conversion.measurement import Measurement, Verdict
 from conversion.verification.case import Case
 
 
-def _without_labels(case: Case) -> str:
+def without_labels(case: Case) -> str:
     """Why accuracy cannot be measured; empty where it can."""
     data, spec = case.workspace.subject.test, case.workspace.spec
     if data is None:
@@ -24,7 +24,7 @@ def _without_labels(case: Case) -> str:
 
 def top1(case: Case) -> list[Measurement]:
     """The count of right answers, and for float artifacts that every answer is Keras's."""
-    reason = _without_labels(case)
+    reason = without_labels(case)
     if reason:
         return case.skip("top1_correct", "accuracy", reason)
     try:
@@ -33,8 +33,8 @@ def top1(case: Case) -> list[Measurement]:
         return case.without_value("top1_correct", "accuracy", Verdict.FAIL, str(error))
     subject = case.workspace.subject
     floor = subject.floor if case.backend.is_float else None
-    classes = case.workspace.test.classes
-    measured = [accuracy.top1_correct(case.about, found, floor, classes, cached)]
+    named = case.workspace.test.classes
+    measured = [accuracy.top1_correct(case.about, found, floor, named, cached)]
     if case.backend.is_float and case.name != "keras-fp32":
         keras, _ = case.tally("keras-fp32")
         unsure = _unsure(case)
@@ -63,7 +63,7 @@ def _unsure(case: Case) -> np.ndarray:
 
 def quantized_top1(case: Case) -> list[Measurement]:
     """What quantization costs against the float artifact, as measured and as proved."""
-    reason = _without_labels(case)
+    reason = without_labels(case)
     if reason:
         return case.skip("top1_change", "quantization", reason)
     baseline = case.backend.baseline
@@ -73,10 +73,45 @@ def quantized_top1(case: Case) -> list[Measurement]:
         before, _ = case.tally(baseline)
     except ValueError as error:
         return case.without_value("top1_change", "quantization", Verdict.FAIL, str(error))
-    limit = limits.INT8_DEFAULT if case.is_default else limits.INT8_OUTER
-    measured = [
-        accuracy.top1_change(case.about, before, found, limit.value, "quantization", cached)
-    ]
+    return measured_change(case, before, found, cached)
+
+
+def measured_change(
+    case: Case, before: accuracy.Tally, found: accuracy.Tally, cached: bool
+) -> list[Measurement]:
+    """The change as measured and as proved, each against the limit of the artifact's scheme.
+
+    Args:
+        case: whose scheme it is.
+        before: right answers of the float artifact.
+        found: right answers of the int8 artifact.
+        cached: whether the predictions were kept from an earlier run.
+    """
+    least, margin = limits.INT8_OUTER, limits.INT8_OUTER
+    if case.is_default:
+        least = limits.INT8_TORCH if case.name == "torch-int8" else limits.INT8_DEFAULT
     if case.is_default or case.artifact.brought:
-        measured.append(accuracy.top1_non_inferiority(case.about, before, found, cached))
-    return measured
+        margin = limits.MARGIN
+    return [
+        accuracy.top1_change(case.about, before, found, least.value, "quantization", cached),
+        accuracy.top1_non_inferiority(case.about, before, found, margin.value, cached),
+    ]
+
+
+def class_changes(case: Case) -> list[Measurement]:
+    """No class pays for what the whole does not show."""
+    name, topic = "class_change", "quantization"
+    reason = without_labels(case)
+    if reason:
+        return case.skip(name, topic, reason)
+    baseline, test = case.backend.baseline, case.workspace.test
+    assert baseline is not None
+    assert test.labels is not None
+    try:
+        found, cached = case.tally(case.name)
+        before, _ = case.tally(baseline)
+    except ValueError as error:
+        return case.without_value(name, topic, Verdict.FAIL, str(error))
+    margin = limits.CLASS_MARGIN.value
+    changes = classes.class_changes(before, found, test.labels, margin, test.classes)
+    return [classes.class_change(case.about, changes, margin, cached)]

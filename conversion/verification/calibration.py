@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-import numpy as np
-
 from conversion.checks import calibration
 from conversion.measurement import Measurement
-from conversion.quantization.calibration import draw
+from conversion.quantization.calibration import draw, load
 from conversion.settings import CalibrationChoice
 from conversion.subjects.data import Dataset
 from conversion.verification.case import Case
@@ -21,17 +19,16 @@ def calibration_of(case: Case) -> list[Measurement]:
         return case.skip("calibration_draw", "quantization", reason)
     subject, about = case.workspace.subject, case.about
     assert subject.train is not None
-    with np.load(case.workspace.artifact("calibration").path, allow_pickle=False) as content:
-        labels = content["labels"] if "labels" in content.files else None
-        found = Dataset(content["images"], labels)
+    found = load(case.workspace.artifact("calibration").path)
     honest, recorded = honest_images(case), case.artifact.provenance.get("calibration", "")
     seed = case.workspace.settings.calibration.seed
     measured = [
         calibration.calibration_draw(about, found, honest, recorded, seed),
         calibration.calibration_images(about, found.images, honest.images),
     ]
-    if labels is not None and subject.train.labels is not None:
-        measured.append(calibration.calibration_classes(about, labels, subject.train.labels))
+    if found.labels is not None and subject.train.labels is not None:
+        classes = calibration.calibration_classes(about, found.labels, subject.train.labels)
+        measured.append(classes)
     if subject.test is not None:
         measured.append(calibration.calibration_leak(about, found, subject.test))
     return measured

@@ -12,7 +12,7 @@ ELSEWHERE = "a file made elsewhere brings no ranges, so the scales of activation
 
 def quantized_parameters(case: Case) -> list[Measurement]:
     """Every parameter of an int8 file is the one that the float model and the ranges give."""
-    made = {"onnx-int8": _onnx, "torch-int8": _torch}
+    made = {"onnx-int8": _onnx, "torch-int8": _torch, "litert-int8": _litert}
     return made[case.name](case)
 
 
@@ -56,3 +56,14 @@ def _torch(case: Case) -> list[Measurement]:
     made = Recomputed(spec, content, recorded, exact=not case.artifact.brought)
     order = [layer.name for layer in spec.layers]
     return quantized.parameters(case.about, order, made.pairs(), made.unchecked(), remark)
+
+
+def _litert(case: Case) -> list[Measurement]:
+    """Kernels, biases, and what LiteRT fixes; `ranges` has the scales that a calibration gives."""
+    from conversion.backends.litert_file import load
+    from conversion.verification.quantized_litert import Parameters
+
+    spec = case.workspace.spec
+    found = Parameters(spec, load(case.artifact.path), case.artifact.brought)
+    order = [layer.name for layer in spec.layers]
+    return quantized.parameters(case.about, order, found.pairs(), found.unchecked())

@@ -76,6 +76,8 @@ class Recomputed:
         """Results that must be quantized and are not."""
         marked = {self.file.root(value) for value in self.file.integers}
         for operation in self.file.graph.operations:
+            if self.file.layer.get(operation.writes) in self.scheme.float_layers:
+                continue
             wanted = self._expected(operation.writes) if operation.kind in QUANTIZED else None
             if wanted is not None and operation.writes not in marked:
                 layer = self.file.owner[operation.writes]
@@ -159,7 +161,8 @@ class Recomputed:
         if value is not None and reals is not None:
             kind, format_ = self.scheme.activations, self.scheme.format
             same = kind == self.scheme.weights == "int8" and format_ == "qoperator"
-            steps = int8.of_weights(reals, kind, None, same)
+            seven_bits = self.scheme.seven_bits and format_ == "qdq"
+            steps = int8.of_weights(reals, kind, None, same, seven_bits)
             words = f"the constant of {self.file.layer[operation.writes]}"
             yield from self._stored(operation, words, value, int8.integers(reals, steps), steps)
 
@@ -171,11 +174,14 @@ class Recomputed:
             return
         axis = parameters.channel_axis(operation.writes) if scheme.per_channel else None
         name = self.file.layer[operation.writes]
+        if name in scheme.float_layers:
+            yield from self._float(operation, kernel, reals, added)
+            return
         operator = scheme.format == "qoperator"
         # ONNX Runtime stores these in int8 whatever is asked for, and in QDQ format 0 is 128.
         kind = "int8" if axis == 0 and operator and operation.kind == "conv" else scheme.weights
         symmetric = kind == "int8" or (axis is not None and not operator)
-        steps = int8.of_weights(reals, kind, axis, symmetric)
+        steps = int8.of_weights(reals, kind, axis, symmetric, scheme.seven_bits)
         read = self._expected(self.file.root(operation.reads[0]))
         if read is not None and added is not None and scheme.weights == "int8":
             steps = int8.raised(steps, read[0].scale, added)
@@ -189,6 +195,21 @@ class Recomputed:
         whole, along = int8.bias_integers(added, scale), None if axis is None else 0
         words = f"the bias of {name}"
         yield from self._stored(operation, words, bias, whole, implied, along, "biases")
+
+    def _float(
+        self, operation: Operation, kernel: Stored, reals: np.ndarray, added: np.ndarray | None
+    ) -> Iterator[Pair]:
+        """The constants of a layer that is left in float, as they are in the float graph."""
+        parameters, layer = self.file.parameters, self.file.owner[operation.writes]
+        name, bias = self.file.layer[operation.writes], parameters.bias(operation.writes)
+        for part, words, stored, wanted in (
+            ("weights", "kernel", kernel, reals),
+            ("biases", "bias", bias, added),
+        ):
+            if stored is not None and wanted is not None:
+                self._visited.add(stored.name)
+                found = parameters.constants[stored.name]
+                yield Pair(part, layer, f"the {words} of {name}", found, wanted)
 
     def _stored(
         self,

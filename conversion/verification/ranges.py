@@ -111,6 +111,49 @@ def torch_ranges(case: Case) -> list[Measurement]:
     ]
 
 
+def litert_ranges(case: Case) -> list[Measurement]:
+    """The range that every scale of a LiteRT file stands for is the reference's at its layer.
+
+    The file keeps no other record of its calibration. What a pooling, a reshape or a softmax gives
+    has no range of its own there. A sum is written over the first summand that nothing else reads,
+    and TensorFlow 2.21 records its inputs once more afterwards: such a summand has the sum's range
+    too (tensorflow/tensorflow#127842).
+    """
+    if reason := unknown(case):
+        return case.skip("ranges", "quantization", reason)
+    from conversion.backends.litert_file import load
+    from conversion.taps.alignment import align
+    from conversion.taps.graph import ACTIVATIONS
+    from conversion.taps.litert_operations import graph_of
+    from conversion.verification.quantized_litert import CALIBRATED
+
+    spec = case.workspace.spec
+    graph = graph_of(load(case.artifact.path), spec)
+    places: dict[str, Place] = {}
+    for layer, place in align(spec, graph).places.items():
+        if place.operations and place.operations[-1].kind in ACTIVATIONS:  # after dense or conv
+            places |= {each.writes: (layer, True) for each in place.operations[:-1]}
+        elif place.operations:
+            places[place.operations[-1].writes] = (place.group[-1], False)
+        else:
+            places |= {name: (layer, False) for name in place.tensors if name not in places}
+    calibrated = {each.writes for each in graph.operations if each.kind in CALIBRATED}
+    recorded: dict[str, Range] = {}
+    for name, tensor in graph.tensors.items():
+        if tensor.scale is not None and name in {*calibrated, *graph.inputs}:
+            low = (-128 - tensor.zero_point) * tensor.scale
+            recorded[name] = low, low + STEPS * tensor.scale
+    rule = Rule(True, limits.RANGE_ROUNDED.value, STEPS, holds_zero=True)
+    readers = graph.readers()
+    overwritten = {
+        name: each.writes
+        for each in graph.operations
+        if each.kind in ("sum", "product")
+        for name in [next((n for n in each.reads if len(readers[n]) == 1), "")]
+    }
+    return _compared(case, recorded, places, rule, overwritten)
+
+
 def _ends(entry: Mapping[str, Any], top: int) -> Range:
     """What an observer's scale and zero point hold."""
     return entry["scale"] * -entry["zero_point"], entry["scale"] * (top - entry["zero_point"])
@@ -174,7 +217,11 @@ def _observed(
 
 
 def _compared(
-    case: Case, recorded: Mapping[str, Range], places: Mapping[str, Place], rule: Rule
+    case: Case,
+    recorded: Mapping[str, Range],
+    places: Mapping[str, Place],
+    rule: Rule,
+    overwritten: Mapping[str, str] | None = None,
 ) -> list[Measurement]:
     """Recorded ranges beside the reference's over the images drawn again.
 
@@ -183,6 +230,7 @@ def _compared(
         recorded: tensor to range.
         places: tensor to the layer that it holds.
         rule: how they are judged.
+        overwritten: tensor to the one whose values it held as well while it was observed.
     """
     workspace, honest = case.workspace, honest_images(case)
     order = {layer.name: index for index, layer in enumerate(workspace.spec.layers)}
@@ -193,8 +241,10 @@ def _compared(
     widened = None if rule.exact else [_widened(recorded[name], rule.steps) for name in known]
     (port,) = workspace.spec.inputs
     found = workspace.keras.layer_ranges({port: honest.images}, asked, widened)
-    rows = []
+    rows, ends = [], dict(zip(known, found[:, :2].tolist(), strict=True))
     for name, (layer, _), (low, high, cut, size) in zip(known, asked, found.tolist(), strict=True):
+        if (over := (overwritten or {}).get(name)) in ends:
+            low, high = min(low, ends[over][0]), max(high, ends[over][1])
         wanted = (min(low, 0.0), max(high, 0.0)) if rule.holds_zero else (low, high)
         rows.append(Recorded(name, layer, recorded[name], wanted, int(cut), int(size)))
     if rule.exact:

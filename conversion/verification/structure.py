@@ -97,6 +97,20 @@ def torch_integer_weights(case: Case) -> list[Measurement]:
     ]
 
 
+def litert_integer_weights(case: Case) -> list[Measurement]:
+    """Every kernel of an int8 file is stored in eight bits, and nothing is computed in float."""
+    from conversion.backends import litert_file
+
+    model = litert_file.load(case.artifact.path)
+    stored, floats = litert_file.eight_bit_elements(model), litert_file.float_operators(model)
+    return [
+        structure.at_least(
+            "eight_bit_weights", case.about, stored, case.kernel_elements(), "elements"
+        ),
+        structure.expected("float_operators", case.about, [], floats),
+    ]
+
+
 def provenance(case: Case) -> list[Measurement]:
     """The file says of itself that it was made from this very source file."""
     if case.artifact.brought:

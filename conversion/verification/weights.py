@@ -31,6 +31,17 @@ def onnx_weights(case: Case) -> list[Measurement]:
     return weights.weights(case.about, [layer.name for layer in spec.layers], held, missing)
 
 
+def litert_weights(case: Case) -> list[Measurement]:
+    """Every stored weight of a float LiteRT file is the spec's, folded ones in rounding."""
+    from conversion.backends.litert_file import load
+    from conversion.taps.litert_operations import graph_of
+
+    spec = case.workspace.spec
+    alignment = align(spec, graph_of(load(case.artifact.path), spec))
+    held, missing = held_weights(spec, alignment)
+    return weights.weights(case.about, [layer.name for layer in spec.layers], held, missing)
+
+
 def held_weights(spec: Spec, alignment: Alignment) -> tuple[list[Held], list[str]]:
     """What a float graph holds of the spec's weights.
 

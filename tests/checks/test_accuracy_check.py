@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -185,7 +185,7 @@ def test_answers_to_other_images_cannot_be_paired():
     ],
 )
 def test_a_loss_is_shown_to_be_within_the_margin_or_beyond_it_or_neither(lost, verdict, value):
-    found = top1_non_inferiority(ABOUT, *paired(lost, 87), cached=False)
+    found = top1_non_inferiority(ABOUT, *paired(lost, 87), -0.75, cached=False)
     assert str(found.verdict) == verdict
     assert found.limit == -0.75
     if value is not None:
@@ -203,7 +203,54 @@ def test_the_measured_change_is_held_against_its_limit(lost, gained, verdict):
     found = top1_change(ABOUT, *paired(lost, gained), -0.5, "quantization", cached=False)
     assert str(found.verdict) == verdict
     assert found.value == pytest.approx((gained - lost) / 100)
-    assert dict(found.rows[0]) == {"lost": lost, "gained": gained}
+    assert (found.rows[0]["lost"], found.rows[0]["gained"]) == (lost, gained)
+
+
+# (1.959964 s / |centre - margin|)^2 - 2 with s^2 = (b + c) / (n + 2) - centre^2, b and c with a
+# half added, worked out with forty decimal digits.
+@pytest.mark.parametrize(
+    ("lost", "gained", "n", "margin", "needed"),
+    [(133, 87, 10000, -0.75, 10075), (194, 87, 10000, -0.75, 10547), (8, 6, 1000, -0.75, 1896)],
+)
+def test_an_undecided_margin_says_how_many_images_would_settle_it(lost, gained, n, margin, needed):
+    found = top1_non_inferiority(ABOUT, *paired(lost, gained, n), margin, cached=False)
+    assert str(found.verdict) == "undecided"
+    assert f"about {needed} images would settle it" in found.reason
+
+
+def test_no_number_of_images_settles_a_change_that_is_the_margin():
+    change = paired_change(*(each.correct for each in paired(0, 0, 1000)))
+    assert change.settled_by(0.0) is None
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 60), st.integers(0, 60), st.sampled_from([-0.75, -5.0]))
+def test_so_many_images_at_the_same_rate_do_settle_it(lost, gained, margin):
+    change = paired_change(*(each.correct for each in paired(lost, gained, 1000)))
+    assume(abs(change.points - margin) > 0.3)  # else a rounded count decides
+    needed = change.settled_by(margin)
+    more = int(1.1 * max(needed, 1000))
+    many = (round(lost * more / 1000), round(gained * more / 1000))
+    found = top1_non_inferiority(ABOUT, *paired(*many, more), margin, cached=False)
+    assert str(found.verdict) != "undecided"
+
+
+# Two-sided sums of binomial probabilities at 1/2: 2 * sum(C(n, k) for k >= largest) / 2^n.
+@pytest.mark.parametrize(
+    ("lost", "gained", "p"),
+    [
+        (0, 0, 1.0),
+        (1, 0, 1.0),
+        (5, 0, 2 / 32),
+        (8, 2, 2 * (45 + 10 + 1) / 1024),
+        (2, 8, 112 / 1024),
+    ],
+)
+def test_mcnemars_exact_p_is_reported_and_decides_nothing(lost, gained, p):
+    found = top1_change(ABOUT, *paired(lost, gained), -0.5, "quantization", cached=False)
+    assert found.rows[0]["mcnemar"] == pytest.approx(p)
+    assert str(found.verdict) == "pass"
+    assert f"exact McNemar p = {p:.2g}, no gate" in found.reason
 
 
 def answers(*predictions):

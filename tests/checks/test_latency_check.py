@@ -1,76 +1,104 @@
-"""Timing in turns: the order, the count, and that what was timed gave the right outputs."""
+"""Paired rounds of several processes: the ratio, its interval, and the verdict on it."""
 
 import numpy as np
 import pytest
 
-from conversion.checks.latency import WARM_UP, Timed, interleave, latency
+from conversion.checks.latency import latency, memory, ratio, speed_up
 from conversion.checks.parity import Subjected
 
 ABOUT = Subjected("synthetic", "onnx-int8")
 OUTPUTS = {"y": np.array([[1.0, 2.0]], np.float32)}
 
 
-def called(log, name, outputs=OUTPUTS):
-    def call():
-        log.append(name)
-        return outputs
-
-    return call
+def rounds(candidate, baseline):
+    return np.column_stack([candidate, baseline]).astype(float)
 
 
-def test_two_calls_take_turns_in_the_order_abba():
-    log = []
-    interleave(called(log, "a"), called(log, "b"), rounds=4)
-    assert "".join(log[2 * WARM_UP :]) in ("abbaabba", "baabbaab")
-    assert sorted(log[: 2 * WARM_UP]) == ["a"] * WARM_UP + ["b"] * WARM_UP
+def processes(*speeds, count=9):
+    """Processes of nine rounds in which the baseline takes so many times as long."""
+    return [rounds(np.ones(count), np.full(count, speed)) for speed in speeds]
 
 
-@pytest.mark.parametrize("rounds", [0, 1, 7])
-def test_every_round_is_a_time_of_each_call(rounds):
-    log = []
-    timed = interleave(called(log, "a"), called(log, "b"), rounds)
-    assert (len(timed.candidate), len(timed.baseline)) == (rounds, rounds)
-    assert log.count("a") == log.count("b") == rounds + WARM_UP
-    assert (timed.candidate >= 0).all()
+def test_a_process_gives_the_median_of_its_paired_rounds():
+    found = ratio([rounds([2, 4, 3], [4, 4, 9]), rounds([1, 1, 1], [2, 2, 2])])  # 2, 1, 3 and 2s
+    assert found.processes == pytest.approx((2.0, 2.0))
+    assert (found.value, found.rounds) == (pytest.approx(2.0), 6)
 
 
-def test_without_a_baseline_one_call_is_timed_alone():
-    log = []
-    timed = interleave(called(log, "a"), None, rounds=3)
-    assert (len(timed.candidate), len(timed.baseline), len(log)) == (3, 0, 3 + WARM_UP)
-    assert len(latency(ABOUT, 1, timed, OUTPUTS)) == 1
+def test_a_drift_that_meets_both_alike_does_not_move_the_ratio():
+    drift = np.linspace(1, 3, 50)
+    found = ratio([rounds(drift, 1.5 * drift)] * 3)
+    assert found.value == pytest.approx(1.5)
 
 
-def test_the_outputs_kept_are_those_of_the_candidates_last_call():
-    count = iter(range(100))
-
-    def counting():
-        return {"y": np.array([[next(count)]])}
-
-    timed = interleave(counting, called([], "b"), rounds=3)
-    assert timed.outputs["y"].item() == WARM_UP + 2
+def test_the_ratio_is_the_geometric_mean_over_processes():
+    assert ratio(processes(1.0, 4.0)).value == pytest.approx(2.0)
 
 
-def timed(outputs=OUTPUTS, candidate=(2.0, 4.0, 3.0), baseline=(4.0, 4.0, 9.0)):
-    return Timed(np.array(candidate), np.array(baseline), outputs)
+def test_rounds_do_not_narrow_what_processes_disagree_about():
+    few, many = (ratio(processes(1.1, 1.2, 1.3, 1.4, 1.5, count=n)) for n in (5, 500))
+    assert few.interval == many.interval
+    assert few.interval[0] < 1.2 < 1.4 < few.interval[1]
 
 
-def test_the_time_is_the_median_and_the_ratio_that_of_the_pairs():
-    time, ratio = latency(ABOUT, 32, timed(), OUTPUTS)
-    assert (time.name, time.value, time.unit, time.n) == ("latency_batch_32", 3.0, "s", 3)
-    assert (ratio.name, ratio.value, ratio.n) == ("latency_ratio_batch_32", 2.0, 3)  # of 2, 1, 3
-    assert 1 <= ratio.interval[0] <= 2 <= ratio.interval[1] <= 3
+@pytest.mark.parametrize(
+    ("speeds", "verdict"),
+    [
+        ((1.3, 1.31, 1.29, 1.3, 1.3), "faster"),
+        ((1.03, 1.03, 1.03, 1.03, 1.03), "faster"),
+        ((1.01, 1.01, 1.01, 1.01, 1.01), "undecided"),
+        ((1.0, 1.0, 1.0, 1.0, 1.0), "undecided"),
+        ((0.99, 0.99, 0.99, 0.99, 0.99), "undecided"),
+        ((0.9, 0.91, 0.9, 0.89, 0.9), "slower"),
+        ((0.8, 1.3, 0.8, 1.3, 1.0), "undecided"),
+    ],
+    ids=["faster", "just faster", "margin", "alike", "other margin", "slower", "processes differ"],
+)
+def test_only_an_interval_past_the_margin_decides(speeds, verdict):
+    found = ratio(processes(*speeds))
+    assert found.verdict == verdict
+    measured = speed_up(ABOUT, 1, found, "onnx-fp32", {})
+    expected = {"faster": "pass", "slower": "fail", "undecided": "undecided"}[verdict]
+    assert str(measured.verdict) == expected
 
 
-@pytest.mark.parametrize("factor", [0.001, 1.0, 1000.0])
-def test_the_ratio_is_undecided_whatever_it_is(factor):
-    found = latency(ABOUT, 1, timed(candidate=np.full(50, factor), baseline=np.ones(50)), OUTPUTS)
-    assert [str(m.verdict) for m in found] == ["pass", "undecided"]
+def test_a_process_whose_every_round_is_a_quarter_slow_is_seen_in_the_interval():
+    found = ratio(processes(1.3, 1.3, 1.3, 1.3, 0.9))
+    assert found.interval[0] < 1.25
+
+
+def test_an_interval_that_is_decided_and_narrow_needs_no_more_rounds():
+    assert ratio(processes(1.3, 1.3, 1.31, 1.3, 1.3)).closed
+    assert not ratio(processes(1.2, 1.4, 1.3, 1.5, 1.1)).closed
+
+
+def test_an_interval_around_one_closes_when_it_is_too_narrow_to_leave_the_margin():
+    assert ratio(processes(1.0, 1.001, 0.999, 1.0, 1.0)).closed
+    assert not ratio(processes(0.97, 1.03, 1.0, 0.98, 1.02)).closed
+
+
+@pytest.mark.parametrize("seconds", [[], processes(1.2), [rounds([], []), *processes(1.2)]])
+def test_too_few_processes_or_rounds_are_an_error(seconds):
+    with pytest.raises(ValueError, match="rounds of"):
+        ratio(seconds)
 
 
 def test_the_interval_is_the_same_every_time():
-    one, other = (latency(ABOUT, 1, timed(), OUTPUTS)[1].interval for _ in range(2))
+    one, other = (ratio(processes(1.1, 1.2, 1.3)).interval for _ in range(2))
     assert one == other
+
+
+def test_the_failure_names_the_baseline_and_the_record_keeps_every_process():
+    found = speed_up(ABOUT, 1, ratio(processes(0.8, 0.81, 0.8)), "onnx-fp32", {"threads": 1})
+    assert found.name == "latency_ratio_batch_1"
+    assert "slower than onnx-fp32" in found.reason
+    assert found.rows[0]["threads"] == 1
+    assert found.rows[0]["processes"] == pytest.approx([0.8, 0.81, 0.8])
+
+
+def test_the_time_is_the_median_of_the_processes_medians():
+    found = latency(ABOUT, 32, [rounds([2, 4, 3], [1, 1, 1]), rounds([5], [1])], OUTPUTS, OUTPUTS)
+    assert (found.name, found.value, found.unit, found.n) == ("latency_batch_32", 4.0, "s", 4)
 
 
 @pytest.mark.parametrize(
@@ -86,17 +114,16 @@ def test_the_interval_is_the_same_every_time():
     ids=["one ulp", "nan", "float64", "shape", "renamed", "none"],
 )
 def test_a_timed_call_that_gave_other_outputs_fails(outputs):
-    found = latency(ABOUT, 1, timed(outputs), OUTPUTS)[0]
+    found = latency(ABOUT, 1, [rounds([1], [1])], OUTPUTS, outputs)
     assert str(found.verdict) == "fail"
     assert found.reason.startswith("the timed call gave other outputs than the runner: ")
 
 
-@pytest.mark.parametrize("rows", [[[0.25]], [[0.5, 0.5]]], ids=["one sigmoid", "all alike"])
-def test_flat_outputs_of_one_image_can_still_be_timed(rows):
-    flat = {"y": np.array(rows, np.float32)}
-    assert str(latency(ABOUT, 1, timed(flat), flat)[0].verdict) == "pass"
-
-
 def test_no_round_is_a_failure():
-    (found,) = latency(ABOUT, 1, timed({}, candidate=(), baseline=()), OUTPUTS)
+    found = latency(ABOUT, 1, [], OUTPUTS, {})
     assert (str(found.verdict), found.reason, found.value) == ("fail", "no round ran", None)
+
+
+def test_memory_is_the_median_growth_in_megabytes():
+    found = memory(ABOUT, np.array([1e6, 9e6, 2e6]))
+    assert (found.value, found.unit, found.n) == (2.0, "MB", 3)

@@ -254,8 +254,8 @@ def test_a_kept_prediction_is_said_to_be_one():
 
 
 FLOORS = (
-    *("INT8_DEFAULT", "INT8_OUTER", "MARGIN"),
-    *("SQNR", "AGREEMENT", "AGREEMENT_OUTER", "LEVELS_ANSWERS"),
+    *("INT8_DEFAULT", "INT8_TORCH", "INT8_OUTER", "MARGIN", "CLASS_MARGIN", "STABLE_AGREEMENT"),
+    *("SQNR", "AGREEMENT", "AGREEMENT_OUTER", "LEVELS_ANSWERS", "INTEGER", "INTEGER_ELSEWHERE"),
 )
 ALL_LIMITS = {name: value for name, value in vars(limits).items() if name.isupper()}
 
@@ -283,8 +283,12 @@ def test_the_limits_are_where_the_design_puts_them():
         "LEAST_ERROR": 5.960464477539063e-08,
         "ROWS": 30,
         "INT8_DEFAULT": -0.5,
+        "INT8_TORCH": -0.4,
         "INT8_OUTER": -5,
         "MARGIN": -0.75,
+        "CLASS_MARGIN": -3,
+        "STABLE": 0.5,
+        "STABLE_AGREEMENT": 95,
         "TAPS": 10,
         "FOLDED": 4,
         "STEP": 0.501,
@@ -299,4 +303,9 @@ def test_the_limits_are_where_the_design_puts_them():
         "RANGE_ROUNDED": 0.0025,
         "RANGE_CUT": 1e-3,
         "RANGE_AGAIN": 0.05,
+        "FASTER": 1.02,
+        "INTEGER": 100,
+        "INTEGER_ELSEWHERE": 50,
+        "SATURATION_ANSWERS": 1,
+        "SATURATION_LOGITS": 0.05,
     }

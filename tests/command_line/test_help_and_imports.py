@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 EMBEDDED = Path(__file__).parents[2] / "conversion" / "subjects" / "embedded.h5"
-HEAVY = {"tensorflow", "keras", "torch", "torchvision", "onnx", "onnxruntime", "onnx2torch"}
+HEAVY = {
+    *("tensorflow", "keras", "torch", "torchvision", "onnx", "onnxruntime", "onnx2torch"),
+    "ai_edge_litert",
+}
 HEAVY |= {"tf2onnx", "torchao", "pytest", "hypothesis"}
 VERBS = ("convert", "quantize", "evaluate", "inspect", "fetch", "verify")
 SCRIPT = """

@@ -14,6 +14,7 @@ FRAMEWORKS = {
     "onnxruntime",
     "onnx2torch",
     "torchao",
+    "ai_edge_litert",
 }
 
 

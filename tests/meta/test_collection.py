@@ -90,6 +90,9 @@ def test_the_ids_of_the_parity_tests_are_these(runs):
         each for each in ids if each.startswith("tests/test_parity.py::test_parity[")
     ) == [
         "tests/test_parity.py::test_parity[embedded-keras-fp32-output-error]",
+        "tests/test_parity.py::test_parity[embedded-litert-fp32-layers]",
+        "tests/test_parity.py::test_parity[embedded-litert-fp32-margins]",
+        "tests/test_parity.py::test_parity[embedded-litert-fp32-output-error]",
         "tests/test_parity.py::test_parity[embedded-onnx-fp32-layers]",
         "tests/test_parity.py::test_parity[embedded-onnx-fp32-margins]",
         "tests/test_parity.py::test_parity[embedded-onnx-fp32-output-error]",
@@ -100,6 +103,9 @@ def test_the_ids_of_the_parity_tests_are_these(runs):
         "tests/test_parity.py::test_parity[embedded-torch-via-onnx-fp32-margins]",
         "tests/test_parity.py::test_parity[embedded-torch-via-onnx-fp32-output-error]",
         "tests/test_parity.py::test_parity[mlperf-tiny-keras-fp32-output-error]",
+        "tests/test_parity.py::test_parity[mlperf-tiny-litert-fp32-layers]",
+        "tests/test_parity.py::test_parity[mlperf-tiny-litert-fp32-margins]",
+        "tests/test_parity.py::test_parity[mlperf-tiny-litert-fp32-output-error]",
         "tests/test_parity.py::test_parity[mlperf-tiny-onnx-fp32-layers]",
         "tests/test_parity.py::test_parity[mlperf-tiny-onnx-fp32-margins]",
         "tests/test_parity.py::test_parity[mlperf-tiny-onnx-fp32-output-error]",

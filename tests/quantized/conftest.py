@@ -1,5 +1,7 @@
 """A small ONNX graph with a calibration set, and the embedded subject with a smaller one."""
 
+import json
+
 import numpy as np
 import pytest
 from small_models import artifact, saved
@@ -32,12 +34,15 @@ def graph(tmp_path, embedded):
         images = np.random.RandomState(0).rand(120, 3, 4, 4) if images is None else images
         path = tmp_path / "prepared.onnx"
         path.write_bytes(convolution(opset).SerializeToString())
+        places = tmp_path / "places.json"
+        places.write_text(json.dumps({"first": ["conv", "relu"], "last": ["product"]}))
         return Ingredients(
             read_spec(embedded.subject.model),
             None,
             Settings(**settings),
             {
                 "onnx-prepared": artifact("onnx-prepared", path),
+                "onnx-places": artifact("onnx-places", places),
                 "calibration": saved(tmp_path, images.astype(np.float32)),
             },
         )
@@ -56,10 +61,10 @@ def convolution(opset):
         "matrix": random.normal(size=(20, 2)),
     }
     nodes = [
-        helper.make_node("Conv", ["x", "kernel", "bias"], ["a"], kernel_shape=[3, 3]),
-        helper.make_node("Relu", ["a"], ["r"]),
+        helper.make_node("Conv", ["x", "kernel", "bias"], ["a"], "conv", kernel_shape=[3, 3]),
+        helper.make_node("Relu", ["a"], ["r"], "relu"),
         helper.make_node("Flatten", ["r"], ["f"]),
-        helper.make_node("MatMul", ["f", "matrix"], ["y"]),
+        helper.make_node("MatMul", ["f", "matrix"], ["y"], "product"),
     ]
     model = helper.make_model(
         helper.make_graph(

@@ -1,6 +1,7 @@
 """Calibration sets: drawn by seed and class, none of them a test image, saved as they are."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,8 +9,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conversion.errors import UserError
-from conversion.quantization.calibration import BATCH, FILE, batches, draw, refuse_leak, save
+from conversion.quantization.calibration import (
+    BATCH,
+    FILE,
+    batches,
+    draw,
+    load,
+    refuse_leak,
+    save,
+)
 from conversion.settings import CalibrationChoice
+from conversion.subjects import find, mlperf_tiny
 from conversion.subjects.data import Dataset
 
 
@@ -93,10 +103,8 @@ def test_the_saved_file_and_what_is_said_of_it(tmp_path):
     train = numbered(60, np.repeat([0, 1, 2], [30, 20, 10]))
     found = draw(train, None, CalibrationChoice(12, seed=5))
     notes = save(found, tmp_path, CalibrationChoice(12, seed=5))
-    with np.load(tmp_path / FILE, allow_pickle=False) as content:
-        assert sorted(content) == ["images", "labels"]
-        assert content["images"].tobytes() == found.images.tobytes()
-        assert content["labels"].tolist() == found.labels.tolist()
+    assert np.load(tmp_path / "images.npy").tobytes() == found.images.tobytes()
+    assert np.load(tmp_path / "labels.npy").tolist() == found.labels.tolist()
     assert json.loads(json.dumps(notes)) == notes
     assert {key: notes[key] for key in ("count", "seed", "classes", "source")} == {
         "count": 12,
@@ -116,6 +124,36 @@ def test_the_content_in_the_provenance_is_that_of_the_images(tmp_path):
     assert len(one) == 64
 
 
+@pytest.mark.parametrize("labels", [None, np.arange(60) % 3], ids=["no labels", "labels"])
+def test_a_part_is_drawn_from_what_the_parts_before_it_left(labels):
+    train = numbered(60, labels)
+    parts = [drawn(draw(train, None, CalibrationChoice(20, seed=7, part=n))) for n in range(3)]
+    assert parts[0] == drawn(draw(train, None, CalibrationChoice(20, seed=7)))
+    assert sorted(number for part in parts for number in part) == list(range(60))
+    if labels is not None:
+        for part in parts:
+            assert set(np.bincount(labels[part])) <= {6, 7}
+
+
+def test_a_part_for_which_too_few_are_left_is_refused():
+    with pytest.raises(UserError, match=r"20 images for part 1 .* leave 10 of 30: ask for fewer"):
+        draw(numbered(30), None, CalibrationChoice(20, part=1))
+
+
+def test_a_part_before_the_first_is_refused():
+    with pytest.raises(UserError, match="a calibration part from 0 on; got -1"):
+        CalibrationChoice(part=-1)
+
+
+@pytest.mark.parametrize("labels", [None, np.arange(7)], ids=["no labels", "labels"])
+def test_a_saved_set_is_read_as_it_was(tmp_path, labels):
+    saved = numbered(7, labels)
+    save(saved, tmp_path, CalibrationChoice())
+    found = load(tmp_path / FILE)
+    assert np.array_equal(found.images, saved.images)
+    assert np.array_equal(found.labels, labels) if labels is not None else found.labels is None
+
+
 @pytest.mark.parametrize("count", [1, 49, 50, 51, 120])
 def test_every_image_is_in_just_one_batch(tmp_path, count):
     save(numbered(count), tmp_path, CalibrationChoice())
@@ -123,3 +161,35 @@ def test_every_image_is_in_just_one_batch(tmp_path, count):
     assert [len(batch) for batch in found[:-1]] == [BATCH] * (len(found) - 1)
     assert np.concatenate(found)[:, 0, 0, 0].tolist() == list(range(count))
     assert {batch.dtype for batch in found} == {np.dtype(np.float32)}
+
+
+def own_list(workspaces, folder):
+    """MLPerf Tiny's own calibration images, and the data file of a user who trusts its list."""
+    place = mlperf_tiny.folder() / "data" / "mlperf_tiny_calibration_samples.npy"
+    if not place.is_file():
+        pytest.skip(f"MLPerf Tiny's list is not here: {place}")
+    test = workspaces("mlperf-tiny").test
+    listed = test.subset(np.load(place))
+    path = folder / "mine.npz"
+    np.savez(
+        path,
+        x_train=listed.images,
+        y_train=listed.labels,
+        x_test=test.images,
+        y_test=test.labels,
+    )
+    return listed, test, path
+
+
+def test_mlperf_tinys_own_calibration_list_is_refused(workspaces, tmp_path):
+    listed, test, _ = own_list(workspaces, tmp_path)
+    with pytest.raises(UserError, match=r"not in the evaluation set; 500 of 500 are: calibrate on"):
+        draw(listed, test, CalibrationChoice(500))
+
+
+def test_it_is_refused_as_the_training_images_of_a_user_too(workspaces, tmp_path):
+    *_, path = own_list(workspaces, tmp_path)
+    good = workspaces("mlperf-tiny")
+    mine = replace(good, subject=find(str(good.subject.model), path), _artifacts={}, _outputs={})
+    with pytest.raises(UserError, match=r"not in the evaluation set; 500 of 500 are: calibrate on"):
+        mine.artifact("onnx-int8")

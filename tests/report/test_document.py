@@ -14,8 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from conversion import machine
 from conversion.measurement import Measurement, Verdict
-from conversion.report import as_document, document, environment, write
+from conversion.report import as_document, environment, write
+from conversion.report.document import measurements_of
 
 MINIMAL = Measurement("m", "parity", "mine", "onnx-fp32", Verdict.PASS)
 
@@ -165,7 +167,7 @@ def test_measurements_come_back_from_json_with_their_verdicts(
 ) -> None:
     measurements = [Measurement("m", "t", "s", "a", v, interval=interval) for v in verdicts]
     stored = json.loads(json.dumps(as_document(measurements, {}, {}), allow_nan=False))
-    back = document.measurements_of(stored)
+    back = measurements_of(stored)
     assert [m.verdict for m in back] == verdicts
     if interval is None:
         assert back == measurements
@@ -215,7 +217,7 @@ def test_the_processor_is_read_from_cpuinfo(
 ) -> None:
     cpuinfo = tmp_path / "cpuinfo"
     cpuinfo.write_text("processor\t: 0\nmodel name\t: Fast 9000\nflags\t\t: fpu avx2 avx_vnni\n\n")
-    monkeypatch.setattr(document, "CPUINFO", cpuinfo)
+    monkeypatch.setattr(machine, "CPUINFO", cpuinfo)
     cpu = environment()["cpu"]
     assert cpu["model"] == "Fast 9000"
     assert cpu["instructions"] == {
@@ -223,6 +225,7 @@ def test_the_processor_is_read_from_cpuinfo(
         "avx512f": False,
         "avx512_vnni": False,
         "avx_vnni": True,
+        "amx_int8": False,
     }
 
 
@@ -233,7 +236,7 @@ def test_instruction_sets_are_unknown_where_nobody_says(
     cpuinfo = tmp_path / "cpuinfo"
     if content is not None:
         cpuinfo.write_text(content)
-    monkeypatch.setattr(document, "CPUINFO", cpuinfo)
+    monkeypatch.setattr(machine, "CPUINFO", cpuinfo)
     monkeypatch.setattr("platform.processor", lambda: "aarch64")
     assert environment()["cpu"]["model"] == "aarch64"
     assert environment()["cpu"]["instructions"] is None

@@ -10,7 +10,7 @@ import pytest
 from conversion.measurement import Measurement, Verdict
 from conversion.report import overview
 
-COLUMNS = ("artifact", "parity", "top-1", "latency", "size", "verdict")
+COLUMNS = ("artifact", "parity", "top-1", "latency", "size", "memory", "verdict")
 
 
 def measured(name: str, topic: str, verdict: str = "pass", **fields: Any) -> Measurement:
@@ -140,6 +140,12 @@ def test_latency_is_in_milliseconds_at_batch_1(found: dict[str, float], expected
 def test_a_size_is_in_thousands_of_bytes() -> None:
     assert column("size", parity(1.0), sizes={"onnx-int8": 98_123}) == "98.1"
     assert column("size", parity(1.0), sizes={}) == "-"
+
+
+def test_memory_is_in_whole_megabytes():
+    grown = {"value": 13.4, "unit": "MB"}
+    assert column("memory", measured("memory", "latency", **grown)) == "13"
+    assert column("memory", parity(1.0)) == "-"
 
 
 def test_an_artifact_without_a_measurement_still_has_a_row() -> None:

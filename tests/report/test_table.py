@@ -69,22 +69,23 @@ def test_a_whole_table_reads_as_follows() -> None:
             measured(
                 "latency_ratio_batch_1", "latency", "undecided", value=1.18, interval=(1.1, 1.26)
             ),
+            measured("memory", "latency", value=13.2, unit="MB"),
             measured("layer_scales", "quantization", "skipped", reason="no ranges were kept"),
         ],
         {"keras-fp32": 380_112, "onnx-int8": 98_123},
     )
     assert table.splitlines() == [
         "artifact    parity, x noise  top-1, change in points                    "
-        "latency ms, speed-up                size, KB  verdict",
-        "-" * 134,
+        "latency ms, speed-up                size, KB  memory, MB  verdict",
+        "-" * 146,
         "keras-fp32          -        8719/10000 = 87.19 %                           "
-        "-                               380.1     pass",
+        "-                               380.1      -          pass",
         "onnx-int8   2.50 / 10        8727/10000 = 87.27 % +0.08 [-0.11, +0.27]  "
-        "0.412 1.18x [1.10, 1.26] undecided   98.1     pass (1 skipped)",
+        "0.412 1.18x [1.10, 1.26] undecided   98.1     13          pass (1 skipped)",
         "",
         "skipped 1: no ranges were kept",
         "",
-        "6 passed, 0 failed, 1 undecided, 1 skipped",
+        "7 passed, 0 failed, 1 undecided, 1 skipped",
     ]
 
 

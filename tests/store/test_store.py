@@ -115,7 +115,7 @@ def copied(tmp_path, monkeypatch):
     ("module", "seen"),
     [
         ("spec.py", True),
-        ("truth.py", True),
+        ("truth/__init__.py", True),
         ("settings.py", True),
         ("workspace.py", True),
         ("readers/schema.py", True),

@@ -1,0 +1,37 @@
+"""LiteRT float32: the model as TensorFlow's converter writes it, run with the default delegate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from conversion.artifact import Artifact, Runner, versions
+from conversion.backends import BACKENDS, Ingredients
+from conversion.backends.litert_file import save, stated_source
+from conversion.backends.litert_runner import LitertRunner
+
+__all__ = ["build", "open", "stated_source"]
+
+KIND = "litert-fp32"
+
+
+def build(ingredients: Ingredients, target: Path) -> Mapping[str, Any]:
+    """Convert the Keras model in TensorFlow's process.
+
+    Returns:
+        The provenance: source, route, versions, warnings, census.
+    """
+    content, warnings = ingredients.keras.to_litert()
+    provenance = {
+        "source": ingredients.spec.digest,
+        "route": "tf.lite.TFLiteConverter.from_keras_model",
+        "versions": {**versions(BACKENDS[KIND].packages), **ingredients.keras.versions()},
+    }
+    return {**provenance, **save(content, target, provenance), "warnings": warnings}
+
+
+def open(artifact: Artifact, ingredients: Ingredients, threads: int) -> Runner:
+    """Open the file in LiteRT on the CPU with its default delegate."""
+    spec = ingredients.spec
+    return LitertRunner(artifact.path, spec.inputs, spec.outputs, threads)

@@ -1,0 +1,94 @@
+"""What an ONNX graph costs to compute, node by node."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import onnx
+from onnx import ModelProto
+
+from conversion.backends.onnx_file import inputs, open_session, run_session, with_outputs
+from conversion.errors import RunFailed, UserError
+
+WEIGHT = {
+    **dict.fromkeys(("Conv", "FusedConv", "ConvInteger"), 1),
+    **dict.fromkeys(("MatMul", "FusedMatMul", "Gemm", "FusedGemm"), 1),
+    **dict.fromkeys(("MatMulInteger", "MatMulIntegerToFloat", "DynamicQuantizeMatMul"), 1),
+    **dict.fromkeys(("QLinearConv", "QLinearMatMul", "QGemm"), 3),
+}
+"""Operator that multiplies by a weight to the weight's position among the inputs, whatever the
+operator's domain."""
+
+INTEGER = (
+    *("QLinearConv", "QLinearMatMul", "QGemm", "ConvInteger"),
+    *("MatMulInteger", "MatMulIntegerToFloat", "DynamicQuantizeMatMul"),
+)
+"""Those of them that multiply integers."""
+
+MOVING = (
+    *("QuantizeLinear", "DequantizeLinear", "Cast", "Identity", "Constant", "Shape"),
+    *("Transpose", "ReorderInput", "ReorderOutput", "Reshape", "Flatten", "Squeeze", "Unsqueeze"),
+    *("Concat", "Slice", "Gather", "Pad"),
+)
+"""Operators that make no new numbers."""
+
+
+def multiply_accumulates(model: ModelProto) -> dict[str, int]:
+    """Multiply-accumulates of one image by node, named by its first output.
+
+    The shapes are taken from a run on zeros: ONNX's own inference stops at the first operator of
+    another domain, and a quantized graph is full of them.
+
+    Args:
+        model: the graph; an open size, such as the batch, counts as 1.
+
+    Raises:
+        UserError: ONNX Runtime cannot run the graph.
+    """
+    shapes = {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer}
+    counted = [node for node in model.graph.node if node.op_type in WEIGHT]
+    wanted = [
+        name for node in counted for name in (node.output[0], node.input[WEIGHT[node.op_type]])
+    ]
+    found = run_on_zeros(model, [name for name in dict.fromkeys(wanted) if name not in shapes])
+    shapes.update({name: value.shape for name, value in found.items()})
+    costs = {}
+    for node in counted:
+        weight = shapes[node.input[WEIGHT[node.op_type]]]
+        per_output = int(np.prod(weight[1:])) if "Conv" in node.op_type else _depth(node, weight)
+        costs[node.output[0]] = int(np.prod(shapes[node.output[0]])) * per_output
+    return costs
+
+
+def run_on_zeros(model: ModelProto, names: Sequence[str]) -> dict[str, np.ndarray]:
+    """Tensors inside a graph from one run on zeros with a batch of 1, for shapes and dtypes.
+
+    Raises:
+        UserError: ONNX Runtime cannot run the graph.
+    """
+    try:
+        session = open_session(with_outputs(model, names), "the graph", 1, optimised=False)
+        types = {
+            port.name: onnx.helper.tensor_dtype_to_np_dtype(_dtype(port)) for port in inputs(model)
+        }
+        feed = {
+            port.name: np.zeros(
+                [size if isinstance(size, int) else 1 for size in port.shape], types[port.name]
+            )
+            for port in session.get_inputs()
+        }
+        asked = [name for name in names if name not in feed]
+        found = run_session(session, asked, feed) if asked else []
+    except (UserError, RunFailed) as error:
+        raise UserError(f"ONNX Runtime cannot run the graph to see its shapes: {error}") from None
+    return {**feed, **dict(zip(asked, found, strict=True))}
+
+
+def _dtype(port: onnx.ValueInfoProto) -> int:
+    return int(port.type.tensor_type.elem_type)
+
+
+def _depth(node: onnx.NodeProto, weight: Sequence[int]) -> int:
+    turned = any(a.name == "transB" and a.i for a in node.attribute)
+    return int(weight[-1] if turned else weight[-2])

@@ -1,0 +1,45 @@
+"""Full-integer int8 for LiteRT, calibrated on the same images as the other int8 artifacts.
+
+TensorFlow's converter records the ranges itself, image by image, and quantizes in the same call, so
+there is no artifact of ranges: the scales in the file are all that is left of them. What int8 costs
+is measured against ONNX Runtime's float32 and not against LiteRT's: whoever weighs this file has
+the usual runtime to compare it with, and a ratio to anything else would not say whether to change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from conversion.artifact import Artifact, Runner, versions
+from conversion.backends import BACKENDS, Ingredients
+from conversion.backends.litert_file import save, stated_source
+from conversion.backends.litert_runner import LitertRunner
+
+__all__ = ["build", "open", "stated_source"]
+
+KIND = "litert-int8"
+
+
+def build(ingredients: Ingredients, target: Path) -> Mapping[str, Any]:
+    """Convert and quantize the Keras model in TensorFlow's process.
+
+    Returns:
+        The provenance: source, route, calibration, versions, warnings, census.
+    """
+    images = ingredients.artifacts["calibration"]
+    content, warnings = ingredients.keras.to_litert(images.path)
+    provenance = {
+        "source": ingredients.spec.digest,
+        "route": "tf.lite.TFLiteConverter, int8 activations, int8 weights per channel, int8 ends",
+        "calibration": images.provenance["content"],
+        "versions": {**versions(BACKENDS[KIND].packages), **ingredients.keras.versions()},
+    }
+    return {**provenance, **save(content, target, provenance), "warnings": warnings}
+
+
+def open(artifact: Artifact, ingredients: Ingredients, threads: int) -> Runner:
+    """Open the file in LiteRT on the CPU with its default delegate."""
+    spec = ingredients.spec
+    return LitertRunner(artifact.path, spec.inputs, spec.outputs, threads)

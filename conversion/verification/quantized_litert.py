@@ -1,0 +1,153 @@
+"""The parameters of an int8 LiteRT file, as the spec and the file's own operators ask for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from conversion.checks import folding
+from conversion.checks.limits import FOLDED, STEP
+from conversion.checks.quantized import Pair
+from conversion.spec import Layer, Spec
+from conversion.taps.alignment import align
+from conversion.taps.graph import Operation, Tensor
+from conversion.taps.litert_operations import graph_of
+from conversion.taps.stages import is_affine, kernel
+
+LARGEST = 127
+"""Of a kernel's integers: -128 is not used (LiteRT's 8-bit quantization specification)."""
+
+LEAST, LARGEST_BIAS = 5e-7, 2.0**30
+"""The scale of a dead channel's kernel: as if its weights reached 5e-7, or what keeps the bias in
+range (measured: 971 channels of MLPerf Tiny's person detection model have one of the two)."""
+
+CALIBRATED = (
+    *("conv", "dense", "sum", "product", "scale", "shift"),
+    *("relu", "clip", "leaky_relu", "global_average"),
+)
+"""Kinds whose output has a range of its own, which the check `ranges` compares."""
+
+FIXED = {"softmax": (1 / 256, -128), "sigmoid": (1 / 256, -128), "tanh": (1 / 128, 0)}
+"""Kinds whose output has the same scale and zero point in every file (the same specification)."""
+
+SAME = ("max_pool", "average_pool", "global_max", "concat", "reshape", "pad")
+"""Kinds whose output must have the scale and zero point of what they read."""
+
+ROUNDED = FOLDED.value * 2.0**-24
+"""What rounding may change in a scale that is a product, as a share of it."""
+
+
+class Parameters:
+    """What an int8 LiteRT file holds beside what it must hold."""
+
+    def __init__(self, spec: Spec, model: Any, brought: bool = False) -> None:
+        """Lay the spec over a file.
+
+        Args:
+            spec: the model.
+            model: what `conversion.backends.litert_file.load` gives.
+            brought: whether it was made elsewhere: then a kernel may have one scale in all, as
+                older converters write dense layers.
+        """
+        self._brought = brought
+        self.spec, self.graph = spec, graph_of(model, spec)
+        self.alignment = align(spec, self.graph)
+        self._compared: set[str] = set()
+
+    def pairs(self) -> list[Pair]:
+        """All that can be compared."""
+        weights = (p for each in self.spec.layers for p in self._weights(each))
+        return [*weights, *(p for each in self.graph.operations for p in self._output(each))]
+
+    def unchecked(self) -> list[str]:
+        """Kernels of the spec that nothing was compared with, and values that are not integers."""
+        lost = [
+            f"kernel of {layer.name}, which was not found in eight bits"
+            for layer in self.spec.layers
+            if "kernel" in layer.weights and layer.name not in self._compared
+        ]
+        known = (*CALIBRATED, *FIXED, *SAME)
+        floats = [
+            f"output of {each.node}, which has no scale"
+            for each in self.graph.operations
+            if each.kind in known and self.graph.tensors[each.writes].scale is None
+        ]
+        return [*lost, *floats]
+
+    def _weights(self, layer: Layer) -> Iterator[Pair]:
+        """Kernel and bias of a layer, with what follows folded in."""
+        found = self.alignment.places[layer.name].operations
+        stored = next((each for each in found if "kernel_scale" in each.constants), None)
+        if "kernel" not in layer.weights or stored is None:
+            return
+        self._compared.add(layer.name)
+        group = self.alignment.places[layer.name].group
+        after = [self.spec.layer(name) for name in group[group.index(layer.name) + 1 :]]
+        source = kernel(layer)
+        axis = 0 if source.ndim > 2 else source.ndim - 1
+        chain = [each for each in after if is_affine(each)]
+        whole, rest = folding.folded(source, layer.weights.get("bias"), chain, axis)
+        others = tuple(index for index in range(whole.ndim) if index != axis)
+        held = stored.constants
+        read = self.graph.tensors[stored.reads[0]].scale or 1.0
+        scale, grain = np.maximum(np.abs(whole).max(axis=others), LEAST) / LARGEST, "channel"
+        scale = np.maximum(scale, np.abs(rest.offset) / (read * LARGEST_BIAS))
+        if self._brought and len(held["kernel_scale"]) == 1:
+            scale, grain = scale.max(keepdims=True), "kernel"
+        owner, words = group[-1], f"the kernel of {layer.name}"
+        yield Pair(
+            "scales",
+            owner,
+            words,
+            held["kernel_scale"],
+            scale,
+            ROUNDED * scale,
+            f"{LARGEST} steps are the largest weight of each {grain}",
+        )
+        zeros = np.zeros_like(held["kernel_zero_point"])
+        yield Pair("zero_points", owner, words, held["kernel_zero_point"], zeros, why="symmetric")
+        unit = folding.along(scale, whole.ndim, axis)
+        real = _real(held["kernel"], held["kernel_scale"], axis)
+        slack = np.broadcast_to(STEP.value * unit, whole.shape)
+        yield Pair("weights", owner, words, real, whole, slack, "the spec's")
+        if "bias" not in held or "bias_scale" not in held:
+            return
+        words, product = f"the bias of {layer.name}", read * held["kernel_scale"]
+        why = "scale of the input times that of the kernel"
+        yield Pair("scales", owner, words, held["bias_scale"], product, ROUNDED * product, why)
+        value = np.broadcast_to(rest.offset, held["bias"].shape)
+        slack = STEP.value * product + FOLDED.value * 2.0**-24 * np.abs(rest.terms)
+        yield Pair("biases", owner, words, _real(held["bias"], held["bias_scale"], 0), value, slack)
+
+    def _output(self, operation: Operation) -> Iterator[Pair]:
+        """Scales and zero points of values that are not the calibration's to choose."""
+        out = self.graph.tensors[operation.writes]
+        before = self.graph.tensors[operation.reads[0]] if operation.reads else out
+        if operation.kind in FIXED:
+            before, why = Tensor("", (), *FIXED[operation.kind]), f"fixed for {operation.kind}"
+        elif operation.kind in SAME:
+            why = "that of what it reads"
+        else:
+            return
+        if out.scale is None or before.scale is None:
+            return
+        layer, words = self._owner(operation), f"the output of {operation.node}"
+        scales = np.array([out.scale, before.scale], np.float32)
+        points = np.array([out.zero_point, before.zero_point])
+        yield Pair("scales", layer, words, scales[0], scales[1], why=why)
+        yield Pair("zero_points", layer, words, points[0], points[1], why=why)
+
+    def _owner(self, operation: Operation) -> str:
+        for name, place in self.alignment.places.items():
+            if any(each is operation for each in place.operations):
+                return name
+        return ""
+
+
+def _real(stored: np.ndarray, scale: np.ndarray, axis: int) -> np.ndarray:
+    """What symmetric integers stand for; not a number where the scales are not theirs."""
+    if len(scale) not in (1, stored.shape[axis]):
+        return np.full(stored.shape, np.nan)
+    return np.asarray(stored * folding.along(scale.astype(np.float64), stored.ndim, axis))

@@ -1,0 +1,27 @@
+"""Faults of LiteRT files are there once planted, run, and leave the good file as it was."""
+
+from conversion.faults import faults_of
+
+
+def test_a_planted_file_holds_something_else_and_still_runs(workspaces, tmp_path, subtests):
+    good = workspaces("embedded")
+    images = {name: array[:3] for name, array in good.parity_inputs.items()}
+    for index, fault in enumerate(faults_of("litert")):
+        with subtests.test(fault.name):
+            skip_where_missing(fault)
+            folder = tmp_path / str(index)
+            folder.mkdir()
+            before = good.artifact(fault.artifact).path.read_bytes()
+            planted = fault.plant(good, folder)
+            assert planted.artifact(fault.artifact).path.read_bytes() != before
+            assert good.artifact(fault.artifact).path.read_bytes() == before
+            assert planted.runner(fault.artifact).run(images)["dense"].shape == (3, 10)
+
+
+def skip_where_missing(fault):
+    import pytest
+
+    from conversion.backends import backend
+
+    if reason := backend(fault.artifact).missing:
+        pytest.skip(reason)
