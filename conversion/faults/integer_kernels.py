@@ -110,7 +110,7 @@ FAULTS: tuple[Fault, ...] = (
         "raw pixels in uint8 and a first kernel of eight bits",
         "saturation",
         "conv2d",
-        quantized_otherwise(float_layers=()),
+        quantized_otherwise(float_layers=(), reduce_range=False),
     ),
     _fault(
         "steps-too-fine",

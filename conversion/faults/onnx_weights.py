@@ -173,7 +173,7 @@ FAULTS: tuple[Fault, ...] = (
         "kernel-clipped",
         "one kernel clipped to 75 % of its range",
         "activation_3",
-        in_parameter("conv2d_3", "kernel", lambda kernel: np.clip(kernel, -95, 95)),
+        in_parameter("conv2d_3", "kernel", lambda kernel: np.clip(kernel, -48, 48)),
     ),
     _fault(
         "kernels-truncated",

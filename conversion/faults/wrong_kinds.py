@@ -56,6 +56,7 @@ def first_convolution_only(workspace: Workspace, folder: Path) -> Workspace:
         activation_type=QuantType.QUInt8,
         weight_type=QuantType.QInt8,
         per_channel=True,
+        reduce_range=qdq.settings.onnx.seven_bits,
         nodes_to_quantize=[operator(onnx.load(source), "conv2d").name],
     )
     return qdq.planted(_store(folder), {INT8: exchanged(qdq, INT8, path)})

@@ -18,7 +18,7 @@ from conversion.workspace import Workspace
 BATCHES = (1, 32)
 """Batch sizes that latency is measured at."""
 
-BUDGET = 10.0
+BUDGET = 20.0
 """Seconds of turns until an interval that does not close is left undecided."""
 
 

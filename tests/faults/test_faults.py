@@ -39,10 +39,14 @@ def test_the_check_that_must_catch_a_fault_does_and_names_it(good, module, subte
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_the_same_checks_leave_the_untouched_subject_alone(good, module):
+def test_the_same_checks_leave_the_untouched_subject_alone(good, workspaces, module):
     faults = [fault for fault in faults_of(module) if not backend(fault.artifact).missing]
-    asked = {(fault.artifact, fault.check) for fault in faults}
-    bad = [m.explain() for pair in sorted(asked) for m in detection.failures(good, *pair)]
+    asked = sorted({(fault.artifact, fault.check) for fault in faults})
+    bad = []
+    for artifact, check in asked:
+        # What int8 costs in accuracy has limits for a whole test set: a thousand images say little.
+        asked_of = workspaces(good.subject.name) if check == "quantized-top1" else good
+        bad += [m.explain() for m in detection.failures(asked_of, artifact, check)]
     assert bad == []
 
 
