@@ -112,6 +112,7 @@ def damaged(verified, folder):
     return folder / "damaged.onnx"
 
 
+@pytest.mark.slow
 def test_a_damaged_file_from_elsewhere_fails_parity(folder, model, data, damaged):
     found = conversion.verify(
         model,
@@ -146,6 +147,7 @@ def test_pytest_judges_a_users_own_model(model, data):
     assert "embedded" not in ran.stdout
 
 
+@pytest.mark.slow
 def test_pytest_fails_on_a_damaged_file(model, data, damaged):
     brought = f"onnx-fp32={damaged}"
     chosen = ("-k", "test_parity and onnx-fp32 and not via", "tests/test_parity.py")
@@ -180,6 +182,7 @@ def test_the_direct_route_needs_no_tensorflow(folder, model):
     assert "TensorFlow is not installed: pip install tensorflow" in ran.stdout
 
 
+@pytest.mark.slow
 def test_converters_warnings_reach_the_log_and_the_report(folder, model, monkeypatch):
     from conversion.reference import KerasModel
 

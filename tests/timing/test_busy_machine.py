@@ -9,7 +9,7 @@ from conversion.checks import latency
 from conversion.settings import OnnxScheme, Settings
 from conversion.verification.latency import BATCHES, timed
 
-pytestmark = [pytest.mark.slow, pytest.mark.latency]
+pytestmark = pytest.mark.slow
 
 REPEATS = 10
 WHOLE = Settings(onnx=OnnxScheme(weights="uint8", per_channel=False))
