@@ -97,12 +97,13 @@ def test_a_graph_that_multiplies_nothing_costs_nothing():
 @pytest.mark.parametrize(
     ("scheme", "verdict"),
     [
-        ({"float_layers": ("conv2d",)}, Verdict.PASS),
-        ({"float_layers": ()}, Verdict.FAIL),
+        ({"float_layers": ("conv2d",), "reduce_range": False}, Verdict.PASS),
+        ({"reduce_range": False}, Verdict.FAIL),
+        ({}, Verdict.PASS),
         ({"weights": "uint8", "per_channel": False}, Verdict.SKIPPED),
         ({"activations": "int8"}, Verdict.SKIPPED),
     ],
-    ids=["first in float", "all in int8", "uint8 weights", "int8 activations"],
+    ids=["first in float", "all eight bits", "the default", "uint8 weights", "int8 activations"],
 )
 def test_raw_pixels_times_eight_bits_need_vnni(embedded, scheme, verdict):
     found = saturation(with_scheme(embedded, **scheme))

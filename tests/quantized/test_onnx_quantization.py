@@ -253,7 +253,7 @@ def test_the_file_states_its_source_scheme_and_calibration(graph, tmp_path):
     path = quantized(ingredients, tmp_path)
     stated = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
     assert onnx_static.stated_source(path) == ingredients.spec.digest
-    assert stated["conversion.route"].endswith("uint8-int8-channel-qoperator-minmax")
+    assert stated["conversion.route"].endswith("uint8-int7-channel-qoperator-minmax")
     content = ingredients.artifacts["calibration"].provenance["content"]
     assert stated["conversion.calibration"] == content
     assert stated["conversion.ranges"] == ingredients.artifacts["onnx-ranges"].digest
