@@ -14,6 +14,7 @@ from conversion.api import (
 from conversion.errors import UserError
 from conversion.search.search import Choice
 from conversion.settings import CalibrationChoice, OnnxScheme, Settings, TorchScheme
+from conversion.subjects.preprocessing import Preprocessing
 
 __version__ = "0.1.0"
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "Choice",
     "Detection",
     "OnnxScheme",
+    "Preprocessing",
     "Searched",
     "Settings",
     "TorchScheme",

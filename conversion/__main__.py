@@ -16,11 +16,13 @@ from conversion.variables import refuse_unknown
 
 if TYPE_CHECKING:
     from conversion.settings import Settings
+    from conversion.subjects.preprocessing import Preprocessing
 
 EXAMPLES = """\
 examples:
   python -m conversion verify                          the embedded model, everything, offline
   python -m conversion verify mine.h5 --data mine.npz --report out/
+  python -m conversion verify mine.h5 --data photos/ --preprocess resnet --resize
   python -m conversion verify mine.h5 --data mine.npz --artifact onnx-fp32=made-elsewhere.onnx
   python -m conversion convert mine.h5 --backends onnx-fp32,torch-fp32 --opset 17 --out out/
   python -m conversion quantize mine.h5 --data mine.npz --format qdq --out out/
@@ -62,6 +64,7 @@ def parser() -> argparse.ArgumentParser:
     _backends(verb, ["onnx-fp32", "torch-fp32"])
     _out(verb)
     _opset(verb)
+    _custom(verb)
 
     verb = _verb(verbs, "quantize", _quantize, "make int8 files, calibrated on training images")
     verb.add_argument("model", metavar="SUBJECT|FILE", help="a Keras file or a subject")
@@ -71,6 +74,7 @@ def parser() -> argparse.ArgumentParser:
     _out(verb)
     _searching(verb)
     _schemes(verb)
+    _custom(verb)
 
     verb = _verb(verbs, "evaluate", _evaluate, "count the right answers of every artifact")
     verb.add_argument("model", metavar="SUBJECT|FILE", help="a Keras file or a subject")
@@ -78,6 +82,7 @@ def parser() -> argparse.ArgumentParser:
     _backends(verb, None)
     _artifact(verb)
     _schemes(verb)
+    _custom(verb)
 
     verb = _verb(verbs, "inspect", _inspect, "say what a .h5, .onnx or .pt file holds")
     verb.add_argument("file", metavar="FILE", type=Path, help="the file")
@@ -126,6 +131,7 @@ def parser() -> argparse.ArgumentParser:
         "--allow-undecided", action="store_true", help="undecided does not make the exit code 1"
     )
     _schemes(verb)
+    _custom(verb)
     return top
 
 
@@ -164,7 +170,13 @@ def _convert(given: argparse.Namespace) -> int:
     from conversion.api import convert
 
     out = given.out or _folder(given.model, "converted")
-    made = convert(given.model, backends=given.backends, settings=_settings(given), out=out)
+    made = convert(
+        given.model,
+        backends=given.backends,
+        settings=_settings(given),
+        out=out,
+        custom=given.custom,
+    )
     for artifact in made.values():
         print(f"{artifact.path}  {artifact.size / 1000:.1f} KB  sha256 {artifact.digest[:12]}")
     return 0
@@ -182,9 +194,11 @@ def _quantize(given: argparse.Namespace) -> int:
     made = quantize(
         given.model,
         data=given.data,
+        preprocessing=_preprocessing(given),
         backends=given.backends or ("onnx-int8", "torch-int8"),
         settings=_settings(given),
         out=out,
+        custom=given.custom,
     )
     for artifact in made.values():
         print(f"{artifact.path}  {artifact.size / 1000:.1f} KB  {artifact.provenance['route']}")
@@ -212,8 +226,10 @@ def _search(given: argparse.Namespace) -> int:
         given.model,
         out=out,
         data=given.data,
+        preprocessing=_preprocessing(given),
         choice=choice,
         settings=_settings(given),
+        custom=given.custom,
         progress=sys.stderr.isatty(),
     )
     print(found.table)
@@ -229,9 +245,11 @@ def _evaluate(given: argparse.Namespace) -> int:
     found = evaluate(
         given.model,
         data=given.data,
+        preprocessing=_preprocessing(given),
         backends=given.backends,
         artifacts=dict(given.artifact),
         settings=_settings(given),
+        custom=given.custom,
         progress=sys.stderr.isatty(),
     )
     width = max(map(len, found))
@@ -278,10 +296,12 @@ def _verify(given: argparse.Namespace) -> int:
     found = verify(
         given.model,
         data=given.data,
+        preprocessing=_preprocessing(given),
         artifacts=dict(given.artifact),
         backends=given.backends,
         topics=given.topics,
         settings=_settings(given),
+        custom=given.custom,
         report=given.report,
         progress=sys.stderr.isatty(),
     )
@@ -303,12 +323,35 @@ def _data(verb: argparse.ArgumentParser) -> None:
         "--data",
         metavar="FILE",
         type=Path,
-        help="labelled images: a .npz in Keras's naming, or a folder with one folder a class",
+        help="images, with labels or without: a .npz in Keras's naming, a folder with one folder a "
+        "class, or a Python file with generators, which is executed (docs/data.md)",
     )
+    from conversion.subjects.preprocessing_options import OPTIONS
+
+    group = verb.add_argument_group("preprocessing", "of the images of --data, once, when read")
+    for option, told in OPTIONS:
+        group.add_argument(option, **told)
+
+
+def _preprocessing(given: argparse.Namespace) -> Preprocessing:
+    from conversion.subjects.preprocessing_options import chosen
+
+    return chosen(given)
 
 
 def _out(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--out", metavar="DIR", type=Path, help="default: a folder beside the model")
+
+
+def _custom(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "--custom",
+        metavar="FILE.py",
+        type=Path,
+        action="append",
+        default=[],
+        help="layers of your own (docs/custom.md); the file is executed; may be repeated",
+    )
 
 
 def _opset(verb: argparse.ArgumentParser) -> None:

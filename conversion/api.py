@@ -24,7 +24,9 @@ from conversion.search.search import Choice, Found
 from conversion.search.search import search as run_search
 from conversion.settings import Settings
 from conversion.subjects import SUBJECTS, Absent, find
+from conversion.subjects.preprocessing import Preprocessing
 from conversion.verification.case import Case
+from conversion.verification.margins import not_answers
 
 
 def convert(
@@ -34,6 +36,7 @@ def convert(
     settings: Settings | None = None,
     out: File | None = None,
     store: Store | None = None,
+    custom: Sequence[File] = (),
 ) -> dict[str, Artifact]:
     """Convert a Keras model.
 
@@ -44,6 +47,8 @@ def convert(
         out: a folder for the files, their provenance and `conversion.log`; None leaves the files
             in the store.
         store: where finished work is kept between runs.
+        custom: Python files with layers of your own, executed because you name them; see
+            docs/custom.md.
 
     Returns:
         Backend name to artifact.
@@ -56,28 +61,34 @@ def convert(
         >>> made["torch-fp32"].path.name
         'torch-fp32.pt'
     """
-    return _make(model, None, backends, settings, out, store)
+    return _make(model, None, None, backends, settings, out, store, custom)
 
 
 def quantize(
     model: File,
     *,
     data: File | None = None,
+    preprocessing: Preprocessing | None = None,
     backends: Sequence[str] = ("onnx-int8", "torch-int8"),
     settings: Settings | None = None,
     out: File | None = None,
     store: Store | None = None,
+    custom: Sequence[File] = (),
 ) -> dict[str, Artifact]:
     """Quantize a Keras model to int8, from a calibration set of training images.
 
     Args:
         model: a Keras file, or the name of a subject.
-        data: labelled images: a `.npz` in Keras's naming or a folder; a subject brings its own.
+        data: images, with labels or without: a `.npz` in Keras's naming, a folder or a Python file,
+            which is executed; a subject brings its own.
+        preprocessing: what is done to the images of `data`, once, when they are read.
         backends: what to make: ``onnx-int8``, ``torch-int8``.
         settings: the choices: schemes, calibration.
         out: a folder for the files, their provenance and `conversion.log`; None leaves the files
             in the store.
         store: where finished work is kept between runs.
+        custom: Python files with layers of your own, executed because you name them; see
+            docs/custom.md.
 
     Returns:
         Backend name to artifact.
@@ -86,29 +97,35 @@ def quantize(
         UserError: as `convert`, or there are no images to calibrate on, or one of them is also in
             the evaluation set.
     """
-    return _make(model, data, backends, settings, out, store)
+    return _make(model, data, preprocessing, backends, settings, out, store, custom)
 
 
 def evaluate(
     model: File,
     *,
     data: File | None = None,
+    preprocessing: Preprocessing | None = None,
     backends: Sequence[str] | None = None,
     artifacts: Mapping[str, File] | None = None,
     settings: Settings | None = None,
     progress: bool = False,
     store: Store | None = None,
+    custom: Sequence[File] = (),
 ) -> dict[str, Tally]:
     """Count the right answers of every artifact on the evaluation images.
 
     Args:
         model: a Keras file, or the name of a subject.
-        data: labelled images: a `.npz` in Keras's naming or a folder; a subject brings its own.
+        data: images, with labels or without: a `.npz` in Keras's naming, a folder or a Python file,
+            which is executed; a subject brings its own.
+        preprocessing: what is done to the images of `data`, once, when they are read.
         backends: what to evaluate; by default all that are installed.
         artifacts: files made elsewhere, by the backend that they stand in for.
         settings: the choices.
         progress: whether to show a progress bar.
         store: where finished work is kept between runs.
+        custom: Python files with layers of your own, executed because you name them; see
+            docs/custom.md.
 
     Returns:
         Backend name to tally: counts, by class, confusion matrix.
@@ -116,10 +133,17 @@ def evaluate(
     Raises:
         UserError: as `convert`, or there are no labelled images.
     """
-    with opened(model, data, artifacts, settings, None, store, progress) as workspace:
+    with opened(
+        model, data, artifacts, settings, None, store, progress, custom, preprocessing
+    ) as workspace:
         names = chosen(backends, workspace)
         if workspace.test.labels is None:
-            raise UserError("Expected labelled images to evaluate on; the data has no labels.")
+            raise UserError(
+                "Expected labelled images to evaluate on; the data has no labels: `verify` judges "
+                "agreement without them."
+            )
+        if reason := not_answers(Case(workspace, names[0])):
+            raise UserError(f"Expected class scores to count right answers; {reason}.")
         return {name: Case(workspace, name).tally(name)[0] for name in names}
 
 
@@ -146,6 +170,7 @@ def verify(
     model: File,
     *,
     data: File | None = None,
+    preprocessing: Preprocessing | None = None,
     artifacts: Mapping[str, File] | None = None,
     backends: Sequence[str] | None = None,
     topics: Sequence[str] | None = None,
@@ -153,12 +178,15 @@ def verify(
     report: File | None = None,
     progress: bool = False,
     store: Store | None = None,
+    custom: Sequence[File] = (),
 ) -> Verification:
     """Convert, quantize and judge a model: the checks of the test suite, without pytest.
 
     Args:
         model: a Keras file, or the name of a subject.
-        data: labelled images: a `.npz` in Keras's naming or a folder; a subject brings its own.
+        data: images, with labels or without: a `.npz` in Keras's naming, a folder or a Python file,
+            which is executed; a subject brings its own.
+        preprocessing: what is done to the images of `data`, once, when they are read.
         artifacts: files made elsewhere, by the backend that they stand in for.
         backends: what to judge; by default all that are installed.
         topics: ``structure``, ``parity``, ``accuracy``, ``quantization``, ``latency``; all of
@@ -167,6 +195,8 @@ def verify(
         report: a folder for `report.json`, `report.html`, `conversion.log` and the artifacts.
         progress: whether to show progress bars.
         store: where finished work is kept between runs.
+        custom: Python files with layers of your own, executed because you name them; see
+            docs/custom.md.
 
     Returns:
         The measurements with their verdicts.
@@ -175,14 +205,21 @@ def verify(
         UserError: as `convert`, or a file made elsewhere does not fit the model.
     """
     out = None if report is None else Path(report)
-    with opened(model, data, artifacts, settings, out, store, progress) as workspace:
+    with opened(
+        model, data, artifacts, settings, out, store, progress, custom, preprocessing
+    ) as workspace:
         names = chosen(backends, workspace)
         measured, made = [], dict[str, Artifact]()
         for name in names:
             measured += judge(Case(workspace, name), topics, made)
         listed = [described(Case(workspace, name)) for name in made]
         warnings = [w for a in made.values() for w in a.provenance.get("warnings", ())]
-        extra = {"subject": workspace.subject.name, "artifacts": listed, "warnings": warnings}
+        extra = {
+            "subject": workspace.subject.name,
+            "data": workspace.subject.described,
+            "artifacts": listed,
+            "warnings": warnings,
+        }
         document = reports.as_document(measured, reports.environment(), extra)
         if out is not None:
             export(made, out / "artifacts")
@@ -289,10 +326,12 @@ def search(
     *,
     out: File,
     data: File | None = None,
+    preprocessing: Preprocessing | None = None,
     choice: Choice | None = None,
     settings: Settings | None = None,
     progress: bool = False,
     store: Store | None = None,
+    custom: Sequence[File] = (),
 ) -> Searched:
     """Find the int8 scheme that is fastest on this machine and costs no accuracy, and judge it.
 
@@ -303,11 +342,14 @@ def search(
         model: a Keras file, or the name of a subject.
         out: a folder for the record of the search, `search.json`, the recommended artifact and the
             report on it.
-        data: images, with labels or without: a `.npz` or a folder; a subject brings its own.
+        data: images, with labels or without: a `.npz` in Keras's naming, a folder or a Python file,
+            which is executed; a subject brings its own.
+        preprocessing: what is done to the images of `data`, once, when they are read.
         choice: which runtimes, what is banned, how long; five minutes of ONNX Runtime by default.
         settings: where the search starts.
         progress: whether to show a progress bar.
         store: where finished work is kept between runs.
+        custom: Python files with layers of your own, executed because you name them.
 
     Returns:
         The candidates, the recommendation, and the verdict on it.
@@ -316,7 +358,9 @@ def search(
         UserError: as `quantize`, or there are too few training images to choose on some.
     """
     choice, folder, began = choice or Choice(), Path(out), time.monotonic()
-    with opened(model, data, None, settings, folder, store, progress) as workspace:
+    with opened(
+        model, data, None, settings, folder, store, progress, custom, preprocessing
+    ) as workspace:
         found = run_search(workspace, choice, folder, began)
         found, measured, made = _approved(found)
         export(made, folder / "artifacts")
@@ -354,13 +398,17 @@ def _approved(found: Found) -> tuple[Found, list[Measurement], dict[str, Artifac
 def _make(
     model: File,
     data: File | None,
+    preprocessing: Preprocessing | None,
     backends: Sequence[str],
     settings: Settings | None,
     out: File | None,
     store: Store | None,
+    custom: Sequence[File],
 ) -> dict[str, Artifact]:
     names, folder = known(backends), None if out is None else Path(out)
-    with opened(model, data, None, settings, folder, store, False) as workspace:
+    with opened(
+        model, data, None, settings, folder, store, False, custom, preprocessing
+    ) as workspace:
         if workspace.subject.train is None and not all(backend(name).is_float for name in names):
             raise UserError(
                 f"{workspace.subject.name} has no images to calibrate on: pass --data FILE."

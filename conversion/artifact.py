@@ -18,7 +18,7 @@ import numpy as np
 import platformdirs
 from filelock import FileLock
 
-from conversion import digest
+from conversion import custom, digest
 from conversion.errors import UserError
 
 MANIFEST = "manifest.json"
@@ -119,6 +119,7 @@ class Store:
             UserError: the store's folder cannot be made.
         """
         full = {"kind": kind, "key": key, "versions": versions(packages), "code": code_digest()}
+        full["custom"] = custom.current().provenance
         full = json.loads(json.dumps(full))  # as it will be read back
         name = digest.of_settings(full)
         place = self.root / kind / name
@@ -196,7 +197,15 @@ def code_digest() -> str:
     """SHA-256 over the package's own modules that make artifacts or outputs."""
     root = Path(__file__).parent
     folders = ("readers", "truth", "reference", "backends", "quantization", "subjects")
-    makers = (*folders, "spec.py", "settings.py", "workspace.py")
+    makers = (
+        *folders,
+        "custom.py",
+        "user_code.py",
+        "spec.py",
+        "notation.py",
+        "settings.py",
+        "workspace.py",
+    )
     files = (p for maker in makers for p in (root / maker, *(root / maker).rglob("*.py")))
     known = {str(p.relative_to(root)): digest.of_file(p) for p in files if p.suffix == ".py"}
     return digest.of_settings(known)

@@ -34,3 +34,8 @@ def of_arrays(arrays: Iterable[np.ndarray]) -> str:
 def of_settings(settings: Any) -> str:
     """SHA-256 of plain values in canonical JSON: the order of keys does not matter."""
     return of_bytes(json.dumps(settings, sort_keys=True, separators=(",", ":")).encode())
+
+
+def of_parts(*digests: str) -> str:
+    """One digest of what lies in several files, from theirs, in order; of one file its own."""
+    return digests[0] if len(digests) == 1 else of_settings(list(digests))

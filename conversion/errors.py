@@ -21,3 +21,7 @@ class ReferenceCrashed(Exception):
 
 class RunFailed(UserError):
     """An artifact that was opened does not run on the images: a failure of the artifact."""
+
+
+class NoTruth(UserError):
+    """A layer has no float64 truth, so that nothing that passes through it can be judged."""

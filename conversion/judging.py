@@ -10,14 +10,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from conversion import custom
 from conversion.artifact import Artifact, Store
 from conversion.backends import BACKENDS, available, backend
 from conversion.errors import MissingDependency, UserError
 from conversion.journal import LOG, journal
 from conversion.measurement import Measurement, Verdict
+from conversion.readers import read_spec
 from conversion.reference import Reference
 from conversion.settings import Settings
 from conversion.subjects import find
+from conversion.subjects.preprocessing import Preprocessing
 from conversion.verification import checks
 from conversion.verification.case import Case
 from conversion.workspace import Workspace
@@ -85,17 +88,21 @@ def opened(
     out: Path | None,
     store: Store | None,
     progress: bool,
+    brings: Sequence[File] = (),
+    preprocessing: Preprocessing | None = None,
 ) -> Iterator[Workspace]:
     """A workspace with its reference process and its log.
 
     Args:
         model: a Keras file, or the name of a subject.
-        data: labelled images; a subject brings its own.
+        data: images; a subject brings its own.
         artifacts: files made elsewhere, by the backend that they stand in for.
         settings: the choices.
         out: where the log goes.
         store: where finished work is kept between runs.
         progress: whether to show progress bars.
+        brings: Python files with layers, executed because the user named them.
+        preprocessing: what is done to the images of `data`.
 
     Raises:
         UserError: the model or the data cannot be read, or a file is not there.
@@ -104,9 +111,13 @@ def opened(
     for name, file in brought.items():
         if not file.is_file():
             raise UserError(f"Expected a {name} file at {file}; there is none.")
-    with journal(out) as log, Reference() as reference:
+    with (
+        journal(out) as log,
+        custom.brought(custom.load(brings)) as known_here,
+        Reference(custom=known_here.files) as reference,
+    ):
         workspace = Workspace(
-            find(str(model), None if data is None else Path(data)),
+            find(str(model), None if data is None else Path(data), preprocessing, read_spec),
             reference,
             store or Store(),
             settings or Settings(),
@@ -144,7 +155,8 @@ def export(made: Mapping[str, Artifact], folder: Path) -> dict[str, Artifact]:
     folder.mkdir(parents=True, exist_ok=True)
     exported = {}
     for name, artifact in made.items():
-        target = folder / f"{name}{backend(name).suffix}"
+        ending = backend(name).suffix if artifact.brought else artifact.path.suffix
+        target = folder / f"{name}{ending}"
         beside = target.with_name(f".{target.name}.part")
         shutil.copyfile(artifact.path, beside)
         os.replace(beside, target)

@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from conversion import digest, machine, truth
+from conversion import custom, digest, machine, truth
 from conversion.artifact import Artifact, Runner, Store
 from conversion.backends import BACKENDS, STEPS, Backend, Ingredients, backend
 from conversion.checks.compare import Difference
 from conversion.checks.layers import layer_noise
 from conversion.errors import UserError
+from conversion.made import made_inputs
 from conversion.quantization import calibration
 from conversion.readers import read_spec
 from conversion.reference import KerasModel, Reference
@@ -25,7 +26,6 @@ from conversion.settings import Settings
 from conversion.spec import Spec
 from conversion.subjects import Subject
 from conversion.subjects.data import Dataset, check_fits
-from conversion.subjects.made import made_inputs
 
 BATCH = 250
 """Images evaluated at a time."""
@@ -303,16 +303,21 @@ class Workspace:
         if name == "calibration":
             return self._calibration()
         maker = STEPS.get(name) or backend(name)
+        file = _file(maker, self.spec)
         needed = {need: self.artifact(need).digest for need in maker.needs}
         chosen = {part: self.settings.part(part) for part in maker.settings}
-        key = {"source": self.spec.digest, "needs": needed, "settings": chosen}
+        before = [self.artifact(need).provenance for need in maker.needs]
+        inherited = {k: v for each in before for k, v in each.items() if k == "preprocessing" and v}
+        key = {"source": self.spec.digest, "needs": needed, "settings": chosen, **inherited}
 
         def build(folder: Path) -> Mapping[str, Any]:
             self.announce(f"building {name}")
-            notes = maker.load().build(self._ingredients(maker.needs), folder / _file(maker))
-            return {"artifact": name, "settings": chosen, **notes}
+            notes = maker.load().build(self._ingredients(maker.needs), folder / file)
+            brings = custom.current().provenance
+            known = {**inherited, **({"custom": brings} if brings else {})}
+            return {"artifact": name, "settings": chosen, **known, **notes}
 
-        made = self.store.obtain(name, key, maker.packages, build).artifact(name, _file(maker))
+        made = self.store.obtain(name, key, maker.packages, build).artifact(name, file)
         for warning in made.provenance.get("warnings", ()):
             self.announce(f"warning while building {name}: {warning}")
         return made
@@ -327,6 +332,7 @@ class Workspace:
         key = {
             "train": train.digest,
             "test": None if test is None else test.digest,
+            "preprocessing": train.preprocessing,
             "choice": self.settings.part("calibration"),
         }
 
@@ -381,8 +387,9 @@ def check_data(spec: Spec, subject: Subject) -> None:
         check_fits(data, spec.layer(spec.inputs[0]).shape, classes)
 
 
-def _file(maker: Backend) -> str:
-    return f"{maker.name}{maker.suffix}"
+def _file(maker: Backend, spec: Spec) -> str:
+    """The reference is the source's own kind of file; of any other backend there is one kind."""
+    return f"{maker.name}{spec.suffix if maker.name == 'keras-fp32' else maker.suffix}"
 
 
 def _shapes(arrays: Mapping[str, np.ndarray]) -> str:

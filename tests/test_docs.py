@@ -7,6 +7,7 @@ import pytest
 from conversion.backends import BACKENDS
 from conversion.checks import limits
 from conversion.checks.limits import Limit
+from conversion.subjects.preprocessing import FAMILIES
 from conversion.verification import CHECKS, TOPICS
 
 ROOT = Path(__file__).parent.parent
@@ -34,3 +35,9 @@ def test_every_backend_is_in_the_readme(name):
 @pytest.mark.parametrize("name", TOPICS)
 def test_every_topic_is_a_registered_marker(pytestconfig, name):
     assert any(line.startswith(f"{name}:") for line in pytestconfig.getini("markers"))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_family_of_preprocessing_is_documented(family):
+    rows = [row for row in (ROOT / "docs" / "data.md").read_text().splitlines() if "|" in row]
+    assert any(f"`{family}`" in row for row in rows)

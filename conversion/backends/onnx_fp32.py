@@ -12,6 +12,7 @@ from onnx import version_converter
 from conversion.artifact import Artifact, Runner, versions
 from conversion.backends import BACKENDS, Ingredients
 from conversion.backends.onnx_file import OnnxRunner, contents, save, stated_source
+from conversion.backends.onnx_rewrites import rewrite
 from conversion.reference.repairs import repairs
 
 __all__ = ["build", "open", "stated_source"]
@@ -34,6 +35,8 @@ def build(ingredients: Ingredients, target: Path) -> Mapping[str, Any]:
     content, warnings = ingredients.keras.to_onnx(min(wanted, TF2ONNX_OPSET))
     model = onnx.load_from_string(content)
     route = f"tf2onnx at opset {min(wanted, TF2ONNX_OPSET)}"
+    if rewritten := rewrite(model):
+        route += f"; {'; '.join(rewritten)}"
     if wanted > TF2ONNX_OPSET:
         model = version_converter.convert_version(model, wanted)
         route += f", then onnx.version_converter to {wanted}"

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from conversion.backends.torch_layers import LAYERS, Layout, Stage, parameters
+from conversion import custom
+from conversion.backends.torch_layers import LAYERS, parameters
+from conversion.backends.torch_stage import Layout, Stage
 from conversion.errors import UserError
 from conversion.spec import Layer, Spec
 
 Described = Mapping[str, Any]
 """A spec without its weights, as plain values: what a `.pt` file carries beside its tensors."""
-
-_TO_CHANNELS_FIRST = (0, 3, 1, 2)
-_TO_SOURCE = (0, 2, 3, 1)
 
 _TAKEN = {"described", "steps", "ends", "returns", *vars(nn.Module())}
 """Attributes that a `SpecModule` has from its start, beside those of its class."""
@@ -38,6 +37,14 @@ class Step:
     reads: tuple[str, ...]
     writes: str
     order: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of a value while the module is built: its layout and its number of axes."""
+
+    layout: Layout
+    rank: int
 
 
 class SpecModule(nn.Module):
@@ -63,12 +70,12 @@ class SpecModule(nn.Module):
         self.steps: list[Step] = []
         self.ends: dict[str, str] = {}
         taken = _attributes(entry["name"] for entry in described["layers"])
-        layouts: dict[str, Layout] = {}
+        layouts: dict[str, Known] = {}
         shapes = {entry["name"]: entry["shape"] for entry in described["layers"]}
         for entry in described["layers"]:
             name = entry["name"]
             if entry["kind"] == "InputLayer":
-                self.ends[name], layouts[name] = name, "source"
+                self.ends[name], layouts[name] = name, Known("source", len(shapes[name]) + 1)
                 continue
             reads = tuple(self.ends[source] for source in entry["inputs"])
             stages = _stages(entry, [shapes[source] for source in entry["inputs"]])
@@ -76,6 +83,7 @@ class SpecModule(nn.Module):
                 attribute = _free(name, stage.suffix, taken)
                 reads = (self._add(stage, attribute, reads, layouts),)
             self.ends[name] = reads[0]
+            layouts[reads[0]] = replace(layouts[reads[0]], rank=len(shapes[name]) + 1)
         self.returns = [
             self._laid_out(self.ends[name], "source", layouts) for name in described["outputs"]
         ]
@@ -109,32 +117,38 @@ class SpecModule(nn.Module):
         return values
 
     def _add(
-        self, stage: Stage, attribute: str, reads: tuple[str, ...], layouts: dict[str, Layout]
+        self, stage: Stage, attribute: str, reads: tuple[str, ...], layouts: dict[str, Known]
     ) -> str:
         layout = stage.layout
         if layout == "any":
-            first = any(layouts[name] == "channels_first" for name in reads)
+            first = any(layouts[name].layout == "channels_first" for name in reads)
             layout = "channels_first" if first else "source"
         arranged = tuple(self._laid_out(name, layout, layouts) for name in reads)
         self.add_module(attribute, stage.module)
         self.steps.append(Step(attribute, arranged, attribute))
-        layouts[attribute] = stage.gives or layout
+        layouts[attribute] = Known(stage.gives or layout, layouts[reads[0]].rank)
         return attribute
 
-    def _laid_out(self, value: str, layout: Layout, layouts: dict[str, Layout]) -> str:
-        if layouts[value] == layout:
+    def _laid_out(self, value: str, layout: Layout, layouts: dict[str, Known]) -> str:
+        known = layouts[value]
+        if known.layout == layout:
             return value
         arranged = f"{value} ({layout})"
         if arranged not in layouts:
-            order = _TO_CHANNELS_FIRST if layout == "channels_first" else _TO_SOURCE
+            last = known.rank - 1
+            first = (0, last, *range(1, last))
+            order = first if layout == "channels_first" else (0, *range(2, known.rank), 1)
             self.steps.append(Step(None, (value,), arranged, order))
-            layouts[arranged] = layout
+            layouts[arranged] = replace(known, layout=layout)
         return arranged
 
 
 def attribute_name(name: str) -> str:
-    """A layer's name as an attribute that does not hide one that the module has anyway."""
-    plain = name.replace(".", "_").replace("/", "_")
+    """A layer's name as an attribute that does not hide one that the module has anyway.
+
+    ``outer/inner@2``, the second call of a layer in a nested model, is ``outer__inner_call2``.
+    """
+    plain = name.replace(".", "_").replace("/", "__").replace("@", "_call")
     return f"{plain}_" if plain in _TAKEN or hasattr(SpecModule, plain) else plain
 
 
@@ -164,12 +178,15 @@ def _free(layer: str, suffix: str, taken: set[str]) -> str:
 
 
 def _stages(entry: Mapping[str, Any], shapes: Sequence[Sequence[int | None]]) -> list[Stage]:
-    builder = LAYERS.get(entry["kind"])
+    builder, own = LAYERS.get(entry["kind"]), custom.current().layers.get(entry["kind"])
+    if own is not None and own.torch is not None:
+        return [Stage("", own.torch(entry["config"], shapes), "source")]
     if builder is None:
         raise UserError(
             f"Layer '{entry['name']}' is a {entry['kind']}, which the direct PyTorch route does "
-            f"not support; it supports {', '.join(sorted(LAYERS))}. The route through ONNX "
-            "(torch-via-onnx-fp32) may."
+            "not know: bring its module with --custom FILE.py (CustomLayer(torch=...), see "
+            "docs/custom.md), or take the route through ONNX (--backends torch-via-onnx-fp32); it "
+            f"knows {', '.join(sorted(LAYERS))}."
         )
     return builder(entry["config"], shapes)
 
@@ -200,8 +217,15 @@ def state_of(spec: Spec) -> dict[str, Tensor]:
     return {
         f"{attribute_name(layer.name)}.{name}": tensor
         for layer in spec.layers
-        for name, tensor in parameters(layer.kind, layer.config, layer.weights).items()
+        for name, tensor in _parameters(layer).items()
     }
+
+
+def _parameters(layer: Layer) -> dict[str, Tensor]:
+    """A layer's weights under PyTorch's names; a user's own module has the names of the roles."""
+    if layer.kind not in custom.current().layers:
+        return parameters(layer.kind, layer.config, layer.weights)
+    return {role: torch.from_numpy(array.copy()) for role, array in layer.weights.items()}
 
 
 def from_spec(spec: Spec) -> SpecModule:

@@ -12,12 +12,6 @@ from torch.nn import functional as F
 Config = Mapping[str, Any]
 
 
-def pair(values: Sequence[int]) -> tuple[int, int]:
-    """Height and width of a window."""
-    first, second = values
-    return first, second
-
-
 class SamePadding(nn.Module):
     """TensorFlow's `same`: the odd pixel goes to the bottom and right.
 
@@ -35,7 +29,7 @@ class SamePadding(nn.Module):
         self.fill = fill
 
     def forward(self, value: Tensor) -> Tensor:
-        """Pad ``(N, C, H, W)``."""
+        """Pad ``(N, C, ...)``."""
         pads: list[int] = []
         for size, reach, stride in zip(value.shape[2:], self.reach, self.stride, strict=True):
             total = max((-(-size // stride) - 1) * stride + reach - size, 0)
@@ -48,11 +42,12 @@ class SameAveragePool(nn.Module):
 
     def __init__(self, window: Sequence[int], stride: Sequence[int]) -> None:
         super().__init__()
-        self.pad = SamePadding(window, stride, (1, 1), 0.0)
-        self.pool = nn.AvgPool2d(pair(window), pair(stride))
+        self.pad = SamePadding(window, stride, (1,) * len(window), 0.0)
+        pool: Any = (nn.AvgPool1d, nn.AvgPool2d)[len(window) - 1]
+        self.pool = pool(tuple(window), tuple(stride))
 
     def forward(self, value: Tensor) -> Tensor:
-        """Pool ``(N, C, H, W)``."""
+        """Pool ``(N, C, ...)``."""
         ones = torch.ones_like(value[:1, :1])
         pooled: Tensor = self.pool(self.pad(value)) / self.pool(self.pad(ones))
         return pooled
@@ -115,8 +110,8 @@ class GlobalMax(nn.Module):
     """The largest value of each channel."""
 
     def forward(self, value: Tensor) -> Tensor:
-        """Pool ``(N, C, H, W)`` to ``(N, C, 1, 1)``."""
-        return torch.amax(value, dim=(2, 3), keepdim=True)
+        """Pool ``(N, C, ...)`` to ``(N, C, 1, ...)``."""
+        return torch.amax(value, dim=tuple(range(2, value.ndim)), keepdim=True)
 
 
 class Rescaling(nn.Module):

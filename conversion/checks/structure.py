@@ -13,15 +13,21 @@ from conversion.checks.parity import Subjected
 from conversion.measurement import Measurement, Verdict, judged
 from conversion.spec import Spec
 
-OPERATORS = {
-    "Conv2D": ("Conv", "QLinearConv"),
-    "DepthwiseConv2D": ("Conv", "QLinearConv"),
-    "Dense": ("MatMul", "Gemm", "QLinearMatMul", "QGemm"),
-    "MaxPooling2D": ("MaxPool",),
-    "AveragePooling2D": ("AveragePool", "QLinearAveragePool"),
+_CONV = ("Conv", "QLinearConv")
+_WINDOWS: Mapping[str, tuple[tuple[str, ...], ...]] = {
+    "Conv{}D": (_CONV,),
+    "DepthwiseConv{}D": (_CONV,),
+    "SeparableConv{}D": (_CONV, _CONV),
+    "Conv{}DTranspose": (("ConvTranspose",),),
+    "MaxPooling{}D": (("MaxPool",),),
+    "AveragePooling{}D": (("AveragePool", "QLinearAveragePool"),),
 }
-"""Layer class to the ONNX operators that may compute it; one node a layer. Operators that tf2onnx
-also uses for the arithmetic of shapes, such as Concat, would false-alarm."""
+OPERATORS: Mapping[str, tuple[tuple[str, ...], ...]] = {
+    **{kind.format(rank): nodes for rank in (1, 2) for kind, nodes in _WINDOWS.items()},
+    "Dense": (("MatMul", "Gemm", "QLinearMatMul", "QGemm"),),
+}
+"""Layer class to its nodes, each by the ONNX operators that it may be. Operators that tf2onnx also
+uses for the arithmetic of shapes, such as Concat, would false-alarm."""
 
 
 def expected(name: str, about: Subjected, wanted: Any, found: Any, reason: str = "") -> Measurement:
@@ -79,10 +85,10 @@ def operator_counts(about: Subjected, spec: Spec, operators: Mapping[str, int]) 
         spec: the model.
         operators: operator to its count in the graph.
     """
-    groups = dict.fromkeys(OPERATORS.values(), 0)
+    groups = dict.fromkeys((names for nodes in OPERATORS.values() for names in nodes), 0)
     for layer in spec.layers:
-        if layer.kind in OPERATORS:
-            groups[OPERATORS[layer.kind]] += 1
+        for names in OPERATORS.get(layer.kind, ()):
+            groups[names] += 1
     wanted = {" or ".join(names): count for names, count in groups.items()}
     found = {" or ".join(names): sum(operators.get(name, 0) for name in names) for names in groups}
     return expected("operator_counts", about, wanted, found)

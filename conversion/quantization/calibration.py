@@ -92,6 +92,7 @@ def save(calibration: Dataset, folder: Path, choice: CalibrationChoice) -> Mappi
         "content": digest.of_arrays([calibration.images]),
         "classes": [] if labels is None else np.bincount(labels).tolist(),
         "source": calibration.source,
+        "preprocessing": calibration.preprocessing,
     }
 
 

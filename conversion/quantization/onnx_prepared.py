@@ -12,12 +12,48 @@ from onnxruntime.quantization import shape_inference
 from conversion.backends import Ingredients
 from conversion.backends.onnx_file import census, load
 
+BIAS = {"Conv": 2, "ConvTranspose": 2, "Gemm": 2}
+"""Operator to the position of its bias."""
+
+
+def own_biases(model: onnx.ModelProto) -> int:
+    """Give every node a bias of its own.
+
+    A bias becomes whole numbers of the scale of its node's input. ONNX Runtime makes them once a
+    name, so that a layer that is called twice would add the first call's numbers in both.
+
+    Args:
+        model: is changed.
+
+    Returns:
+        How many were copied.
+    """
+    stored = {each.name: each for each in model.graph.initializer}
+    taken: set[str] = set()
+    copied = 0
+    for node in model.graph.node:
+        at = BIAS.get(node.op_type, len(node.input))
+        if at >= len(node.input) or node.input[at] not in stored:
+            continue
+        name = node.input[at]
+        if name in taken:
+            own = onnx.TensorProto()
+            own.CopyFrom(stored[name])
+            own.name = f"{name}/{node.output[0]}"
+            model.graph.initializer.append(own)
+            node.input[at] = own.name
+            copied += 1
+        taken.add(name)
+    return copied
+
 
 def build(ingredients: Ingredients, target: Path) -> Mapping[str, Any]:
     """Infer shapes and fold constants, as `onnxruntime.quantization` asks for before it starts."""
     source = ingredients.artifacts["onnx-fp32"]
     shape_inference.quant_pre_process(str(source.path), str(target), skip_symbolic_shape=True)
     model = load(target)
+    if own_biases(model):
+        onnx.save(model, str(target))
     onnx.checker.check_model(model, full_check=True)
     return {
         "source": ingredients.spec.digest,

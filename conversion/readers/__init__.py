@@ -6,12 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from conversion.errors import UserError
-from conversion.readers import legacy_h5
+from conversion.readers import json_beside_weights, keras_archive, legacy_h5
 from conversion.spec import Spec
 
 READERS: dict[str, Callable[[Path, bytes], Spec]] = {
     ".h5": legacy_h5.read,
     ".hdf5": legacy_h5.read,
+    ".keras": keras_archive.read,
+    ".json": json_beside_weights.read,
 }
 """File ending to the function that reads such a file."""
 
@@ -20,7 +22,8 @@ def read_spec(path: str | Path) -> Spec:
     """Read a Keras model file without TensorFlow.
 
     Args:
-        path: a legacy `.h5` file of Keras 2 or Keras 3.
+        path: a legacy `.h5` file of Keras 2 or Keras 3, a `.keras` archive, or a `.json` with its
+            weights in an `.h5` file of the same stem beside it.
 
     Returns:
         The spec: layers in order, settings, connections and weights.
@@ -32,6 +35,13 @@ def read_spec(path: str | Path) -> Spec:
     path = Path(path)
     if not path.exists():
         raise UserError(f"Expected a Keras model file at {path}; there is none.")
+    if (path / "saved_model.pb").exists() or path.suffix == ".pb":
+        raise UserError(
+            f"Expected a Keras model file; {path.name} is a TensorFlow SavedModel, a program "
+            "without a list of layers: where it was made, save the Keras model itself with "
+            "model.save('name.keras') (or 'name.h5'); keras.models.load_model of TensorFlow 2.15 "
+            "or older, or of the package tf_keras, still opens the folder."
+        )
     if not path.is_file():
         raise UserError(f"Expected a Keras model file at {path}; it is not a file.")
     reader = READERS.get(path.suffix.lower())
@@ -39,7 +49,7 @@ def read_spec(path: str | Path) -> Spec:
         known = ", ".join(READERS)
         raise UserError(
             f"Expected a Keras model file ending in {known}; got {path.name}. "
-            "Save it with model.save('name.h5')."
+            "Save it with model.save('name.keras') or model.save('name.h5')."
         )
     try:
         content = path.read_bytes()

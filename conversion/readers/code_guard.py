@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from conversion.errors import UserError
+from conversion.readers.lambda_hints import hint
 
 CODE_BEARING = frozenset(
     {"Lambda", "__lambda__", "function", "TFOpLambda", "SlicingOpLambda", "__typespec__"}
@@ -13,6 +14,15 @@ CODE_BEARING = frozenset(
     | {"JaxLayer", "FlaxLayer"}
 )
 """Classes that Keras rebuilds from byte code, a dotted path or a program of another framework."""
+
+WAYS_ON = (
+    "write it with standard layers, or bring it with --custom FILE.py (docs/custom.md), or bring "
+    "its shape alone there and go through ONNX (--backends onnx-fp32,torch-via-onnx-fp32)"
+)
+"""What can be done about a layer that the suite does not know."""
+
+BROUGHT: set[str] = set()
+"""Layer classes that the user's own file brings, while it is in use (`conversion.custom`)."""
 
 
 def refuse_code(config: Any, where: str) -> None:
@@ -30,16 +40,25 @@ def refuse_code(config: Any, where: str) -> None:
         if class_name in CODE_BEARING:
             raise UserError(
                 f"{where}: {found} uses '{class_name}', which can carry code; files with code are "
-                "refused: replace it by a standard layer and save the model again."
+                f"refused: replace it by a standard layer{_likely(class_name, kind)} and save the "
+                "model again."
             )
         registered = str(kind.get("registered_name") or class_name)
         foreign = module is not None and str(module).split(".")[0] not in ("keras", "builtins")
+        if class_name in BROUGHT and registered.split(">")[-1] == class_name:
+            continue
         if foreign or ">" in registered + class_name:
             origin = f" from '{module}'" if module is not None else ""
             raise UserError(
                 f"{where}: {found} uses the custom class '{registered}'{origin}, which would run "
-                "code that is not in Keras; use standard layers and save the model again."
+                f"code that is not in Keras: {WAYS_ON}."
             )
+
+
+def _likely(class_name: str, kind: Mapping[str, Any]) -> str:
+    """The standard layer that does the same, in words."""
+    layer = hint(class_name, kind.get("config"))
+    return f" (by what it names, {layer})" if layer else ""
 
 
 def _classes(config: Any, owner: str) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import io
-import json
+import re
 from collections.abc import Mapping, Sequence
 from itertools import count, takewhile
 from pathlib import Path
@@ -14,14 +13,15 @@ import numpy as np
 
 from conversion import digest
 from conversion.errors import UserError
+from conversion.readers.arrays import behind_hard_links, checked
 from conversion.readers.code_guard import refuse_code
+from conversion.readers.forgotten_axes import refuse_forgotten_axes
 from conversion.readers.functional import read_layers
-from conversion.readers.heaps import refuse_endless_heaps
+from conversion.readers.opened import hdf5, in_one_sentence, model_name, one_line, parsed, text
 from conversion.readers.schema import LAYERS
-from conversion.spec import Shape, Spec
+from conversion.spec import Layer, Shape, Spec
 
-MOST_COMPRESSED = 1100
-"""No filter of HDF5 packs more bytes into one: deflate's limit is 1,032."""
+Ends = tuple[str, ...]
 
 
 def read(path: Path, content: bytes) -> Spec:
@@ -39,87 +39,59 @@ def read(path: Path, content: bytes) -> Spec:
     """
     if content[:2] == b"PK":
         raise UserError(f"Expected HDF5 in {path.name}; it is a zip archive (rename it .keras).")
-    try:
-        refuse_endless_heaps(content)
-        with h5py.File(io.BytesIO(content), "r") as file:
+
+    def whole() -> Spec:
+        with hdf5(content) as file:
             return _read_open(path, content, file)
-    except UserError as error:
-        sentence = _one_line(str(error))
-        named = path.name in sentence
-        raise UserError(sentence if named else f"{path.name}: {sentence}") from error
-    except Exception as error:  # h5py raises a dozen kinds for a damaged file
-        raise UserError(f"Expected a Keras model in HDF5 at {path}; {_reason(error)}.") from error
 
-
-def _reason(error: Exception) -> str:
-    said = _one_line(str(error))[:200]
-    if "truncated" in said:
-        return "the file is truncated"
-    if "signature not found" in said:
-        return "it is not HDF5"
-    return f"it is damaged ({said or type(error).__name__})"
+    return in_one_sentence(path, "a Keras model in HDF5", whole)
 
 
 def _read_open(path: Path, content: bytes, file: h5py.File) -> Spec:
-    config = _model_config(path, file)
+    raw = file.attrs.get("model_config")
+    if raw is None:
+        raise UserError(
+            f"Expected a model in {path}; the HDF5 file has no 'model_config': a file of weights "
+            "alone does not say what the layers are (model.to_json() beside it does: pass that)."
+        )
+    config = parsed(raw, f"'model_config' of {path}")
     refuse_code(config, path.name)
-    group = _behind_hard_links(file, "model_weights")
+    group = behind_hard_links(file, "model_weights")
     if not isinstance(group, h5py.Group):
         raise UserError(f"Expected a group 'model_weights' in {path}; the file has none.")
-    stored = _StoredWeights(path.name, group)
-    layers, inputs, outputs = read_layers(config, stored.arrays)
-    inner = config["config"]
-    written = inner["layers"] if isinstance(inner, Mapping) else inner
-    weighted = {layer.name for layer in layers if layer.weights}
-    order = [entry["config"]["name"] for entry in written]
-    stored.check_layers([name for name in order if name in weighted])
-    name = inner.get("name", "model") if isinstance(inner, Mapping) else "model"
+    layers, inputs, outputs = read_weighted(config, path.name, group)
+    refuse_forgotten_axes(layers)
     return Spec(
-        name=_one_line(_text(name)),
+        name=model_name(config),
         layers=layers,
         inputs=inputs,
         outputs=outputs,
         digest=digest.of_bytes(content),
-        keras_version=_one_line(_text(file.attrs.get("keras_version", "unknown"))),
+        keras_version=one_line(text(file.attrs.get("keras_version", "unknown"))),
     )
 
 
-def _model_config(path: Path, file: h5py.File) -> Mapping[str, Any]:
-    raw = file.attrs.get("model_config")
-    if raw is None:
-        raise UserError(
-            f"Expected a model in {path}; the HDF5 file has no 'model_config' "
-            "(a file of weights alone does not say what the layers are)."
-        )
-    try:
-        config = json.loads(_text(raw))
-    except (ValueError, RecursionError, TypeError):
-        raise UserError(f"Expected JSON in 'model_config' of {path}; it cannot be read.") from None
-    if not isinstance(config, Mapping) or "config" not in config:
-        raise UserError(f"Expected a model in 'model_config' of {path}; got {str(config)[:40]!r}.")
-    return config
+def read_weighted(
+    config: Mapping[str, Any], file_name: str, group: h5py.Group
+) -> tuple[tuple[Layer, ...], Ends, Ends]:
+    """Layers, inputs and outputs of a description with the weights that a group holds.
 
+    Args:
+        config: the model's description, without code in it.
+        file_name: of the weights, for errors.
+        group: has a group a layer, and their order in ``layer_names``.
 
-def _text(value: Any) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)
-
-
-def _one_line(text: str) -> str:
-    words = " ".join(text.split())
-    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in words)
-
-
-def _behind_hard_links(group: h5py.Group, path: str) -> Any:
-    """What lies at a path; None where a part is missing or is a soft or external link."""
-    found: Any = group
-    for part in path.encode().split(b"/"):
-        links = found.id.links if isinstance(found, h5py.Group) else None
-        if links is None or not part or not links.exists(part):
-            return None
-        if links.get_info(part).type != h5py.h5l.TYPE_HARD:
-            return None
-        found = found[part]
-    return found
+    Raises:
+        UserError: the two do not fit.
+    """
+    stored = _StoredWeights(file_name, group)
+    layers, inputs, outputs = read_layers(config, stored.arrays)
+    inner = config["config"]
+    written = inner["layers"] if isinstance(inner, Mapping) else inner
+    weighted = {(layer.path or (layer.name,))[0] for layer in layers if layer.weights}
+    order = [entry["config"]["name"] for entry in written if isinstance(entry["config"], Mapping)]
+    stored.check_layers([name for name in order if name in weighted])
+    return layers, inputs, outputs
 
 
 def _listed(group: h5py.Group, key: str) -> list[str]:
@@ -127,7 +99,7 @@ def _listed(group: h5py.Group, key: str) -> list[str]:
     attributes = group.attrs
     parts = takewhile(attributes.__contains__, (f"{key}{number}" for number in count()))
     keys = [key] if key in attributes else parts
-    return [_text(name) for part in keys for name in attributes[part]]
+    return [text(name) for part in keys for name in attributes[part]]
 
 
 class _StoredWeights:
@@ -136,9 +108,10 @@ class _StoredWeights:
     def __init__(self, file_name: str, group: h5py.Group) -> None:
         self._file_name = file_name
         self._group = group
+        self._claimed: set[tuple[str, str]] = set()
 
     def arrays(
-        self, layer: str, kind: str, expected: Mapping[str, Shape]
+        self, path: tuple[str, ...], kind: str, expected: Mapping[str, Shape]
     ) -> Mapping[str, np.ndarray]:
         """The weights of a layer by role, in the order that Keras reads them.
 
@@ -146,8 +119,11 @@ class _StoredWeights:
             UserError: a weight is missing, left over, of another shape or type, out of order,
                 behind a link, or not finite.
         """
-        names = self._names(layer)
-        aliases = LAYERS[kind].aliases
+        top, layer = path[0], "/".join(path)
+        aliases, counts = LAYERS[kind].aliases, LAYERS[kind].counts
+        own = self._names(top) if len(path) == 1 else _of_inner(self._names(top), path)
+        self._claimed |= {(top, name) for name in own}
+        names = [name for name in own if _role(name, aliases) not in counts]
         roles = [_role(name, aliases) for name in names]
         if sorted(roles) != sorted(expected):
             wanted, found = ", ".join(expected) or "none", ", ".join(roles) or "none"
@@ -162,7 +138,12 @@ class _StoredWeights:
                 f"{', '.join(roles)}; Keras reads them as {', '.join(expected)}."
             )
         return {
-            role: self._array(f"{layer}/{name}", f"{layer}/{role}", expected[role])
+            role: checked(
+                self._group,
+                f"{top}/{name}",
+                f"{self._file_name}: weight '{layer}/{role}'",
+                expected[role],
+            )
             for role, name in zip(roles, names, strict=True)
         }
 
@@ -170,7 +151,7 @@ class _StoredWeights:
         """Refuse a list of layers with weights that is not the model's.
 
         Args:
-            expected: the layers that have weights, in the order of the configuration.
+            expected: the outermost layers that have weights, in the order of the configuration.
 
         Raises:
             UserError: the file lists one more, one less, or another order; Keras reads layers by
@@ -189,35 +170,37 @@ class _StoredWeights:
                     f"{self._file_name}: 'layer_names' should list '{name}' as number "
                     f"{position + 1} of the layers with weights; it lists {listed}."
                 )
+            for weight in self._names(name):
+                if (name, weight) not in self._claimed:
+                    raise UserError(
+                        f"{self._file_name} stores '{weight}' in '{name}', for a layer that the "
+                        "model lacks there."
+                    )
 
     def _names(self, layer: str) -> list[str]:
-        group = _behind_hard_links(self._group, layer)
+        group = behind_hard_links(self._group, layer)
         return _listed(group, "weight_names") if isinstance(group, h5py.Group) else []
 
-    def _array(self, path: str, label: str, shape: Shape) -> np.ndarray:
-        where = f"{self._file_name}: weight '{label}'"
-        dataset = _behind_hard_links(self._group, path)
-        if not isinstance(dataset, h5py.Dataset) or dataset.is_virtual or dataset.external:
-            raise UserError(f"{where} is missing from the file (or lies behind a link).")
-        if dataset.shape != shape:  # before reading: a false shape may ask for terabytes
-            raise UserError(f"{where} should have the shape {shape}; the file has {dataset.shape}.")
-        if dataset.dtype.kind != "f" or dataset.dtype.itemsize < 4:
-            raise UserError(f"{where} should be float32; the file has {dataset.dtype}.")
-        stored = dataset.id.get_storage_size()
-        if dataset.nbytes > MOST_COMPRESSED * stored:
-            raise UserError(
-                f"{where} should hold {dataset.nbytes} bytes; the file has {stored} for it."
-            )
-        with np.errstate(over="ignore"):  # what overflows is Inf, and that is refused by name
-            array = np.asarray(dataset[()], dtype=np.float32)
-        if not np.isfinite(array).all():
-            bad = int(np.count_nonzero(~np.isfinite(array)))
-            raise UserError(f"{where} should be finite; {bad} of {array.size} are NaN or Inf.")
-        if label.endswith("/moving_variance") and (array < 0).any():
-            raise UserError(f"{where} should not be negative; its least value is {array.min()}.")
-        return array
+
+def _of_inner(names: Sequence[str], path: tuple[str, ...]) -> list[str]:
+    """The weights of a layer inside a nested model, among all those that the model lists.
+
+    Keras 3 writes ``inner/kernel`` with every model between, Keras 2 often the layer's name alone.
+    """
+    owners = {name: name.rsplit("/", 1)[0] for name in names}
+    suffixes = ["/".join(path[start:]) for start in (*range(1, len(path)), 0)]
+    for suffix in suffixes:
+        found = [name for name, owner in owners.items() if owner == suffix]
+        if found:
+            return found
+    for suffix in suffixes:
+        found = [name for name, owner in owners.items() if owner.endswith(f"/{suffix}")]
+        if found:
+            return found
+    return []
 
 
 def _role(name: str, aliases: Mapping[str, str]) -> str:
     last = name.rsplit("/", 1)[-1].split(":", 1)[0]
-    return aliases.get(last, last)
+    # A weight that the layer gives no name has Keras's, with a number.
+    return aliases.get(last) or aliases.get(re.sub(r"_\d+$", "", last), last)

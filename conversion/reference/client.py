@@ -19,6 +19,7 @@ from conversion import digest
 from conversion.errors import MissingDependency, ReferenceCrashed, UserError
 from conversion.reference.channel import Message, receive, send, start
 from conversion.spec import Spec
+from conversion.user_code import UserFile
 
 TIMEOUT = 600.0
 """Seconds that a job may take; a broken HDF5 file can make Keras hang for ever."""
@@ -31,13 +32,16 @@ class Reference:
     HDF5, and nobody should wait for TensorFlow's import who does not need it: so it lives alone.
     """
 
-    def __init__(self, timeout: float = TIMEOUT) -> None:
+    def __init__(self, timeout: float = TIMEOUT, custom: Sequence[UserFile] = ()) -> None:
         """Prepare a reference without starting it.
 
         Args:
             timeout: seconds that a job may take before the process is ended.
+            custom: files with classes, which the user named; executed there before a model is
+                opened.
         """
         self._timeout = timeout
+        self._custom = [[str(file.path), file.digest] for file in custom]
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: Connection | None = None
         self._log: IO[bytes] | None = None
@@ -81,7 +85,8 @@ class Reference:
         if connection is None:
             connection = self._start()
         try:
-            send(connection, Message({"job": job, **values}, arrays or {}))
+            sent = {"job": job, "custom": self._custom, **values}
+            send(connection, Message(sent, arrays or {}))
             if not connection.poll(self._timeout):
                 raise ReferenceCrashed(f"Keras did not finish '{job}' in {self._timeout:g} s.")
             answer = receive(connection)
@@ -99,15 +104,16 @@ class Reference:
             raise raised
         return answer
 
-    def model(self, path: Path, spec: Spec) -> KerasModel:
+    def model(self, path: Path, spec: Spec, digest: str = "") -> KerasModel:
         """The Keras model of a file that the reader has already accepted.
 
         Args:
-            path: the model file.
+            path: the model file, or a copy of it in one file.
             spec: what the reader made of it; asking for it here is what keeps a file with code
                 in it away from TensorFlow.
+            digest: SHA-256 of a copy that is packed in another way than the source.
         """
-        return KerasModel(self, path.resolve(), spec)
+        return KerasModel(self, path.resolve(), spec, digest)
 
     def close(self) -> None:
         """End the process, if there is one."""
@@ -153,6 +159,7 @@ class KerasModel:
     reference: Reference
     path: Path
     spec: Spec
+    digest: str = ""
     _ranges: dict[str, np.ndarray] = field(default_factory=dict)
 
     def outputs(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -205,7 +212,13 @@ class KerasModel:
             The serialized ONNX model, and the converter's warnings.
         """
         answer = self._call("to_onnx", {}, opset=opset)
-        return answer.arrays["onnx"].tobytes(), list(answer.values["warnings"])
+        said = list(answer.values["warnings"])
+        if answer.values["plainly"]:
+            said.append(
+                "tf2onnx left a compiled call in the file, which ONNX does not have: converted "
+                "again with grouped convolutions traced as operators"
+            )
+        return answer.arrays["onnx"].tobytes(), said
 
     def to_litert(self, images: Path | None = None) -> tuple[bytes, list[str]]:
         """The model as TensorFlow's converter to LiteRT writes it.
@@ -231,6 +244,15 @@ class KerasModel:
         return dict(self._call(job, inputs, **values).arrays)
 
     def _call(self, job: str, inputs: Mapping[str, np.ndarray], **values: Any) -> Message:
-        known = {"path": str(self.path), "digest": self.spec.digest}
-        described = {"inputs": self.spec.inputs, "outputs": self.spec.outputs}
+        spec, whole = self.spec, bool(self.digest) or not self.spec.weights_file
+        known = {
+            "path": str(self.path),
+            "digest": self.digest or spec.digest,
+            "weights": None if whole else str(self.path.with_name(spec.weights_file)),
+        }
+        described = {
+            "inputs": spec.inputs,
+            "outputs": spec.outputs,
+            "graph": [[each.name, each.path or [each.name], each.inputs] for each in spec.layers],
+        }
         return self.reference.call(job, {**known, **described, **values}, inputs)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import importlib.metadata
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,11 @@ import numpy as np
 import tensorflow as tf
 
 from conversion import digest
+from conversion.reference.applications import build_application, list_families
 from conversion.reference.channel import Message
+from conversion.reference.network import Network
 from conversion.reference.repairs import repaired
+from conversion.user_code import UserFile, execute
 
 BATCH = 250
 """Images that Keras computes at a time."""
@@ -37,37 +41,27 @@ def outputs(models: Models, message: Message) -> Answer:
 
 def logits(models: Models, message: Message) -> Answer:
     """The model's outputs before the last activation of each."""
-    model = _open(models, message)
+    network = Network(_open(models, message), message)
     names = message.values["outputs"]
-    last = {name: model.get_layer(name) for name in names}
-    before = keras.Model(model.inputs, [layer.input for layer in last.values()])
 
     def plain(*inputs: Any) -> list[Any]:
-        sources = before(list(inputs), training=False)
-        listed = sources if isinstance(sources, (list, tuple)) else [sources]
-        return [_plain(layer, value) for layer, value in zip(last.values(), listed, strict=True)]
+        values = network.values(inputs)
+        return [network.plain(name, values) for name in names]
 
     return {}, _run(message, names, plain)
 
 
-def _plain(layer: Any, value: Any) -> Any:
-    if isinstance(layer, keras.layers.Softmax):
-        return value
-    if not hasattr(layer, "activation"):
-        return layer(value, training=False)
-    activation, layer.activation = layer.activation, keras.activations.linear
-    try:
-        return layer(value, training=False)
-    finally:
-        layer.activation = activation
-
-
 def layer_outputs(models: Models, message: Message) -> Answer:
     """The output of every layer that is asked for."""
-    model = _open(models, message)
+    network = Network(_open(models, message), message)
     names = message.values["layers"]
-    tapped = keras.Model(model.inputs, [model.get_layer(name).output for name in names])
-    return {}, _run(message, names, lambda *inputs: tapped(list(inputs), training=False))
+    network.check(names)
+
+    def tapped(*inputs: Any) -> list[Any]:
+        values = network.values(inputs)
+        return [values[name] for name in names]
+
+    return {}, _run(message, names, tapped)
 
 
 def layer_ranges(models: Models, message: Message) -> Answer:
@@ -76,23 +70,16 @@ def layer_ranges(models: Models, message: Message) -> Answer:
     A layer may be asked for as it is before its own activation. Only these numbers travel: the
     layers themselves would be gigabytes.
     """
-    model = _open(models, message)
+    network = Network(_open(models, message), message)
     asked = message.values["layers"]
-    inputs = dict(zip(message.values["inputs"], model.inputs, strict=True))
-    layers = [(None if name in inputs else model.get_layer(name), before) for name, before in asked]
-    tensors = [
-        inputs[name] if layer is None else layer.input if before else layer.output
-        for (name, _), (layer, before) in zip(asked, layers, strict=True)
-    ]
-    tapped = keras.Model(model.inputs, tensors)
+    network.check(name for name, _ in asked)
 
     def extremes(*inputs: Any) -> list[Any]:
-        values = tapped(list(inputs), training=False)
-        listed = values if isinstance(values, (list, tuple)) else [values]
-        rows = zip(layers, listed, message.values["bounds"], strict=True)
+        values = network.values(inputs)
+        rows = zip(asked, message.values["bounds"], strict=True)
         return [
-            _extremes(_plain(layer, value) if layer and before else value, bounds)
-            for (layer, before), value, bounds in rows
+            _extremes(network.plain(name, values) if before else values[name], bounds)
+            for (name, before), bounds in rows
         ]
 
     # An array of one row a batch for each; the names of layers may repeat.
@@ -125,15 +112,47 @@ def to_onnx(models: Models, message: Message) -> Answer:
         for name, tensor in zip(names, model.inputs, strict=True)
     )
     found: list[Any] = []
+    compiled = False
     while len(found) < ATTEMPTS:
-        proto, _ = tf2onnx.convert.from_keras(
-            model, input_signature=signature, opset=message.values["opset"]
-        )
+        with _traced_plainly() if compiled else nullcontext():
+            proto, _ = tf2onnx.convert.from_keras(
+                model, input_signature=signature, opset=message.values["opset"]
+            )
+        if not compiled and any(node.op_type == CALL for node in proto.graph.node):
+            compiled = True
+            continue
         found.append(proto)
         if all(node.op_type != "Shape" for node in proto.graph.node):
             break
     best = min(found, key=lambda proto: len(proto.graph.node))
-    return {}, {"onnx": np.frombuffer(best.SerializeToString(), dtype=np.uint8)}
+    content = np.frombuffer(best.SerializeToString(), dtype=np.uint8)
+    return {"plainly": compiled}, {"onnx": content}
+
+
+CALL = "StatefulPartitionedCall"
+"""What is left where TensorFlow compiled a part by itself, which ONNX cannot say."""
+
+
+@contextmanager
+def _traced_plainly() -> Iterator[None]:
+    """Trace grouped convolutions as operators: on the CPU, Keras gives them to a compiler."""
+    from keras.src.backend.tensorflow import nn
+
+    class Plain:
+        """TensorFlow, whose functions are not compiled."""
+
+        @staticmethod
+        def function(*_: Any, **__: Any) -> Callable[[Any], Any]:
+            return lambda function: function
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(tf, name)
+
+    nn.tf = Plain()
+    try:
+        yield
+    finally:
+        nn.tf = tf
 
 
 def to_litert(models: Models, message: Message) -> Answer:
@@ -156,18 +175,24 @@ def to_litert(models: Models, message: Message) -> Answer:
 
 
 def build(models: Models, message: Message) -> Answer:
-    """Build a small Sequential or functional model, randomise every weight, save it as `.h5`.
+    """Build a small Sequential or functional model, randomise every weight, and save it.
 
-    The moving statistics and gamma are drawn too, so that no layer is an identity by accident.
+    The moving statistics and gamma are drawn too, so that no layer is an identity by accident. The
+    path's ending is the format: `.h5`, `.keras`, or `.json` with its weights beside it.
     """
     values = message.values
+    _bring(models, message)
     model = keras.saving.deserialize_keras_object(values["config"])
     random = np.random.default_rng(values["seed"])
     for variable in model.variables:
         drawn = random.normal(0.0, 0.5, variable.shape)
-        positive = variable.name in ("gamma", "moving_variance")
+        positive = variable.name in ("gamma", "moving_variance", "variance")
         variable.assign(0.5 + np.abs(drawn) if positive else drawn)
-    model.save(values["path"], include_optimizer=False)
+    if values["path"].endswith(".json"):
+        Path(values["path"]).write_text(model.to_json())
+        model.save_weights(f"{values['path'].removesuffix('.json')}.weights.h5")
+    else:
+        model.save(values["path"], include_optimizer=False)
     return {}, {}
 
 
@@ -179,13 +204,29 @@ def versions(models: Models, message: Message) -> Answer:
 
 def _open(models: Models, message: Message) -> Any:
     path, expected = Path(message.values["path"]), message.values["digest"]
+    weights = None if message.values["weights"] is None else Path(message.values["weights"])
+    _bring(models, message)
     if expected not in models:
-        found = digest.of_file(path)
+        files = [path] if weights is None else [path, weights]
+        found = digest.of_parts(*(digest.of_file(file) for file in files))
         if found != expected:
             raise ValueError(f"{path.name} changed after it was read ({found[:12]}).")
-        with repaired(path) as file:
+        with repaired(path, weights) as file:
             models[expected] = keras.models.load_model(file, compile=False)
     return models[expected]
+
+
+def _bring(models: Models, message: Message) -> None:
+    """Execute the files that the user named, each once, and make their classes known to Keras."""
+    for path, sha in message.values["custom"]:
+        if sha not in models:
+            models[sha] = module = execute(UserFile(Path(path), sha, is_for_keras=True))
+            objects = dict(getattr(module, "CUSTOM_OBJECTS", {}))
+            for kind, layer in getattr(module, "LAYERS", {}).items():
+                if layer.keras is not None:
+                    objects[kind] = layer.keras()
+            for kind, found in objects.items():  # by the name in legacy files, and in new ones
+                keras.saving.get_custom_objects().update({kind: found, f"Custom>{kind}": found})
 
 
 def _run(message: Message, names: list[str], function: Callable[..., Any]) -> dict[str, np.ndarray]:
@@ -197,7 +238,7 @@ def _run(message: Message, names: list[str], function: Callable[..., Any]) -> di
     for start in range(0, len(inputs[0]), BATCH):
         batch = [tf.constant(a[start : start + BATCH].astype(np.float32)) for a in inputs]
         results = traced(*batch)
-        listed = results if isinstance(results, (list, tuple)) else [results]
+        listed = keras.tree.flatten(results)
         for part, result in zip(parts, listed, strict=True):
             part.append(np.asarray(result))
     return {name: np.concatenate(part) for name, part in zip(names, parts, strict=True)}
@@ -210,7 +251,9 @@ JOBS: dict[str, Callable[[Models, Message], Answer]] = {
     "layer_ranges": layer_ranges,
     "to_onnx": to_onnx,
     "to_litert": to_litert,
+    "application": build_application,
     "build": build,
+    "families": list_families,
     "versions": versions,
 }
 """Job name to what does it."""

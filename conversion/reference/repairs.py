@@ -1,20 +1,38 @@
-"""Settings of older Keras that today's Keras refuses, and that can be left out without a change."""
+"""What older Keras wrote and today's Keras refuses, changed where no arithmetic can change.
+
+Each entry was seen to be refused by Keras 3.15 and is opened after the change; a value that would
+mean something is left as it is, and Keras refuses the file.
+"""
 
 from __future__ import annotations
 
 import json
-import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import h5py
+from conversion.notation import MODELS, SAME_CLASS, first_calls, plain_number, references
+from conversion.reference.packing import CONFIG as CONFIG
+from conversion.reference.packing import described, pack
 
-CONFIG = "model_config"
-"""The attribute of a legacy `.h5` file that describes the model in JSON."""
+OPENED = (".h5", ".hdf5", ".keras")
+"""Endings by which Keras knows a format."""
+
+ANY = object()
+"""For a setting that only training reads: it is left out whatever its value."""
+
+FUNCTIONAL = "Functional"
+
+INITIALIZERS = (
+    *("Zeros", "Ones", "Constant", "Identity", "Orthogonal", "RandomNormal", "RandomUniform"),
+    *("TruncatedNormal", "VarianceScaling", "GlorotNormal", "GlorotUniform", "HeNormal"),
+    *("HeUniform", "LecunNormal", "LecunUniform"),
+)
+_DEPTHWISE = ("DepthwiseConv2D", "DepthwiseConv1D", "SeparableConv2D", "SeparableConv1D")
+_TRANSPOSED = ("Conv2DTranspose", "Conv1DTranspose")
 
 
 @dataclass(frozen=True)
@@ -22,86 +40,223 @@ class Repair:
     """A setting that is left out of a file's description before Keras opens it.
 
     Attributes:
-        kind: the class of the layers that have it.
+        kinds: the classes that have it.
         key: the setting.
-        value: the only value with which it is left out; with any other the file stays as it is,
-            and Keras refuses it.
+        value: the only value with which it is left out, or `ANY`.
         reason: why the arithmetic cannot change.
     """
 
-    kind: str
+    kinds: tuple[str, ...]
     key: str
     value: Any
     reason: str
 
+    def applies(self, kind: Any, config: Mapping[str, Any]) -> bool:
+        """Whether an object has the setting with that value."""
+        if kind not in self.kinds or self.key not in config:
+            return False
+        given = config[self.key]
+        same = type(given) is type(self.value) and given == self.value
+        return self.value is ANY or bool(same)
+
+
+_PARENT = "Keras 2 wrote the setting of the parent class, whose value 1 it never read"
+_TRAINED = "it only matters before and while a model is trained; the weights are in the file"
+_NORM = "the default of Keras 2, which changes nothing when a model is not trained"
 
 REPAIRS = (
-    Repair(
-        "DepthwiseConv2D",
-        "groups",
-        1,
-        "Keras 2 wrote the setting of the parent class, whose value 1 it never read",
+    Repair((*_DEPTHWISE, *_TRANSPOSED), "groups", 1, _PARENT),
+    *(
+        Repair(_DEPTHWISE, f"kernel_{part}", ANY, _TRAINED)
+        for part in ("initializer", "regularizer", "constraint")
     ),
+    Repair(INITIALIZERS, "dtype", ANY, _TRAINED),
+    *(Repair((f"SpatialDropout{rank}D",), "trainable", ANY, _TRAINED) for rank in (1, 2, 3)),
+    Repair(("BatchNormalization",), "virtual_batch_size", None, _NORM),
+    Repair(("BatchNormalization",), "adjustment", None, _NORM),
+    Repair(("BatchNormalization",), "fused", ANY, "it chooses a kernel for the same formula"),
 )
-"""Every repair; a new one is one entry."""
+"""Settings that are left out; a new one is one entry."""
+
+Change = Callable[[dict[str, Any]], str]
+"""Changes an object with a class name in place; says what it did, nothing where it did nothing."""
+
+
+def _class(part: dict[str, Any]) -> str:
+    """A class that was renamed, or that differs from another one in training only."""
+    old = part["class_name"]
+    if old not in SAME_CLASS:
+        return ""
+    part["class_name"] = SAME_CLASS[old]
+    if "registered_name" in part:
+        part["registered_name"] = None
+    return f"{old} read as {SAME_CLASS[old]}: they compute the same when a model is not trained"
+
+
+def _module(part: dict[str, Any]) -> str:
+    """A model's class where Keras 2.13 to 2.15 had it."""
+    module = part.get("module")
+    if part["class_name"] not in MODELS or not str(module).startswith("keras.src.engine"):
+        return ""
+    part["module"] = "keras.src.models.functional" if part["class_name"] == FUNCTIONAL else "keras"
+    part["registered_name"] = None
+    return f"{part['class_name']} taken from {part['module']}, not {module}: the class was moved"
+
+
+def _policy(part: dict[str, Any]) -> str:
+    """A type that Keras 2 wrote as an object of a class that has another name today."""
+    config = part["config"]
+    given = config.get("dtype") if isinstance(config, dict) else None
+    if not isinstance(given, dict) or given.get("class_name") != "Policy":
+        return ""
+    config["dtype"] = given["config"]["name"]
+    return f"dtype Policy written as '{config['dtype']}': the same type by its name"
+
+
+def _numbers(part: dict[str, Any]) -> str:
+    """Numbers that Keras 2.2 wrote as arrays."""
+    config = part["config"]
+    arrays = [key for key, value in config.items() if plain_number(value) is not value]
+    for key in arrays:
+        config[key] = plain_number(config[key])
+    return f"{', '.join(arrays)} written as plain numbers of the same value" if arrays else ""
+
+
+def _bare_list(part: dict[str, Any]) -> str:
+    """The list of layers alone, as Keras before 2.2.3 described a Sequential model."""
+    if part["class_name"] != "Sequential" or not isinstance(part["config"], list):
+        return ""
+    part["config"] = {"name": part.get("name", "sequential"), "layers": part["config"]}
+    return "the list of layers put where Keras looks for it: the layers are the same"
+
+
+def _input(part: dict[str, Any]) -> str:
+    """A first layer's `batch_input_shape`, whose batch axis Keras 3 takes for one of the image."""
+    if part["class_name"] != "Sequential" or not isinstance(part["config"], dict):
+        return ""
+    layers = part["config"]["layers"]
+    first = layers[0]["config"] if layers else {}
+    shape = first.pop("batch_input_shape", None) if isinstance(first, dict) else None
+    if shape is None:
+        return ""
+    if layers[0]["class_name"] == "InputLayer":
+        first["batch_shape"] = shape
+        return ""
+    taken = {layer["config"].get("name") for layer in layers if isinstance(layer["config"], dict)}
+    name = next(n for n in ("input", "input_of_model", "input_layer_of_model") if n not in taken)
+    config = {"name": name, "batch_shape": shape, "dtype": "float32"}
+    layers.insert(0, {"class_name": "InputLayer", "config": config})
+    return "batch_input_shape of the first layer written as an InputLayer of that shape"
+
+
+def _counting(part: dict[str, Any]) -> str:
+    """Calls of nested models, which Keras 2 counts from 1 and Keras 3 from 0."""
+    config = part["config"]
+    if part["class_name"] not in MODELS or not isinstance(config, dict):
+        return ""
+    if "output_layers" not in config:
+        return ""
+    changed = False
+    nested = {layer["name"]: layer["class_name"] for layer in config["layers"]}
+    for name, (reading, ending) in first_calls(config).items():
+        wanted = 0 if nested[name] == "Sequential" else 1
+        calls = [layer["inbound_nodes"] for layer in config["layers"]]
+        for given, surplus in ((calls, reading), (config["output_layers"], ending - wanted)):
+            for reference in references(given) if surplus else ():
+                if reference[0] == name:
+                    reference[1] -= surplus
+                    changed = True
+    return "calls of nested models counted as Keras 3 does: the same calls" if changed else ""
+
+
+def _name(part: dict[str, Any]) -> str:
+    """A layer's name with a slash, which Keras 3 refuses."""
+    config = part["config"]
+    if not isinstance(config, dict) or "/" not in str(config.get("name", "")):
+        return ""
+    old = config["name"]
+    config["name"] = keras_name(old)
+    if part.get("name") == old:
+        part["name"] = config["name"]
+    return f"named '{config['name']}', not '{old}': names enter no arithmetic"
+
+
+def _names_read(part: dict[str, Any]) -> str:
+    """The same names where a model's calls and ends refer to them."""
+    config = part["config"]
+    if part["class_name"] in MODELS and isinstance(config, dict):
+        listed = [config.get(key, []) for key in ("input_layers", "output_layers")]
+        listed += [layer.get("inbound_nodes", []) for layer in config.get("layers", [])]
+        for reference in references(listed):
+            reference[0] = keras_name(reference[0])
+    return ""
+
+
+CHANGES: tuple[Change, ...] = (
+    *(_bare_list, _input, _counting, _class, _module, _policy, _numbers, _name, _names_read),
+)
+"""Other changes, from the outside in; a new one is one function."""
+
+
+def keras_name(name: str) -> str:
+    """A layer's name as Keras 3 knows it after a repair."""
+    return name.replace("/", ".")
 
 
 def repairs(path: Path) -> list[str]:
-    """What has to be left out for Keras to open a file, in words; no framework is imported.
+    """What has to be changed for Keras to open a file, in words; no framework is imported.
 
     Args:
         path: a model file that the reader has accepted.
     """
-    found = _config(path)
-    return [] if found is None else _repaired(found)[1]
+    found = described(path)
+    return [] if found is None else _repaired(json.loads(found))[1]
 
 
 @contextmanager
-def repaired(path: Path) -> Iterator[Path]:
+def repaired(path: Path, weights: Path | None = None) -> Iterator[Path]:
     """The file as Keras can open it: itself, or a copy with a repaired description.
 
-    The weights are copied byte by byte; only the description is written anew.
+    Args:
+        path: a model file that the reader has accepted.
+        weights: the file of its weights, where it has none itself.
     """
-    found = _config(path)
-    config, made = (None, []) if found is None else _repaired(found)
-    if not made:
+    found = described(path)
+    config, made = (None, []) if found is None else _repaired(json.loads(found))
+    if found is None or not (made or weights is not None or path.suffix not in OPENED):
         yield path
         return
     with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder) / path.name
-        shutil.copyfile(path, copy)
-        with h5py.File(copy, "r+") as file:
-            file.attrs[CONFIG] = json.dumps(config)
-        yield copy
+        yield pack(json.dumps(config) if made else found, weights or path, Path(folder))
 
 
-def _config(path: Path) -> Any:
-    if not h5py.is_hdf5(path):
-        return None
-    with h5py.File(path, "r") as file:
-        stored = file.attrs.get(CONFIG)
-    return None if stored is None else json.loads(stored)
-
-
-def _repaired(value: Any) -> tuple[Any, list[str]]:
-    """A description without what has to be left out, at any depth, and what that was."""
+def _repaired(config: Any) -> tuple[Any, list[str]]:
+    """A description with what has to be changed, at any depth, and what that was."""
     made: list[str] = []
 
-    def walk(part: Any) -> Any:
+    def walk(part: Any) -> None:
+        if isinstance(part, dict):
+            if "class_name" in part and isinstance(part.get("config"), dict | list):
+                made.extend(_changes(part))
+            part = list(part.values())
         if isinstance(part, list):
-            return [walk(each) for each in part]
-        if not isinstance(part, dict):
-            return part
-        kept = {key: walk(each) for key, each in part.items()}
-        config = kept.get("config")
-        for repair in REPAIRS:
-            if kept.get("class_name") != repair.kind or not isinstance(config, dict):
-                continue
-            given = config.get(repair.key)
-            if type(given) is type(repair.value) and given == repair.value:
-                del config[repair.key]
-                name = config.get("name", repair.kind)
-                made.append(f"{name}: {repair.key}={repair.value} left out: {repair.reason}")
-        return kept
+            for each in part:
+                walk(each)
 
-    return walk(value), made
+    walk(config)
+    return config, made
+
+
+def _changes(part: dict[str, Any]) -> Iterator[str]:
+    config = part["config"]
+    name = config.get("name", part["class_name"]) if isinstance(config, dict) else "the model"
+    for change in CHANGES:
+        said = change(part)
+        if said:
+            yield f"{name}: {said}"
+    config = part["config"]
+    for repair in REPAIRS:
+        if isinstance(config, dict) and repair.applies(part["class_name"], config):
+            given = config.pop(repair.key)
+            shown = given if isinstance(given, int | str) or given is None else "..."
+            yield f"{name}: {repair.key}={shown} left out: {repair.reason}"

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from conversion.errors import UserError
+from conversion.spec import Spec
 from conversion.subjects.data import Dataset, hold_out, load_data
+from conversion.subjects.preprocessing import Preprocessing
+from conversion.subjects.resizing import size_of_input
 
 
 class Absent(UserError):
@@ -21,7 +25,7 @@ class Subject:
     Attributes:
         name: a stable word, such as ``mlperf-tiny``; a user's own has its file's name.
         model: the Keras file.
-        test: the images that it is evaluated on; None where there are none.
+        test: the images that it is evaluated on, labelled or not; None where there are none.
         train: the images that calibration draws from; None where there are none.
         floor: the least top-1 of a float artifact, in percent; None where nothing is known.
     """
@@ -31,6 +35,12 @@ class Subject:
     test: Dataset | None = None
     train: Dataset | None = None
     floor: float | None = None
+
+    @property
+    def described(self) -> dict[str, Any]:
+        """What a report says of its data, plain values."""
+        sets = {"train": self.train, "test": self.test}
+        return {name: each.described for name, each in sets.items() if each is not None}
 
 
 def _embedded() -> Subject:
@@ -52,17 +62,29 @@ SUBJECTS: dict[str, Callable[[], Subject]] = {
 """Subject name to what finds it; a new one is one file and one entry here."""
 
 
-def find(name_or_file: str, data: Path | None = None) -> Subject:
+def find(
+    name_or_file: str,
+    data: Path | None = None,
+    preprocessing: Preprocessing | None = None,
+    read: Callable[[Path], Spec] | None = None,
+) -> Subject:
     """A subject by name, or a user's own by its file.
 
     Args:
         name_or_file: a name in `SUBJECTS`, or the path of a Keras file.
-        data: the user's labelled images (`.npz` or a folder); replaces a named subject's own.
+        data: the user's images (`.npz`, a folder or a Python file); replaces a named subject's own.
+        preprocessing: what is done to the images of `data`.
+        read: model file to its spec, which says the size of images and whether labels belong to
+            the model's outputs; without it nothing is resized and labels are read.
 
     Raises:
-        UserError: the name is unknown and no file is there, or the data cannot be read.
+        UserError: the name is unknown and no file is there, the data cannot be read, or there is
+            preprocessing without data.
         Absent: the subject is known and its files are not here.
     """
+    done = preprocessing or Preprocessing()
+    if data is None and done.words:
+        raise UserError("Expected --data beside --preprocess, --scale, --mean, --std or --resize.")
     if name_or_file in SUBJECTS:
         subject = SUBJECTS[name_or_file]()
     elif Path(name_or_file).suffix or Path(name_or_file).exists():
@@ -73,7 +95,12 @@ def find(name_or_file: str, data: Path | None = None) -> Subject:
         )
     if data is None:
         return subject
-    train, test = load_data(data)
+    spec = None if read is None else read(subject.model)
+    size = None
+    if done.resize and spec is not None:
+        size = size_of_input(spec.layer(spec.inputs[0]).shape)
+    labelled = spec is None or not spec.without_answers
+    train, test = load_data(data, done, size, labelled)
     if train is None:
         train, test = hold_out(test)
     return Subject(subject.name, subject.model, test=test, train=train, floor=None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,8 @@ from conversion.subjects.dataset import (
 )
 from conversion.subjects.folders import read_folder
 from conversion.subjects.npz import read_npz
+from conversion.subjects.preprocessing import Preprocessing
+from conversion.subjects.python_file import read_python
 
 __all__ = ["Dataset", "check_fits", "draw_stratified", "hold_out", "load_data"]
 
@@ -24,23 +27,52 @@ LARGEST_SHARE = 5
 """A calibration set takes at most one of so many images from a set that is also evaluated on."""
 
 
-def load_data(path: Path) -> tuple[Dataset | None, Dataset]:
-    """Read labelled images; a set whose labels come class after class is shuffled.
+def load_data(
+    path: Path,
+    preprocessing: Preprocessing | None = None,
+    size: tuple[int, int] | None = None,
+    labelled: bool = True,
+) -> tuple[Dataset | None, Dataset]:
+    """Read images, with labels or without; a set whose labels come class after class is shuffled.
 
     Args:
-        path: a Keras-style `.npz`, a `cifar-10-batches-py` folder or its parent, or a folder
-            with one folder of images a class, perhaps under `train/` and `test/`.
+        path: a Keras-style `.npz`; a `cifar-10-batches-py` folder or its parent, or a folder with
+            one folder of images a class, perhaps under `train/` and `test/`; or a Python file,
+            which is executed (see `python_file`).
+        preprocessing: what is done to the images, once; nothing by default.
+        size: height and width that images are resized to; None leaves their size.
+        labelled: whether labels are looked at; of a model without class scores they are targets.
 
     Returns:
         The training set, None where there is none, and the test set.
 
     Raises:
-        UserError: nothing is there, or it cannot be read as one of these.
+        UserError: nothing is there, or it cannot be read as one of these, or the preprocessing does
+            not fit the images.
     """
     if not path.exists():
         raise UserError(f"Expected an .npz file or a folder of images at {path}; nothing is there.")
-    train, test = read_folder(path) if path.is_dir() else read_npz(path)
-    return (None if train is None else _shuffled(train)), _shuffled(test)
+    if path.is_dir():
+        train, test = read_folder(path, size)
+    elif path.suffix == ".py":
+        train, test = read_python(path, size, labelled)
+    else:
+        train, test = read_npz(path, labelled)
+    if not labelled:
+        train = None if train is None else replace(train, labels=None)
+        test = replace(test, labels=None)
+    done = preprocessing or Preprocessing()
+    pool = None if train is None else _prepared(_shuffled(train), done, size)
+    return pool, _prepared(_shuffled(test), done, size)
+
+
+def _prepared(
+    dataset: Dataset, preprocessing: Preprocessing, size: tuple[int, int] | None
+) -> Dataset:
+    if not preprocessing.words:
+        return dataset
+    images = preprocessing.apply(dataset.images, size, dataset.source or "the data")
+    return replace(dataset, images=images, preprocessing=preprocessing.words)
 
 
 def _shuffled(dataset: Dataset) -> Dataset:
@@ -53,7 +85,7 @@ def _shuffled(dataset: Dataset) -> Dataset:
         return dataset
     order = np.random.RandomState(SHUFFLE_SEED).permutation(len(labels))  # frozen by NEP 19
     source = f"{dataset.source}, shuffled with seed {SHUFFLE_SEED}"
-    return Dataset(dataset.images[order], labels[order], source, dataset.classes)
+    return replace(dataset.subset(order), source=source)
 
 
 def _class_after_class(labels: np.ndarray) -> bool:
@@ -111,7 +143,9 @@ def _check_shape(found: tuple[int, ...], input_shape: tuple[int | None, ...], so
     ):
         return
     expected = ", ".join(["N", *("any" if size is None else str(size) for size in input_shape)])
-    remedy = "resize them to the model's input"
+    remedy = "resize them to the model's input (--resize does)"
+    if len(input_shape) != 3:
+        remedy = "bring what the model's input takes"
     if len(sizes) == len(input_shape) - 1:
         remedy = "add the channel axis at the end"
     elif len(sizes) == len(input_shape) == 3 and input_shape[-1] == sizes[0] != sizes[-1]:
@@ -196,4 +230,4 @@ def hold_out(dataset: Dataset, count: int = 1000, seed: int = 0) -> tuple[Datase
 
 def _part(dataset: Dataset, indices: np.ndarray, words: str) -> Dataset:
     part = dataset.subset(indices)
-    return Dataset(part.images, part.labels, f"{dataset.source}, {words}", part.classes)
+    return replace(part, source=f"{dataset.source}, {words}")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -17,19 +18,21 @@ CHUNK = 1000
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Images, channels last, and where there are any their labels.
+    """Images, or whatever else a model takes, and where there are any their labels.
 
     Attributes:
-        images: ``(N, H, W, C)``, uint8 or float32.
+        images: ``(N, ...)``, uint8 or float32; of images ``(N, H, W, C)``.
         labels: ``(N,)`` int64; None where there are none.
         source: where they come from, in words.
         classes: the classes' names in label order; empty where they are not known.
+        preprocessing: what was done to them when they were read, in words; empty for nothing.
     """
 
     images: np.ndarray
     labels: np.ndarray | None
     source: str = ""
     classes: tuple[str, ...] = ()
+    preprocessing: str = ""
 
     def __len__(self) -> int:
         """The number of images."""
@@ -48,7 +51,19 @@ class Dataset:
             indices: ``(M,)`` int64.
         """
         labels = None if self.labels is None else self.labels[indices]
-        return Dataset(self.images[indices], labels, self.source, self.classes)
+        return replace(self, images=self.images[indices], labels=labels)
+
+    @property
+    def described(self) -> dict[str, Any]:
+        """What a report says of it, plain values."""
+        return {
+            "source": self.source,
+            "images": len(self),
+            "shape": list(self.images.shape[1:]),
+            "labelled": self.labels is not None,
+            "preprocessing": self.preprocessing,
+            "digest": self.digest,
+        }
 
     def image_digests(self) -> list[str]:
         """SHA-256 of each image's values as float32: equal pixels agree whatever their dtype."""
@@ -143,7 +158,10 @@ def as_labels(found: np.ndarray, source: str) -> np.ndarray:
         broken = (flat != np.trunc(flat)) | (np.abs(flat) > 2**53)  # float64 is exact up to there
         if broken.any():
             odd = flat[np.argmax(broken)]
-            raise UserError(f"{expected}; found {odd} in {source}: store whole numbers.")
+            raise UserError(
+                f"{expected}; found {odd} in {source}: store whole numbers, or leave them out "
+                "where the model gives no class scores."
+            )
     return flat.astype(np.int64)
 
 

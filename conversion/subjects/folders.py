@@ -8,6 +8,7 @@ import numpy as np
 
 from conversion.errors import MissingDependency, UserError
 from conversion.subjects.dataset import Dataset, dataset_of
+from conversion.subjects.resizing import resized
 
 CIFAR10_FOLDER = "cifar-10-batches-py"
 SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".tif", ".tiff", ".webp"))
@@ -15,12 +16,13 @@ FORMATS = ("PNG", "JPEG", "BMP", "PPM", "TIFF", "WEBP")
 """What Pillow may take a file for: it goes by content, and some formats start other programs."""
 
 
-def read_folder(path: Path) -> tuple[Dataset | None, Dataset]:
+def read_folder(path: Path, size: tuple[int, int] | None = None) -> tuple[Dataset | None, Dataset]:
     """Read whichever kind of folder it is.
 
     Args:
         path: CIFAR-10's `cifar-10-batches-py` or its parent; or one folder of images a class,
             directly or under `test/` and perhaps `train/`.
+        size: height and width that each image is resized to; None leaves their size.
 
     Returns:
         The training set, None where there is none, and the test set.
@@ -35,8 +37,8 @@ def read_folder(path: Path) -> tuple[Dataset | None, Dataset]:
     train, test = path / "train", path / "test"
     if _folders(test):
         if not _folders(train):
-            return None, read_class_folders(test)
-        sets = read_class_folders(train), read_class_folders(test)
+            return None, read_class_folders(test, size)
+        sets = read_class_folders(train, size), read_class_folders(test, size)
         if sets[0].classes != sets[1].classes:
             odd = sorted(set(sets[0].classes) ^ set(sets[1].classes))
             raise UserError(
@@ -46,7 +48,7 @@ def read_folder(path: Path) -> tuple[Dataset | None, Dataset]:
         return sets
     if _folders(train):
         raise UserError(f"Expected a folder 'test' beside {train}; there is none with classes.")
-    return None, read_class_folders(path)
+    return None, read_class_folders(path, size)
 
 
 def read_cifar10(root: Path) -> tuple[Dataset, Dataset]:
@@ -89,14 +91,16 @@ def read_cifar10(root: Path) -> tuple[Dataset, Dataset]:
         ) from error
 
 
-def read_class_folders(root: Path) -> Dataset:
+def read_class_folders(root: Path, size: tuple[int, int] | None = None) -> Dataset:
     """Read one folder of images a class; labels count the folders in sorted order.
 
     Args:
         root: the folder that holds the class folders; hidden ones are passed over.
+        size: height and width that each image is resized to; None leaves their size.
 
     Returns:
-        ``(N, H, W, 3)`` uint8, class after class, files in sorted order.
+        ``(N, H, W, 3)`` uint8, float32 where they were resized, class after class, files in sorted
+        order.
 
     Raises:
         UserError: there are no class folders, one has no images, an image cannot be read or is
@@ -117,14 +121,14 @@ def read_class_folders(root: Path) -> Dataset:
                 "it has none."
             )
     paths = [path for found in files for path in found]
-    first = _pixels(paths[0])
-    images = np.empty((len(paths), *first.shape), np.uint8)
+    first = _pixels(paths[0], size)
+    images = np.empty((len(paths), *first.shape), np.uint8 if size is None else np.float32)
     for index, path in enumerate(paths):
-        pixels = _pixels(path)
+        pixels = _pixels(path, size)
         if pixels.shape != first.shape:
             raise UserError(
                 f"Expected images of one size; {paths[0].name} is {_size(first)} and {path} is "
-                f"{_size(pixels)}: resize them to the model's input."
+                f"{_size(pixels)}: resize them to the model's input (--resize does)."
             )
         images[index] = pixels
     labels = np.repeat(np.arange(len(files)), [len(found) for found in files])
@@ -142,8 +146,8 @@ def _images(folder: Path) -> list[Path]:
     return sorted(path for path in files if path.suffix.lower() in SUFFIXES and path.is_file())
 
 
-def _pixels(path: Path) -> np.ndarray:
-    """An image's pixels, ``(H, W, 3)`` uint8."""
+def _pixels(path: Path, size: tuple[int, int] | None) -> np.ndarray:
+    """An image's pixels, ``(H, W, 3)`` uint8, or float32 of another size."""
     try:
         from PIL import Image
     except ImportError as error:
@@ -160,7 +164,7 @@ def _pixels(path: Path) -> np.ndarray:
         ) from error
     if mode != "RGB":
         raise UserError(f"Expected RGB images; {path} has mode {mode}: convert it to RGB.")
-    return pixels
+    return pixels if size is None else resized(pixels[None], size, str(path))[0]
 
 
 def _size(pixels: np.ndarray) -> str:

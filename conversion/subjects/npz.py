@@ -1,4 +1,4 @@
-"""Labelled images from a Keras-style `.npz` file."""
+"""Images from a Keras-style `.npz` file, with labels or without."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ TRAIN_KEYS = ("x_train", "y_train")
 KEYS_SHOWN = 8
 
 
-def read_npz(path: Path) -> tuple[Dataset | None, Dataset]:
+def read_npz(path: Path, labelled: bool = True) -> tuple[Dataset | None, Dataset]:
     """Read a file with `x_test`, `y_test` and perhaps `x_train`, `y_train`, or with `x`, `y`.
 
     Args:
         path: the file; labels may be absent, ``(N,)``, ``(N, 1)`` or one-hot.
+        labelled: whether labels are looked at.
 
     Returns:
         The training set, None where the file has none, and the test set.
@@ -33,7 +34,7 @@ def read_npz(path: Path) -> tuple[Dataset | None, Dataset]:
     if not zipfile.is_zipfile(path):
         raise UserError(f"{kind}; {path} is neither, or is cut off: write it with numpy.savez.")
     try:
-        return _read(path)
+        return _read(path, labelled)
     except UserError:
         raise
     except Exception as error:  # zip, zlib and numpy raise a dozen kinds for a damaged archive
@@ -46,7 +47,7 @@ def read_npz(path: Path) -> tuple[Dataset | None, Dataset]:
         raise UserError(f"{kind}; {path} is damaged ({reason}): write it again.") from error
 
 
-def _read(path: Path) -> tuple[Dataset | None, Dataset]:
+def _read(path: Path, labelled: bool) -> tuple[Dataset | None, Dataset]:
     # A file of ours: on a damaged one, np.load would leave its own open.
     with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
         found = archive.files
@@ -65,7 +66,7 @@ def _read(path: Path) -> tuple[Dataset | None, Dataset]:
             return member
 
         def pair(images: str, labels: str) -> Dataset:
-            found_labels = array(labels) if labels in found else None
+            found_labels = array(labels) if labelled and labels in found else None
             return dataset_of(array(images), found_labels, f"{path.name}, {images}")
 
         return (pair(*TRAIN_KEYS) if TRAIN_KEYS[0] in found else None), pair(*test_keys)

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 
 from conversion.spec import Layer, Spec
 from conversion.taps.graph import ANCHORS, Graph, Operation
-from conversion.taps.stages import first_kinds, kernel_shape
+from conversion.taps.kernels import kernels
+from conversion.taps.stages import first_kinds
 
 
 def following(spec: Spec) -> dict[str, list[Layer]]:
@@ -56,8 +57,9 @@ class Ahead:
 
 
 def _layer_mark(layer: Layer) -> tuple[str, ...]:
-    if "kernel" in layer.weights:
-        return ("kernel", *map(str, kernel_shape(layer)))
+    found = kernels(layer)
+    if found:
+        return ("kernel", *map(str, found[-1].shape))
     first = first_kinds(layer)
     return (first[0],) if first and first[0] in ANCHORS else ()
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from conversion.spec import Layer, Spec
 from conversion.taps.graph import Graph, Operation
-from conversion.taps.stages import is_affine
+from conversion.taps.stages import UNSEEN, is_affine
 from conversion.taps.walk import Found, Walk
 
 
@@ -81,7 +81,8 @@ class _Placing:
         places = {}
         for layer in self.walk.spec.layers:
             found = self.walk.found[layer.name]
-            tensors = () if layer.name in hidden else self._tensors(layer, found)
+            unseen = layer.name in hidden or layer.kind in UNSEEN
+            tensors = () if unseen else self._tensors(layer, found)
             places[layer.name] = Place(
                 layer.name,
                 tuple(found.operations),

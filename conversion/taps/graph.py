@@ -16,7 +16,7 @@ ACTIVATIONS = (
 POOLS = ("max_pool", "average_pool", "global_average", "global_max")
 """Kinds that reduce windows or whole images."""
 
-ANCHORS = ("conv", "dense", "sum", "product", "concat", *POOLS)
+ANCHORS = ("conv", "dense", "sum", "product", "maximum", "minimum", "concat", *POOLS)
 """Kinds that tell one place in a network from another."""
 
 

@@ -48,6 +48,8 @@ ARITHMETIC = {
     "SUB": ("sum", "shift"),
     "MUL": ("product", "scale"),
     "DIV": ("product", "scale"),
+    "MAXIMUM": ("maximum", "clip"),
+    "MINIMUM": ("minimum", "clip"),
 }
 """Operator to its kind between two tensors, and between a tensor and a constant."""
 

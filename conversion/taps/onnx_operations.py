@@ -28,6 +28,7 @@ MOVES = {
 
 KINDS = {
     "Conv": "conv",
+    "ConvTranspose": "conv",
     "QLinearConv": "conv",
     "MatMul": "dense",
     "Gemm": "dense",
@@ -55,6 +56,9 @@ KINDS = {
     "Concat": "concat",
     "QLinearConcat": "concat",
     "Pad": "pad",
+    "Slice": "crop",
+    "Resize": "resize",
+    "Tile": "tile",
 }
 
 ARITHMETIC = {
@@ -64,11 +68,16 @@ ARITHMETIC = {
     "Mul": ("product", "scale"),
     "Div": ("product", "scale"),
     "QLinearMul": ("product", "scale"),
+    "Max": ("maximum", "clip"),
+    "Min": ("minimum", "clip"),
 }
 """Operator to its kind between two tensors, and between a tensor and a constant."""
 
 SPATIAL = {"conv", "norm", "max_pool", "average_pool", "global_average", "global_max"}
 """Kinds that ONNX defines on ``(N, C, ...)``."""
+
+KEEPING = ("max_pool", "pad", "crop", "tile")
+"""Kinds that take the integers of a quantized tensor and give them on with its scale."""
 
 _QUANTIZED: dict[
     str, dict[str, Any]
@@ -118,9 +127,18 @@ class _Reading:
         for node in self.model.graph.node:
             if not self._is_constant(node):
                 self.operations.append(self._operation(node))
+                self._further_outputs(node)
             self._read_as_images(node)
         outputs = tuple(value.name for value in self.model.graph.output)
         return Graph(tuple(self.operations), tuple(self.inputs), outputs, self.tensors)
+
+    def _further_outputs(self, node: NodeProto) -> None:
+        """What a node gives beside its first output, each as an operation of its own."""
+        first = self.operations[-1]
+        for name in filter(None, node.output[1:]):
+            if any(name in each.input for each in self.model.graph.node):
+                self.operations.append(replace(first, writes=name))
+                self.tensors[name] = replace(self.tensors[first.writes], name=name)
 
     def _read_as_images(self, node: NodeProto) -> None:
         """What a spatial operator reads is ``(N, C, ...)`` to it, whatever it was before."""
@@ -170,7 +188,8 @@ class _Reading:
         zero: Any = constants.get("zero_point_out")
         if node.op_type == "QuantizeLinear":
             scale, zero = self._scalars(node.input[1:3])
-        if scale is None and moves and kind not in ("dequantize", "quantize") and varying:
+        keeps = kind in KEEPING or (moves and kind not in ("dequantize", "quantize"))
+        if scale is None and keeps and varying:
             before = self.tensors.get(varying[0])
             if before is not None and before.scale is not None:
                 scale, zero = np.float64(before.scale), np.int64(before.zero_point)
@@ -180,6 +199,8 @@ class _Reading:
             None if scale is None or np.size(scale) != 1 else float(np.asarray(scale).item()),
             0 if zero is None or np.size(zero) != 1 else int(np.asarray(zero).item()),
         )
+        if kind in KEEPING:  # they are another operation's
+            scale, zero = constants.get("scale_out"), constants.get("zero_point_out")
         scale, zero = self._output_parameters(output, scale, zero)
         if scale is not None and not moves:
             constants = {**constants, "scale": scale, "zero_point": zero}
@@ -284,10 +305,21 @@ class _Reading:
             inverse = tuple(turn.index(i) for i in source) if len(source) == len(turn) else ()
             return () if inverse == tuple(range(len(inverse))) else inverse
         if kind == "reshape":
-            return ()
+            return self._reshaped(node, before)
         if kind in SPATIAL and not (kind.startswith("global") and "Reduce" in node.op_type):
             return _LAST.get(self._rank(node, kind), before or (0, 2, 3, 1))
         return before
+
+    def _reshaped(self, node: NodeProto, before: tuple[int, ...]) -> tuple[int, ...]:
+        """The order behind a reshape: known where one axis of size 1 is taken away."""
+        axes = _attribute(node, "axes", None)
+        if axes is None and len(node.input) > 1:
+            axes = self.constants.get(node.input[1])
+        if node.op_type != "Squeeze" or not before or axes is None or len(axes) != 1:
+            return ()
+        gone = int(axes[0]) % len(before)
+        left = tuple(axis - (axis > gone) for axis in before if axis != gone)
+        return () if left == tuple(range(len(left))) else left
 
     def _rank(self, node: NodeProto, kind: str) -> int:
         if kind == "conv":

@@ -12,6 +12,7 @@ from conversion.artifact import Artifact
 from conversion.spec import Spec
 from conversion.taps.alignment import Alignment, align
 from conversion.taps.graph import Graph
+from conversion.taps.layouts import fits, in_layout
 
 Run = Callable[[Mapping[str, np.ndarray]], tuple[Mapping[str, Any], list[np.ndarray]]]
 """Inputs to every wanted tensor by name, and the network's outputs in order."""
@@ -56,17 +57,20 @@ class Taps:
             inputs: input name to ``(N, ...)`` float32.
         """
         values, results = self.run(inputs)
-        seen = {
-            name: self._chosen(name, place.tensors, values)
-            for name, place in self.alignment.seen().items()
-        }
+        places = self.alignment.seen()
+        seen = {name: self._chosen(name, each.tensors, values) for name, each in places.items()}
+        for name, place in places.items():
+            # What repeats values does it along an axis of its own, which a reshape that follows
+            # may never bring to the layer's shape.
+            repeats = bool(place.operations) and place.operations[-1].kind == "tile"
+            if repeats and not fits(seen[name], self.spec.layer(name).shape):
+                del seen[name]
         return Tapped(seen, dict(zip(self.spec.outputs, results, strict=True)))
 
     def _chosen(self, layer: str, tensors: Sequence[str], values: Mapping[str, Any]) -> np.ndarray:
         """The first tensor of the layer's shape, else the one that the layer itself gives."""
-        found = [self.graph.tensors[name].in_source(values[name]) for name in tensors]
-        shape = self.spec.layer(layer).shape
-        return next((value for value in found if value.shape[1:] == shape), found[-1])
+        found = [self.graph.tensors[name] for name in tensors]
+        return in_layout(self.spec.layer(layer), found, [values[name] for name in tensors])
 
 
 def wanted(alignment: Alignment) -> list[str]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from conversion.spec import Layer
 from conversion.taps.graph import ACTIVATIONS, POOLS
+from conversion.taps.kernels import kernels
 
 
 @dataclass(frozen=True)
@@ -19,23 +21,34 @@ class Stage:
             in its values, not a reason to lose the way.
         needed: whether a layer without it is incomplete.
         shape: of its kernel, ``(O, I, H, W)`` or ``(in, out)``; empty where it has none.
+        ends: where several operations may compute it, the kinds that end it: `spread` has the rule.
     """
 
     kinds: tuple[str, ...]
     needed: bool = True
     shape: tuple[int, ...] = ()
+    ends: tuple[tuple[str, ...], ...] = ()
 
 
 AFFINE = ("scale", "shift", "norm")
-"""Kinds that BatchNormalization and Rescaling become, alone or one after another."""
+"""Kinds that BatchNormalization and its kin become, alone or one after another."""
 
-MERGES = {"Add": "sum", "Multiply": "product", "Concatenate": "concat"}
+MERGES = {
+    "Add": "sum",
+    "Subtract": "sum",
+    "Average": "sum",
+    "Multiply": "product",
+    "Maximum": "maximum",
+    "Minimum": "minimum",
+    "Dot": "dense",
+    "Concatenate": "concat",
+}
 
 _CHOICES = {
-    "MaxPooling2D": "max_pool",
-    "AveragePooling2D": "average_pool",
-    "GlobalAveragePooling2D": "global_average",
-    "GlobalMaxPooling2D": "global_max",
+    "MaxPooling": "max_pool",
+    "AveragePooling": "average_pool",
+    "GlobalAveragePooling": "global_average",
+    "GlobalMaxPooling": "global_max",
 }
 _NAMED = {
     "relu": "relu",
@@ -44,55 +57,95 @@ _NAMED = {
     "sigmoid": "sigmoid",
     "softmax": "softmax",
     "tanh": "tanh",
+    "log_softmax": "log_softmax",
+    "LeakyReLU": "leaky_relu",
+    "Softmax": "softmax",
 }
+_ENDS = {
+    **dict.fromkeys(("gelu", "silu", "swish", "hard_silu", "hard_swish", "mish", "glu"), "product"),
+    **dict.fromkeys(("celu", "hard_shrink", "soft_shrink", "tanh_shrink", "sparse_plus"), "sum"),
+    **dict.fromkeys(("sparse_sigmoid", "PReLU", "ELU"), "sum"),
+    **dict.fromkeys(("squareplus", "hard_sigmoid"), "scale"),
+    **dict.fromkeys(("LayerNormalization", "GroupNormalization"), "sum"),
+    "UnitNormalization": "product",
+}
+"""Activation or layer to the kind of its last operation, where a converter knows it by several."""
+
+_SEVERAL: dict[str, tuple[tuple[str, ...], ...]] = {
+    "hard_tanh": (("clip", "clip"), ("clip",), ("other",)),
+    "log_sigmoid": (("other", "other", "other"), ("other",)),
+    "sparsemax": (("clip",), ("other",)),
+}
+"""The same for those that end in a chain."""
+
+_ALONE = ("ReLU", "LeakyReLU", "PReLU", "ELU", "Softmax")
+UNSEEN = ("Permute",)
+"""Layers that are not compared: converters merge their transpose with those that they add."""
+
+_NORMS = ("LayerNormalization", "GroupNormalization", "UnitNormalization")
 
 
 def stages(layer: Layer) -> list[Stage]:
     """The operations of a layer in order, its own activation last; none for what only moves."""
     found: list[Stage] = []
-    if layer.kind in ("Conv2D", "DepthwiseConv2D", "Dense"):
+    window = layer.kind.removesuffix("1D").removesuffix("2D")
+    if kernels(layer):
         kind = "dense" if layer.kind == "Dense" else "conv"
-        found.append(Stage((kind,), shape=kernel_shape(layer)))
+        found += [Stage((kind,), shape=each.shape) for each in kernels(layer)]
+        if _is_cut(layer):
+            found += [Stage(("crop",), needed=False), Stage(("pad",), needed=False)]
         found.append(Stage(("shift",), needed=False))
-    elif layer.kind in _CHOICES:
-        found.append(Stage(_preferring(_CHOICES[layer.kind], POOLS)))
-    elif layer.kind == "ZeroPadding2D":
+    elif window in _CHOICES:
+        found.append(Stage(_preferring(_CHOICES[window], POOLS)))
+    elif window == "ZeroPadding":
         found.append(Stage(("pad",), needed=False))
+    elif window == "Cropping":
+        found.append(Stage(("crop",), needed=any(np.ravel(layer.config["cropping"]))))
+    elif window == "UpSampling":
+        larger = bool(np.max(layer.config["size"]) > 1)
+        found += [Stage(("resize", "tile"), needed=larger), Stage(("tile",), needed=False)]
+    elif layer.kind == "Average":
+        found.append(Stage(("scale",), needed=False))
+    elif layer.kind == "Resizing":
+        found.append(Stage(("resize", "other")))
+    elif layer.kind == "RepeatVector":
+        found.append(Stage(("tile", "other")))
+    elif layer.kind in _NORMS:
+        found.append(Stage(("other",), ends=((_ENDS[layer.kind],), ("other",))))
     activation = _activation(layer)
-    if activation:
-        found.append(Stage(_preferring(activation, ACTIVATIONS)))
-    return found
+    return [*found, activation] if activation else found
 
 
-def kernel_shape(layer: Layer) -> tuple[int, ...]:
-    """The shape of a layer's kernel in the files: ``(O, I, H, W)``, or ``(in, out)`` if dense."""
-    return kernel(layer).shape
-
-
-def kernel(layer: Layer) -> np.ndarray:
-    """A layer's kernel in the layout of the files: ``(O, I / groups, H, W)``, or ``(in, out)``."""
-    found = layer.weights["kernel"]
-    if layer.kind == "Dense":
-        return found
-    if layer.kind == "DepthwiseConv2D":  # (H, W, C, multiplier)
-        height, width = found.shape[:2]
-        return found.reshape(height, width, 1, -1).transpose(3, 2, 0, 1)
-    return found.transpose(3, 2, 0, 1)
+def _is_cut(layer: Layer) -> bool:
+    """Whether converters compute more or less than the layer's output and bring it to size."""
+    both = all(
+        max(np.ravel(layer.config.get(key) or 1)) > 1 for key in ("strides", "dilation_rate")
+    )
+    return layer.kind == "Conv1DTranspose" or both
 
 
 def is_affine(layer: Layer) -> bool:
     """Whether the layer multiplies and adds constants, and may be folded into its neighbour."""
-    return layer.kind in ("BatchNormalization", "Rescaling")
+    return layer.kind in ("BatchNormalization", "Rescaling", "Normalization")
 
 
-def _activation(layer: Layer) -> str:
-    if layer.kind == "ReLU":
-        return "clip" if layer.config.get("max_value") is not None else "relu"
-    if layer.kind == "LeakyReLU":
-        return "leaky_relu"
-    if layer.kind == "Softmax":
-        return "softmax"
-    return _NAMED.get(layer.activation, "other" if layer.activation != "linear" else "")
+def _activation(layer: Layer) -> Stage | None:
+    inner = layer.config.get("activation")
+    name, config = (layer.kind, layer.config) if layer.kind in _ALONE else (layer.activation, {})
+    if isinstance(inner, Mapping):
+        config = inner["config"]
+    if name == "linear":
+        return None
+    if name == "ReLU":
+        if config.get("threshold") or config.get("negative_slope"):
+            bent = ("sum", "threshold_relu", "leaky_relu", "other")
+            return Stage(_preferring(bent[1], ACTIVATIONS), ends=tuple((kind,) for kind in bent))
+        name = "relu" if config.get("max_value") is None else "relu6"
+    axis = config.get("axis", -1)
+    together = name == "Softmax" and not isinstance(axis, int) and len(axis) > 1
+    kind = "other" if together else _NAMED.get(name, "other")
+    ends = _SEVERAL.get(name, ((_ENDS.get(name, "other"),), ("other",)))
+    return Stage(_preferring(kind, ACTIVATIONS), ends=ends if kind == "other" else ())
 
 
 def _preferring(first: str, all_kinds: tuple[str, ...]) -> tuple[str, ...]:

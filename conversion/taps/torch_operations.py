@@ -2,34 +2,48 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from torch import nn
 
+from conversion.backends import torch_elementwise as elementwise
+from conversion.backends import torch_normalization as norms
 from conversion.backends import torch_operations as ours
+from conversion.backends import torch_window_operations as windows
 from conversion.backends.torch_module import SpecModule, Step
 from conversion.quantization import torch_prepared as prepared
 from conversion.taps.graph import Graph, Operation, Tensor
 
 KINDS: dict[str, tuple[type[nn.Module], ...]] = {
-    "conv": (nn.Conv2d,),
-    "dense": (nn.Linear,),
-    "norm": (nn.BatchNorm2d, ours.NormOfLastAxis, ours.Rescaling),
+    "conv": (nn.Conv1d, nn.Conv2d, nn.ConvTranspose1d, nn.ConvTranspose2d),
+    "dense": (nn.Linear, elementwise.Dot),
+    "norm": (
+        *(nn.BatchNorm2d, ours.NormOfLastAxis, norms.NormOfAxis),
+        *(ours.Rescaling, norms.Normalization),
+    ),
     "relu": (nn.ReLU,),
     "clip": (nn.ReLU6,),
     "leaky_relu": (nn.LeakyReLU,),
     "threshold_relu": (ours.ThresholdRelu,),
     "sigmoid": (nn.Sigmoid,),
     "softmax": (nn.Softmax,),
+    "log_softmax": (nn.LogSoftmax,),
     "tanh": (nn.Tanh,),
-    "max_pool": (nn.MaxPool2d,),
-    "average_pool": (nn.AvgPool2d, ours.SameAveragePool),
-    "global_average": (nn.AdaptiveAvgPool2d,),
+    "max_pool": (nn.MaxPool1d, nn.MaxPool2d),
+    "average_pool": (nn.AvgPool1d, nn.AvgPool2d, ours.SameAveragePool),
+    "global_average": (nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d),
     "global_max": (ours.GlobalMax,),
-    "sum": (ours.Add, prepared.QuantizableAdd),
+    "sum": (ours.Add, prepared.QuantizableAdd, elementwise.Subtract, elementwise.Average),
     "product": (ours.Multiply,),
+    "maximum": (elementwise.Maximum,),
+    "minimum": (elementwise.Minimum,),
     "concat": (ours.Concatenate, prepared.QuantizableConcatenate),
-    "pad": (ours.SamePadding, nn.ZeroPad2d),
-    "reshape": (nn.Flatten, ours.Reshape),
+    "pad": (ours.SamePadding, nn.ZeroPad1d, nn.ZeroPad2d),
+    "crop": (windows.Crop,),
+    "resize": (nn.Upsample, elementwise.Resize),
+    "tile": (elementwise.RepeatVector,),
+    "reshape": (nn.Flatten, ours.Reshape, elementwise.Permute),
     "identity": (nn.Identity,),
 }
 """Kind to the modules that compute it; the quantized ones are named by their class."""
@@ -51,22 +65,34 @@ def graph_of(body: SpecModule) -> Graph:
     tensors = {name: Tensor(name) for name in inputs}
     operations = []
     for step in body.steps:
-        operation = _operation(body, step)
         order = tensors[step.reads[0]].order
         if step.module is None:
             turned = tuple(int(each) for each in np.argsort(step.order))
             order = () if order else turned
         tensors[step.writes] = Tensor(step.writes, order)
-        operations.append(operation)
+        operations += _operations(body, step)
     return Graph(tuple(operations), inputs, tuple(body.returns), tensors)
 
 
-def _operation(body: SpecModule, step: Step) -> Operation:
+def _operations(body: SpecModule, step: Step) -> list[Operation]:
     if step.module is None:
-        return Operation("transpose", step.reads, step.writes, moves=True)
+        return [Operation("transpose", step.reads, step.writes, moves=True)]
     module = getattr(body, step.module)
     if isinstance(module, prepared.FloatIsland):
         module = module.module
+    if isinstance(module, elementwise.Grown):
+        module = module.merge
+    if not isinstance(module, windows.SeparableConv):
+        return [_operation(module, step)]
+    inner = f"{step.writes} (depthwise)"  # no tensor that can be asked for
+    first = replace(step, writes=inner)
+    return [
+        _operation(module.depthwise, first),
+        _operation(module.pointwise, replace(step, reads=(inner,))),
+    ]
+
+
+def _operation(module: nn.Module, step: Step) -> Operation:
     name = type(module).__name__
     kind = next((k for k, types in KINDS.items() if isinstance(module, types)), "")
     fused = name.endswith("ReLU2d") or name == "LinearReLU"
@@ -80,7 +106,7 @@ def _operation(body: SpecModule, step: Step) -> Operation:
         step.writes,
         _constants(module, kind),
         applies,
-        step.module,
+        step.module or "",
         moves=kind in _MOVES,
     )
 
@@ -95,5 +121,7 @@ def _constants(module: nn.Module, kind: str) -> dict[str, np.ndarray]:
         if value is not None:
             plain = value.detach()
             array = (plain.dequantize() if plain.is_quantized else plain).numpy()
+            if kind == "conv" and array.ndim == 3:  # files have one spatial axis as a height of 1
+                array = array[:, :, None]
             found[role] = array.T if kind == "dense" and role == "kernel" else array
     return found

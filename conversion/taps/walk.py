@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from conversion.spec import Layer, Spec
 from conversion.taps.ahead import Ahead, following
 from conversion.taps.graph import ANCHORS, Graph, Operation
+from conversion.taps.spread import spread
 from conversion.taps.stages import AFFINE, MERGES, Stage, first_kinds, is_affine, stages
 
 REACH = 12
@@ -60,6 +61,11 @@ class Walk:
             self._stage(layer, found, stage)
 
     def _stage(self, layer: Layer, found: Found, stage: Stage) -> None:
+        several = spread(self.graph, found.value, stage.ends, self.owner) if stage.ends else []
+        for each in several:
+            self._own(layer, found, each)
+        if several:
+            return
         last = self.writer.get(found.value)
         if stage.kinds == ("shift",):
             bare = "bias" in layer.weights and last is not None and "bias" not in last.constants
@@ -94,7 +100,8 @@ class Walk:
     def _affine_follows(self, layer: Layer) -> bool:
         """Whether constants that follow may be another layer's, with nothing in between."""
         for each in self.after[layer.name]:
-            idle = each.kind not in MERGES and not is_affine(each) and not stages(each)
+            computes = any(stage.needed for stage in stages(each))  # a padding need not be there
+            idle = each.kind not in MERGES and not is_affine(each) and not computes
             if is_affine(each) or (idle and self._affine_follows(each)):
                 return True
         return False

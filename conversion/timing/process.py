@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import psutil
 
+from conversion import custom
 from conversion.artifact import Artifact, Runner
 from conversion.backends import Ingredients, backend
 from conversion.readers import read_spec
@@ -37,6 +38,8 @@ class Timed:
             message: the model file, the artifacts, threads and batch sizes, and the images.
         """
         values = message.values
+        self._brought = custom.brought(custom.load(values["custom"]))
+        self._brought.__enter__()  # for as long as this process lives
         spec = read_spec(Path(values["model"]))
         self._inputs: dict[int, Inputs] = {
             batch: {name: np.ascontiguousarray(a[:batch]) for name, a in message.arrays.items()}

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from conversion import machine
+from conversion import custom, machine
 from conversion.artifact import Artifact
 from conversion.errors import RunFailed
 from conversion.reference.channel import Message, receive, send, start
@@ -97,6 +97,7 @@ def take_turns(
         made = [stack.enter_context(_Process(threads)) for _ in range(processes)]
         plan: dict[str, Any] = {
             "model": str(model),
+            "custom": [str(file.path) for file in custom.current().files],
             "artifacts": [[each.name, str(each.path), each.digest] for each in artifacts],
             "batches": list(batches),
             "threads": threads,

@@ -4,29 +4,31 @@ from __future__ import annotations
 
 import numpy as np
 
-from conversion.checks import accuracy, classes, limits
+from conversion.checks import accuracy, classes, limits, margins
 from conversion.checks.compare import VIEWS, Incomparable, NoPower
 from conversion.measurement import Measurement, Verdict
 from conversion.verification.case import Case
+from conversion.verification.margins import not_answers
+
+NO_LABELS = "the data has no labels: agreement is judged in its place"
 
 
 def without_labels(case: Case) -> str:
     """Why accuracy cannot be measured; empty where it can."""
-    data, spec = case.workspace.subject.test, case.workspace.spec
+    data = case.workspace.subject.test
     if data is None:
         return "no data: pass --data FILE"
-    if data.labels is None:
-        return "the data has no labels"
-    if len(spec.outputs) != 1 or len(spec.layer(spec.outputs[0]).shape) != 1:
-        return "the model does not give one row of class scores"
-    return ""
+    if reason := not_answers(case):
+        return reason
+    return NO_LABELS if data.labels is None else ""
 
 
 def top1(case: Case) -> list[Measurement]:
     """The count of right answers, and for float artifacts that every answer is Keras's."""
-    reason = without_labels(case)
-    if reason:
-        return case.skip("top1_correct", "accuracy", reason)
+    if reason := without_labels(case):
+        skipped = case.skip("top1_correct", "accuracy", reason)
+        judged = reason == NO_LABELS and case.backend.is_float and case.name != "keras-fp32"
+        return [*skipped, *_keras_answers(case)] if judged else skipped
     try:
         found, cached = case.tally(case.name)
     except ValueError as error:
@@ -42,6 +44,20 @@ def top1(case: Case) -> list[Measurement]:
         limit = -100 * int(unsure.sum()) / found.n
         measured.append(accuracy.top1_change(case.about, keras, found, limit, "accuracy", cached))
     return measured
+
+
+def _keras_answers(case: Case) -> list[Measurement]:
+    """Without labels, Keras's own answers stand in for them."""
+    (output,) = case.workspace.spec.outputs
+    keras, found = (
+        case.workspace.outputs(name, case.workspace.test) for name in ("keras-fp32", case.name)
+    )
+    try:
+        answers = margins.answers(keras.arrays[output])
+        ours, theirs = (accuracy.tally(each.arrays[output], answers) for each in (keras, found))
+    except ValueError as error:
+        return case.without_value("top1_flips", "accuracy", Verdict.FAIL, str(error))
+    return [accuracy.same_answers(case.about, ours, theirs, _unsure(case), found.cached)]
 
 
 def _unsure(case: Case) -> np.ndarray:

@@ -14,13 +14,7 @@ from conversion.verification.layers import located
 
 def not_answers(case: Case) -> str:
     """Why the model's outputs are not answers that can flip; empty where they are."""
-    spec = case.workspace.spec
-    if len(spec.outputs) != 1 or len(spec.layer(spec.outputs[0]).shape) != 1:
-        return "the model does not give one row of class scores"
-    (output,) = spec.outputs
-    if spec.layer(output).shape == (1,) and spec.head(output) != "sigmoid":
-        return "the model gives one number that is no probability"
-    return ""
+    return case.workspace.spec.without_answers
 
 
 def certificate(case: Case) -> list[Measurement]:

@@ -12,8 +12,9 @@ from conversion.checks.limits import STEP
 from conversion.checks.quantized import Pair
 from conversion.spec import Layer
 from conversion.taps.graph import Operation
+from conversion.taps.kernels import kernel
 from conversion.taps.onnx_parameters import Slot, Stored
-from conversion.taps.stages import is_affine, kernel
+from conversion.taps.stages import is_affine
 from conversion.verification.quantized_graph import Laid
 
 STEPS = f"within {STEP.value:g} steps of the spec's"

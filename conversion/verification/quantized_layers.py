@@ -13,8 +13,8 @@ from conversion.checks.sqnr import LayerSqnr
 from conversion.measurement import Measurement
 from conversion.spec import Spec
 from conversion.taps.alignment import Place
+from conversion.taps.kernels import kernel
 from conversion.taps.opened import Tapped, Taps, open_taps
-from conversion.taps.stages import kernel
 from conversion.verification.case import Case
 from conversion.verification.layers import own_truth
 

@@ -13,8 +13,9 @@ from conversion.checks.quantized import Pair
 from conversion.spec import Layer, Spec
 from conversion.taps.alignment import align
 from conversion.taps.graph import Operation, Tensor
+from conversion.taps.kernels import kernel
 from conversion.taps.litert_operations import graph_of
-from conversion.taps.stages import is_affine, kernel
+from conversion.taps.stages import is_affine
 
 LARGEST = 127
 """Of a kernel's integers: -128 is not used (LiteRT's 8-bit quantization specification)."""

@@ -14,7 +14,8 @@ from conversion.measurement import Measurement
 from conversion.spec import Layer, Spec
 from conversion.taps.alignment import Alignment, Place, align
 from conversion.taps.graph import Operation
-from conversion.taps.stages import is_affine, kernel
+from conversion.taps.kernels import kernels, output_axis
+from conversion.taps.stages import is_affine
 from conversion.verification.case import Case
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def held_weights(spec: Spec, alignment: Alignment) -> tuple[list[Held], list[str
 
 def _held(spec: Spec, alignment: Alignment, layer: Layer) -> list[Held]:
     place = alignment.places[layer.name]
-    if "kernel" in layer.weights:
+    if kernels(layer):
         chain = [spec.layer(name) for name in _folded(spec, alignment, layer)]
         return list(_kernel(layer, chain, alignment))
     if "norm" in (operation.kind for operation in place.operations):
@@ -79,7 +80,7 @@ def _held(spec: Spec, alignment: Alignment, layer: Layer) -> list[Held]:
 
 def _folded(spec: Spec, alignment: Alignment, layer: Layer) -> list[str]:
     """Layers that are folded into a kernel, in order."""
-    if "kernel" not in layer.weights:
+    if not kernels(layer):
         return []
     group = alignment.places[layer.name].group
     following = group[group.index(layer.name) + 1 :]
@@ -89,23 +90,26 @@ def _folded(spec: Spec, alignment: Alignment, layer: Layer) -> list[str]:
 
 def _kernel(layer: Layer, chain: Sequence[Layer], alignment: Alignment) -> Iterator[Held]:
     place = alignment.places[layer.name]
-    stored = next(o for o in (*place.operations, None) if o is None or "kernel" in o.constants)
-    if stored is None:
+    *before, wanted = kernels(layer)
+    holding = [o for o in place.operations if "kernel" in o.constants]
+    if len(holding) != len(before) + 1:
         raise KeyError(layer.name)
-    found, wanted, bias = stored.constants["kernel"], kernel(layer), layer.weights.get("bias")
+    for operation, first in zip(holding[:-1], before, strict=True):
+        words = f"the depthwise kernel of {layer.name}"
+        yield Held(layer.name, words, operation.constants["kernel"], first)
+    stored, axis = holding[-1], output_axis(layer)
+    found, bias = stored.constants["kernel"], layer.weights.get("bias")
     after = [operation for operation in place.operations if operation.kind == "shift"]
     for each in chain:
         after += alignment.places[each.name].operations
     last = chain[-1].name if chain else layer.name
     rest = _composed(after, stored.constants.get("bias"))
     if not chain:
-        size = len(wanted) if wanted.ndim > 2 else wanted.shape[-1]
-        plain = np.zeros(size, np.float32) if bias is None else bias
+        plain = np.zeros(wanted.shape[axis], np.float32) if bias is None else bias
         yield Held(last, f"the kernel of {layer.name}", found, wanted)
         same = np.asarray(np.broadcast_to(rest.offset, plain.shape) if rest else np.nan)
         yield Held(last, f"the bias of {layer.name}", same.astype(np.float32), plain)
         return
-    axis = 0 if wanted.ndim > 2 else wanted.ndim - 1
     whole, offset = folding.folded(wanted, bias, chain, axis)
     scaled = np.asarray(np.nan)
     if rest is not None and found.shape == wanted.shape:

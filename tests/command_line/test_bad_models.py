@@ -77,11 +77,11 @@ BAD = {
     "weight-nan": (weight(set_nan), "1 of 10 are NaN"),
     "unsupported-layer": (
         edited(lambda layers: layers["flatten"].update(class_name="LSTM")),
-        "supported: Activation, Add",
+        "supported: Activation, ",
     ),
     "unsupported-setting": (
-        edited(lambda layers: layers["conv2d"]["config"].update(data_format="channels_first")),
-        "channels_first",
+        edited(lambda layers: layers["conv2d"]["config"].update(data_format="sideways")),
+        "sideways",
     ),
 }
 CODE = {

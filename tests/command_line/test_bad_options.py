@@ -76,6 +76,20 @@ def case(*arguments, says, id):  # noqa: A002
         case(*EVALUATE, says=["mine.npz"], id="data-missing"),
         case("evaluate", "mine.h5", says=["--data FILE"], id="no-data"),
         case("inspect", "mine.npz", says=["mine.npz", ".onnx, .pt"], id="inspect-ending"),
+        case(*EVALUATE, "--scale", "1/0", says=["--scale", "1/255", "'1/0'"], id="scale-zeroth"),
+        case(*EVALUATE, "--mean", "0.5;0.5", says=["--mean", "'0.5;0.5'"], id="mean-words"),
+        case(*EVALUATE, "--std", "1,0,1", says=["--std above 0", "1.0,0.0,1.0"], id="std-zero"),
+        case(*EVALUATE, "--preprocess", "lenet", says=["'lenet'", "resnet_v2"], id="family"),
+        case(
+            *(*EVALUATE, "--preprocess", "resnet", "--scale", "1/255"),
+            says=["--preprocess or --scale", "both"],
+            id="family-and-scale",
+        ),
+        case(
+            "verify", "mine.h5", "--resize", says=["--data beside", "--resize"], id="resize-alone"
+        ),
+        case("verify", "--scale", "1/255", says=["--data beside", "--scale"], id="scale-alone"),
+        case(*VERIFY, "--data", "mine.py", says=["mine.py", "nothing"], id="python-file-missing"),
     ],
 )
 def test_mistake_is_said_in_one_line(refused, mine, arguments, says):

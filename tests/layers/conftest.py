@@ -26,9 +26,10 @@ class Small:
 
 @pytest.fixture(scope="session")
 def small(reference, tmp_path_factory):
-    path = tmp_path_factory.mktemp("layers") / "small.h5"
+    folder = tmp_path_factory.mktemp("layers")
 
-    def build(config, seed=0):
+    def build(config, seed=0, ending=".h5"):
+        path = folder / f"small{ending}"
         reference.call("build", {"config": config, "seed": seed, "path": str(path)})
         spec = read_spec(path)
         return Small(spec, reference.model(path, spec))
@@ -40,8 +41,8 @@ def small(reference, tmp_path_factory):
 def agree(small, by_torch):
     """Builds a model and compares every layer: Keras, the float64 truth, the PyTorch module."""
 
-    def check(config, *inputs, seed=0, limit=LIMIT):
-        model = small(config, seed)
+    def check(config, *inputs, seed=0, limit=LIMIT, ending=".h5"):
+        model = small(config, seed, ending)
         spec, named = model.spec, dict(zip(model.spec.inputs, inputs, strict=True))
         layers = [layer.name for layer in spec.layers if layer.kind != "InputLayer"]
         keras = model.keras.layer_outputs(named, layers)

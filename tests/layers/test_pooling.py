@@ -4,44 +4,60 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras_configs import images, layer, sequential
-from layer_strategies import means, seeds, sizes, windows
+from layer_strategies import means, seeds, sizes
+from window_strategies import formats, shaped, windows
 
-pools = pytest.mark.parametrize("kind", ["MaxPooling2D", "AveragePooling2D"])
-global_pools = pytest.mark.parametrize("kind", ["GlobalMaxPooling2D", "GlobalAveragePooling2D"])
+POOLS = {"MaxPooling1D": 1, "MaxPooling2D": 2, "AveragePooling1D": 1, "AveragePooling2D": 2}
+GLOBAL_POOLS = {
+    "GlobalMaxPooling1D": 1,
+    "GlobalMaxPooling2D": 2,
+    "GlobalAveragePooling1D": 1,
+    "GlobalAveragePooling2D": 2,
+}
+pools = pytest.mark.parametrize("kind", POOLS)
+global_pools = pytest.mark.parametrize("kind", GLOBAL_POOLS)
+
+
+def drawn(data, kind):
+    return data.draw(windows(POOLS[kind], "pool_size", dilated=False))
 
 
 @pools
-@settings(max_examples=25, deadline=None)
-@given(windows("pool_size", dilated=False), st.integers(1, 3), seeds, means)
-def test_pool(agree, kind, window, channels, seed, mean):
-    size, chosen = window
-    shape = [*size, channels]
+@settings(max_examples=12, deadline=None)
+@given(st.data(), st.integers(1, 3), seeds, means)
+def test_pool(agree, kind, data, channels, seed, mean):
+    size, chosen = drawn(data, kind)
+    shape = shaped(size, channels, chosen)
     agree(sequential(shape, layer(kind, **chosen)), images(shape, seed, mean=mean))
 
 
 @pools
 @pytest.mark.parametrize("padding", ["same", "valid"])
 def test_pool_that_strides_by_its_window(agree, kind, padding):
-    made = layer(kind, pool_size=[2, 3], strides=None, padding=padding)
-    agree(sequential([5, 7, 2], made), images([5, 7, 2]))
+    made = layer(kind, pool_size=[2, 3][-POOLS[kind] :], strides=None, padding=padding)
+    shape = [5, 7, 2][-POOLS[kind] - 1 :]
+    agree(sequential(shape, made), images(shape))
 
 
 @pools
-@settings(max_examples=8, deadline=None)
-@given(windows("pool_size", dilated=False), sizes, sizes, seeds)
-def test_pool_whose_model_leaves_the_size_open(agree, kind, window, rows, columns, seed):
-    size, chosen = window
-    made = layer(kind, **chosen)
-    agree(sequential([None, None, 2], made), images([size[0] + rows, size[1] + columns, 2], seed))
+@settings(max_examples=5, deadline=None)
+@given(st.data(), sizes, seeds)
+def test_pool_whose_model_leaves_the_size_open(agree, kind, data, more, seed):
+    size, chosen = drawn(data, kind)
+    stated = shaped([None] * len(size), 2, chosen)
+    given_ = images(shaped([each + more for each in size], 2, chosen), seed)
+    agree(sequential(stated, layer(kind, **chosen)), given_)
 
 
 @global_pools
 @settings(max_examples=10, deadline=None)
-@given(sizes, sizes, st.integers(1, 3), st.booleans(), st.booleans(), seeds, means)
-def test_global_pool(agree, kind, rows, columns, channels, keepdims, open_size, seed, mean):
-    stated = [None, None, channels] if open_size else [rows, columns, channels]
-    made = layer(kind, keepdims=keepdims)
-    agree(sequential(stated, made), images([rows, columns, channels], seed, mean=mean))
+@given(st.data(), st.integers(1, 3), st.booleans(), st.booleans(), formats, seeds, means)
+def test_global_pool(agree, kind, data, channels, keepdims, open_size, order, seed, mean):
+    rank, chosen = GLOBAL_POOLS[kind], {"keepdims": keepdims, "data_format": order}
+    size = data.draw(st.lists(sizes, min_size=rank, max_size=rank))
+    stated = shaped([None] * rank if open_size else size, channels, chosen)
+    given_ = images(shaped(size, channels, chosen), seed, mean=mean)
+    agree(sequential(stated, layer(kind, **chosen)), given_)
 
 
 @global_pools
@@ -49,4 +65,5 @@ def test_global_pool(agree, kind, rows, columns, channels, keepdims, open_size, 
 def test_dense_after_a_global_pool(agree, kind, keepdims):
     pool = layer(kind, "pool", keepdims=keepdims)
     dense = layer("Dense", "dense", units=3)
-    agree(sequential([4, 5, 3], pool, dense), images([4, 5, 3]))
+    shape = [4, 5, 3][-GLOBAL_POOLS[kind] - 1 :]
+    agree(sequential(shape, pool, dense), images(shape))

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from conversion import truth
-from conversion.readers import schema
+from conversion.readers import activations, schema
 
 COMPUTED = set(schema.LAYERS) - {"InputLayer"}
 
@@ -16,7 +16,7 @@ def test_truth_knows_the_layers_of_the_reader():
 
 
 def test_truth_knows_the_activations_of_the_reader():
-    assert set(truth.ACTIVATIONS) == set(schema.ACTIVATIONS)
+    assert set(truth.ACTIVATIONS) == set(activations.ACTIVATIONS)
 
 
 def test_pytorch_knows_the_layers_of_the_reader():
@@ -28,7 +28,7 @@ def test_pytorch_knows_the_layers_of_the_reader():
 def test_pytorch_knows_the_activations_of_the_reader():
     from conversion.backends import torch_layers
 
-    assert {*torch_layers.ACTIVATIONS, "linear"} == set(schema.ACTIVATIONS)
+    assert {*torch_layers.ACTIVATIONS, "linear"} == set(activations.ACTIVATIONS)
 
 
 @pytest.mark.parametrize("kind", sorted(COMPUTED))

@@ -2,8 +2,11 @@
 
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 from keras_configs import images, layer, sequential
 from layer_strategies import pairs, seeds, sizes
+
+from conversion.errors import UserError
 
 CONV = layer("Conv2D", "conv", filters=3, kernel_size=[1, 2])
 RESHAPES = {
@@ -56,3 +59,69 @@ def test_zero_padding(agree, rows, columns, height, width, seed):
 
 def test_zero_padding_of_one_number(agree):
     agree(sequential([3, 4, 2], layer("ZeroPadding2D", padding=2)), images([3, 4, 2]))
+
+
+def test_flatten_of_channels_first(agree):
+    for shape in ([5], [3, 4], [3, 4, 2]):
+        made = layer("Flatten", data_format="channels_first")
+        agree(sequential(shape, made), images(shape))
+
+
+def test_flattened_output_of_a_convolution_as_if_channels_were_first(agree):
+    made = [CONV, layer("Flatten", "flat", data_format="channels_first")]
+    agree(sequential([3, 4, 2], *made, layer("Dense", "end", units=4)), images([3, 4, 2]))
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.sampled_from([[5], [3, 4], [3, 4, 2]]), st.data())
+def test_permute(agree, shape, data):
+    dims = data.draw(st.permutations(range(1, len(shape) + 1)))
+    agree(sequential(shape, layer("Permute", dims=list(dims))), images(shape))
+
+
+def test_convolutions_around_a_permutation(agree):
+    made = [CONV, layer("Permute", "turned", dims=[3, 1, 2])]
+    end = layer("Conv2D", "end", filters=2, kernel_size=2)
+    agree(sequential([3, 4, 2], *made, end), images([3, 4, 2]))
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_repeat_vector(agree, count):
+    agree(sequential([5], layer("RepeatVector", n=count)), images([5]))
+
+
+resized = st.integers(1, 13)
+
+
+@settings(max_examples=40, deadline=None)
+@given(sizes, sizes, resized, resized, st.sampled_from(("bilinear", "nearest")), seeds)
+def test_resizing(agree, rows, columns, height, width, interpolation, seed):
+    made = layer("Resizing", height=height, width=width, interpolation=interpolation)
+    shape = [rows, columns, 3]
+    agree(sequential(shape, made), images(shape, seed))
+
+
+@pytest.mark.parametrize("interpolation", ["bilinear", "nearest"])
+def test_resizing_of_channels_first(agree, interpolation):
+    chosen = {"height": 7, "width": 3, "interpolation": interpolation}
+    made = layer("Resizing", data_format="channels_first", **chosen)
+    agree(sequential([2, 5, 4], made), images([2, 5, 4]))
+
+
+@pytest.mark.parametrize("interpolation", ["bilinear", "nearest"])
+@pytest.mark.parametrize(("size", "wanted"), [(96, 224), (224, 96), (100, 300), (301, 43)])
+def test_resizing_of_larger_images(agree, size, wanted, interpolation):
+    made = layer("Resizing", height=wanted, width=wanted, interpolation=interpolation)
+    # TensorFlow's places of pixels are float32 and as large as the image: 4.8e-6 was measured on
+    # these images of noise, where half a pixel is 0.3.
+    agree(sequential([size, size, 1], made), images([size, size, 1]), limit=256 * 2.0**-24)
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [{"interpolation": "bicubic"}, {"crop_to_aspect_ratio": True}, {"antialias": True}],
+    ids=["bicubic", "crop", "antialias"],
+)
+def test_resizing_in_another_way_is_refused(small, chosen):
+    with pytest.raises(UserError, match=f"it.*has {next(iter(chosen))}=.*supported: "):
+        small(sequential([4, 5, 3], layer("Resizing", height=2, width=2, **chosen)))

@@ -48,10 +48,10 @@ def test_what_is_no_model_file_is_refused(path, make, words):
     assert all(word in sentence for word in words), sentence
 
 
-@pytest.mark.parametrize("name", ["mine.keras", "mine.tflite", "mine"])
+@pytest.mark.parametrize("name", ["mine.tflite", "mine.txt", "mine"])
 def test_another_ending_is_refused_with_the_known_ones(tmp_path, name):
     (tmp_path / name).write_bytes(b"x")
-    assert ".h5, .hdf5" in refusal(tmp_path / name)
+    assert ".h5, .hdf5, .keras, .json" in refusal(tmp_path / name)
 
 
 @pytest.mark.parametrize("name", ["mine.hdf5", "MINE.H5"])

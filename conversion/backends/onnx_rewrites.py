@@ -1,0 +1,141 @@
+"""What tf2onnx writes and cannot stay, written otherwise; parity judges it like any other file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import numpy as np
+from onnx import ModelProto, NodeProto, helper, numpy_helper, shape_inference
+
+ONE = "conversion_one"
+LOWEST = "conversion_lowest"
+CONSTANTS = {ONE: np.array(1.0, np.float32), LOWEST: np.array(np.finfo(np.float32).min)}
+"""Constants of the rewritten parts, by name."""
+
+NOT_NEGATIVE = ("Relu", "Sigmoid", "Softmax")
+"""Operators after which a padding of 0 and one of minus infinity have the same maxima."""
+
+
+def _erfc(node: NodeProto) -> list[NodeProto]:
+    """``erfc(x) = 1 - erf(x)``."""
+    inner = f"{node.output[0]}_erf"
+    return [
+        helper.make_node("Erf", [node.input[0]], [inner], f"{node.name}_erf"),
+        helper.make_node("Sub", [ONE, inner], [node.output[0]], node.name),
+    ]
+
+
+def _expm1(node: NodeProto) -> list[NodeProto]:
+    """``expm1(x) = exp(x) - 1``."""
+    inner = f"{node.output[0]}_exp"
+    return [
+        helper.make_node("Exp", [node.input[0]], [inner], f"{node.name}_exp"),
+        helper.make_node("Sub", [inner, ONE], [node.output[0]], node.name),
+    ]
+
+
+UNKNOWN: dict[str, Callable[[NodeProto], list[NodeProto]]] = {"Erfc": _erfc, "Expm1": _expm1}
+"""Operators that tf2onnx 1.17 writes (for gelu and celu) and ONNX does not have, to what stands for
+them."""
+
+
+def rewrite(model: ModelProto) -> list[str]:
+    """Rewrite what no runtime opens, and what ONNX Runtime makes another network of, in place.
+
+    Args:
+        model: as tf2onnx writes it.
+
+    Returns:
+        What was rewritten and why, in words.
+    """
+    nodes: list[NodeProto] = []
+    done: dict[str, None] = {}
+    if _stated_paddings(model):
+        done["paddings of grouped convolutions stated, which onnx2torch does not compute"] = None
+    held = {node.output[0]: node for node in _held(model.graph.node)}
+    for node in model.graph.node:
+        if node.domain == "" and node.op_type in UNKNOWN:
+            nodes += UNKNOWN[node.op_type](node)
+            done[f"{node.op_type} rewritten, which ONNX does not have"] = None
+        elif node.output[0] in held:
+            inner = f"{node.output[0]}_padded"
+            kept = NodeProto()
+            kept.CopyFrom(node)
+            kept.output[0] = inner
+            name = f"{node.name}_held"
+            nodes += [kept, helper.make_node("Max", [inner, LOWEST], [node.output[0]], name)]
+            done[
+                "paddings of 0 kept apart from the MaxPool behind them, which ONNX Runtime merges "
+                "as if they were of minus infinity"
+            ] = None
+        else:
+            nodes.append(node)
+    if not done:
+        return []
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    read = {name for node in nodes for name in node.input}
+    model.graph.initializer.extend(
+        numpy_helper.from_array(value, name) for name, value in CONSTANTS.items() if name in read
+    )
+    return list(done)
+
+
+def _stated_paddings(model: ModelProto) -> bool:
+    """State the paddings of convolutions that leave them to the runtime, where sizes are known."""
+    asked = [
+        node
+        for node in model.graph.node
+        if any(a.name == "auto_pad" and a.s == b"SAME_UPPER" for a in node.attribute)
+        and node.op_type == "Conv"
+    ]
+    if not asked:
+        return False
+    inferred = shape_inference.infer_shapes(model).graph
+    sizes = {
+        value.name: [dim.dim_value for dim in value.type.tensor_type.shape.dim]
+        for value in (*inferred.value_info, *inferred.input)
+    }
+    kernels = {tensor.name: list(tensor.dims) for tensor in model.graph.initializer}
+    changed = False
+    for node in asked:
+        size, window = sizes.get(node.input[0], []), kernels.get(node.input[1], [])
+        spatial = size[2:]
+        if not window or len(size) != len(window) or not all(spatial):
+            continue
+        given = {each.name: helper.get_attribute_value(each) for each in node.attribute}
+        ones = [1] * len(spatial)
+        steps = zip(
+            *(spatial, window[2:], given.get("strides", ones), given.get("dilations", ones)),
+            strict=True,
+        )
+        totals = [max((-(-n // s) - 1) * s + (k - 1) * d + 1 - n, 0) for n, k, s, d in steps]
+        kept = [each for each in node.attribute if each.name not in ("auto_pad", "pads")]
+        del node.attribute[:]
+        node.attribute.extend(kept)
+        pads = [t // 2 for t in totals] + [t - t // 2 for t in totals]
+        node.attribute.append(helper.make_attribute("pads", pads))
+        changed = True
+    return changed
+
+
+def _held(nodes: Iterable[NodeProto]) -> list[NodeProto]:
+    """Paddings in front of a MaxPool alone, of values that may be negative.
+
+    ONNX Runtime 1.31 gives them to the MaxPool at its first level of optimisation: ResNet50V2's
+    logits then lie 1,100 times Keras's noise from the truth.
+    """
+    listed = list(nodes)
+    writers = {name: node for node in listed for name in node.output}
+    readers: dict[str, list[NodeProto]] = {}
+    for node in listed:
+        for name in node.input:
+            readers.setdefault(name, []).append(node)
+    found = []
+    for node in listed:
+        before = writers.get(node.input[0]) if node.input else None
+        safe = before is not None and before.op_type in NOT_NEGATIVE
+        behind = [each.op_type for each in readers.get(node.output[0], [])]
+        if node.op_type == "Pad" and behind == ["MaxPool"] and not safe:
+            found.append(node)
+    return found

@@ -1,0 +1,159 @@
+"""Weights as Keras 3 saves them: `layers/<class>_<number>/vars/<position>` in HDF5.
+
+The scheme is that of `keras.src.saving.saving_lib`: a place in the list of layers of each model is
+named by the layer's class, in snake case, and by how many of that class came before it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import h5py
+import numpy as np
+
+from conversion.errors import UserError
+from conversion.notation import MODELS
+from conversion.readers.arrays import behind_hard_links, checked
+from conversion.readers.calls import is_operation
+from conversion.readers.opened import text
+from conversion.readers.schema import LAYERS
+from conversion.spec import Shape
+
+OLD_LAYERS = "_layer_checkpoint_dependencies"
+"""What Keras 2.13 called the group `layers`."""
+
+UNREAD = ("seed_generator",)
+"""Groups below a layer whose values only training reads."""
+
+
+def places(config: Mapping[str, Any]) -> dict[tuple[str, ...], str]:
+    """Where each layer's weights are.
+
+    Args:
+        config: the model's description.
+
+    Returns:
+        A layer's path, from the outermost model, to its group in the file.
+    """
+    found: dict[tuple[str, ...], str] = {}
+    _place(config, (), "", found, {})
+    return found
+
+
+def _place(
+    config: Mapping[str, Any],
+    path: tuple[str, ...],
+    where: str,
+    found: dict[tuple[str, ...], str],
+    shared: dict[int, str],
+) -> None:
+    inner = config["config"]
+    listed = inner["layers"] if isinstance(inner, Mapping) else inner
+    used = Counter[str]()
+    for position, entry in enumerate(listed):
+        kind = entry["class_name"]
+        first_input = kind == "InputLayer" and position == 0
+        if is_operation(entry) or (config["class_name"] == "Sequential" and first_input):
+            continue
+        word = _snake_case("Functional" if kind == "Model" else kind.split(">")[-1])
+        number = used[word]
+        used[word] += 1
+        own = f"{where}layers/{word}" + (f"_{number}" if number else "")
+        # An object that is in two models is saved where it is met first.
+        known = entry.get("shared_object_id")
+        own = own if known is None else shared.setdefault(known, own)
+        inside = (*path, entry["config"]["name"])
+        found[inside] = own
+        if kind in MODELS:
+            _place(entry, inside, f"{own}/", found, shared)
+
+
+def _snake_case(name: str) -> str:
+    """As Keras's `to_snake_case`: ``GlobalAveragePooling2D`` to ``global_average_pooling2d``."""
+    plain = re.sub(r"\W+", "", name)
+    plain = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", plain)
+    return re.sub("([a-z])([A-Z])", r"\1_\2", plain).lower()
+
+
+class SavedWeights:
+    """Arrays by layer and role, checked before they are trusted."""
+
+    def __init__(self, file_name: str, config: Mapping[str, Any], file: h5py.File) -> None:
+        """Look into a file.
+
+        Args:
+            file_name: for errors.
+            config: the model's description.
+            file: what Keras 3 saved.
+
+        Raises:
+            UserError: the file holds no such weights.
+        """
+        self._file_name, self._file = file_name, file
+        self._places = places(config)
+        self._claimed: set[str] = set()
+        self._layers = "layers" if "layers" in file or OLD_LAYERS not in file else OLD_LAYERS
+        if not isinstance(behind_hard_links(file, self._layers), h5py.Group):
+            raise UserError(f"Expected weights of Keras 3 in {file_name}; it has no 'layers'.")
+
+    def arrays(
+        self, path: tuple[str, ...], kind: str, expected: Mapping[str, Shape]
+    ) -> Mapping[str, np.ndarray]:
+        """The weights of a layer by role, in the order that Keras reads them.
+
+        Raises:
+            UserError: a weight is missing, left over, of another shape or type, behind a link, or
+                not finite.
+        """
+        layer = "/".join(path)
+        place = self._places.get(path)
+        if place is None:  # an input that the model did not write down, or an operation
+            return {}
+        place = f"{place.replace('layers', self._layers)}/vars"
+        group = behind_hard_links(self._file, place)
+        found = list(group) if isinstance(group, h5py.Group) else []
+        counts = len(LAYERS[kind].counts)
+        wanted = [str(position) for position in range(len(expected))]
+        if sorted(found) != sorted(wanted) and len(found) != len(expected) + counts:
+            raise UserError(
+                f"{self._file_name}: layer '{layer}' ({kind}) should have {len(expected)} weights "
+                f"({', '.join(expected) or 'none'}) in '{place}'; the file has {len(found)}."
+            )
+        if found and "name" in group.attrs and text(group.attrs["name"]) != path[-1]:
+            raise UserError(
+                f"{self._file_name}: '{place}' should hold the weights of '{path[-1]}'; it says "
+                f"that they are those of '{text(group.attrs['name'])}'."
+            )
+        self._claimed |= {f"{place}/{name}" for name in found}
+        return {
+            role: checked(
+                self._file,
+                f"{place}/{position}",
+                f"{self._file_name}: weight '{layer}/{role}'",
+                expected[role],
+            )
+            for position, role in enumerate(expected)
+        }
+
+    def check_layers(self) -> None:
+        """Refuse weights that belong to no layer.
+
+        Raises:
+            UserError: the file has some.
+        """
+        left: list[str] = []
+
+        def note(name: str, found: Any) -> None:
+            whole = f"{self._layers}/{name}"
+            unread = any(part in UNREAD for part in name.split("/"))
+            if isinstance(found, h5py.Dataset) and whole not in self._claimed and not unread:
+                left.append(whole)
+
+        self._file[self._layers].visititems(note)
+        if left:
+            raise UserError(
+                f"{self._file_name} stores '{left[0]}', a weight of no layer that the model has."
+            )

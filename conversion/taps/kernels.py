@@ -1,0 +1,44 @@
+"""The kernels of a layer in the layout of the files."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from conversion.spec import Layer
+
+ROLES = ("depthwise_kernel", "kernel", "pointwise_kernel")
+"""Roles of kernels, in the order in which a layer applies them."""
+
+
+def kernels(layer: Layer) -> tuple[np.ndarray, ...]:
+    """A layer's kernels in the order in which it applies them; empty where it has none.
+
+    Args:
+        layer: as the spec has it.
+
+    Returns:
+        Each ``(O, I / groups, H, W)``, with a height of 1 for one spatial axis, as ONNX files and
+        LiteRT files have it; ``(I, O, H, W)`` for a transposed convolution; ``(in, out)`` if
+        dense.
+    """
+    return tuple(_arranged(layer, role) for role in ROLES if role in layer.weights)
+
+
+def kernel(layer: Layer) -> np.ndarray:
+    """The last of a layer's kernels, into which a BatchNormalization that follows may be folded."""
+    return kernels(layer)[-1]
+
+
+def output_axis(layer: Layer) -> int:
+    """The axis of the output channels in the last of a layer's kernels."""
+    return 1 if layer.kind == "Dense" or layer.kind.endswith("Transpose") else 0
+
+
+def _arranged(layer: Layer, role: str) -> np.ndarray:
+    found = layer.weights[role]
+    if layer.kind == "Dense":
+        return found
+    if layer.kind.startswith("Depthwise") or role == "depthwise_kernel":  # (..., C, multiplier)
+        found = found.reshape(*found.shape[:-2], 1, -1)
+    turned = np.moveaxis(found, (-1, -2), (0, 1))
+    return turned[:, :, None] if turned.ndim == 3 else turned

@@ -1,0 +1,159 @@
+"""Windows in the files: ONNX computes what Keras does, and every layer and weight is found."""
+
+import numpy as np
+import pytest
+from keras_configs import images, layer, sequential
+from test_taps import LIMIT, onnx_taps, wrong  # noqa: F401
+
+from conversion.checks.compare import compare
+from conversion.taps.alignment import align
+from conversion.taps.kernels import kernel, output_axis
+from conversion.taps.opened import Taps
+from conversion.verification.weights import held_weights
+
+IMAGE, SEQUENCE = [7, 8, 4], [11, 4]
+FIRST = {"data_format": "channels_first"}
+CONV = {"filters": 6, "kernel_size": 3}
+EACH = {"kernel_size": 3, "depth_multiplier": 2}
+
+
+def case(name, kind, **chosen):
+    return pytest.param(kind, chosen, id=f"{kind}-{name}")
+
+
+SAME = {"padding": "same"}
+SETTINGS = [
+    case("plain", "Conv1D", **CONV),
+    case("causal", "Conv1D", **CONV, padding="causal", dilation_rate=2),
+    case("strided", "Conv1D", **CONV, **SAME, strides=2),
+    case("dilated", "Conv1D", **CONV, **SAME, dilation_rate=2),
+    case("first", "Conv1D", **CONV, **SAME, **FIRST),
+    case("dilated", "Conv2D", **CONV, **SAME, dilation_rate=[2, 1]),
+    case("first", "Conv2D", **CONV, **SAME, **FIRST, strides=2),
+    case("plain", "DepthwiseConv1D", **EACH),
+    case("strided", "DepthwiseConv1D", **EACH, **SAME, strides=2),
+    case("both", "DepthwiseConv1D", **EACH, **SAME, strides=2, dilation_rate=2),
+    case("both", "DepthwiseConv2D", **EACH, strides=2, dilation_rate=2),
+    case("first", "DepthwiseConv2D", **EACH, **FIRST),
+    case("plain", "SeparableConv1D", **CONV, depth_multiplier=2),
+    case("strided", "SeparableConv1D", **CONV, **SAME, strides=2),
+    case("plain", "SeparableConv2D", **CONV, depth_multiplier=2),
+    case("no bias", "SeparableConv2D", **CONV, **SAME, use_bias=False),
+    case("first", "SeparableConv2D", **CONV, **SAME, **FIRST),
+    case("plain", "Conv1DTranspose", **CONV),
+    case("strided", "Conv1DTranspose", **CONV, **SAME, strides=2),
+    case("padded", "Conv1DTranspose", **CONV, strides=3, output_padding=1),
+    case("dilated", "Conv1DTranspose", **CONV, dilation_rate=2),
+    case("plain", "Conv2DTranspose", **CONV),
+    case("strided", "Conv2DTranspose", **CONV, **SAME, strides=2),
+    case("no bias", "Conv2DTranspose", **CONV, strides=2, use_bias=False),
+    case("padded", "Conv2DTranspose", **CONV, **SAME, strides=3, output_padding=[0, 1]),
+    case("dilated", "Conv2DTranspose", **CONV, dilation_rate=[1, 2]),
+    case("first", "Conv2DTranspose", **CONV, **FIRST, strides=2),
+    case("plain", "MaxPooling1D", pool_size=2),
+    case("same", "MaxPooling1D", pool_size=3, strides=2, **SAME),
+    case("first", "MaxPooling2D", pool_size=2, **FIRST),
+    case("plain", "AveragePooling1D", pool_size=2),
+    case("same", "AveragePooling1D", pool_size=3, strides=2, **SAME),
+    case("first", "AveragePooling2D", pool_size=2, **FIRST),
+    case("plain", "GlobalMaxPooling1D"),
+    case("kept", "GlobalMaxPooling1D", keepdims=True),
+    case("first", "GlobalMaxPooling2D", **FIRST),
+    case("plain", "GlobalAveragePooling1D"),
+    case("kept", "GlobalAveragePooling1D", keepdims=True),
+    case("first", "GlobalAveragePooling2D", **FIRST),
+    case("plain", "ZeroPadding1D", padding=[1, 2]),
+    case("first", "ZeroPadding2D", padding=[[1, 2], [0, 1]], **FIRST),
+    case("plain", "Cropping1D", cropping=[1, 2]),
+    case("plain", "Cropping2D", cropping=[[1, 2], [0, 1]]),
+    case("first", "Cropping2D", cropping=1, **FIRST),
+    case("plain", "UpSampling1D", size=3),
+    case("nearest", "UpSampling2D", size=[2, 3]),
+    case("bilinear", "UpSampling2D", size=[2, 3], interpolation="bilinear"),
+    case("first", "UpSampling2D", size=2, **FIRST),
+]
+TRANSPOSED = ("Conv1DTranspose", "Conv2DTranspose")
+settings_of_windows = pytest.mark.parametrize(("kind", "chosen"), SETTINGS)
+
+
+def model_around(kind, chosen):
+    """The layer between two others, so that its input and its output are inner tensors."""
+    order = {key: value for key, value in chosen.items() if key == "data_format"}
+    rank = kind[-2] if kind.endswith("D") else kind[4]
+    shape = SEQUENCE if rank == "1" else IMAGE
+    between = [
+        layer(f"Conv{rank}D", "before", filters=4, kernel_size=1, **order),
+        layer(kind, **chosen),
+        layer("LeakyReLU", "after", negative_slope=0.3),
+    ]
+    shape = shape[-1:] + shape[:-1] if order else shape
+    return sequential(shape, *between), images(shape)
+
+
+@settings_of_windows
+def test_onnx_file_computes_what_keras_does(small, onnx_taps, kind, chosen):  # noqa: F811
+    config, inputs = model_around(kind, chosen)
+    model = small(config)
+    taps, named = onnx_taps(model), {model.spec.inputs[0]: inputs}
+    found = taps.layers(named).outputs
+    (apart,) = compare(model.keras.outputs(named), found, dtype=np.float32)
+    assert apart.rms <= LIMIT * apart.level
+    everything_is_found(model, taps, inputs)
+
+
+@settings_of_windows
+def test_layers_of_the_module_are_found(small, kind, chosen):
+    config, inputs = model_around(kind, chosen)
+    model = small(config)
+    everything_is_found(model, module_taps(model.spec), inputs)
+
+
+def module_taps(spec):
+    import torch
+
+    from conversion.backends.torch_module import from_spec
+    from conversion.taps.torch_operations import graph_of
+
+    body = from_spec(spec)
+    graph = graph_of(body)
+
+    def run(inputs):
+        with torch.inference_mode():
+            values = body.values(*(torch.from_numpy(inputs[name]) for name in spec.inputs))
+        arrays = {name: tensor.numpy() for name, tensor in values.items()}
+        return arrays, [arrays[name] for name in body.returns]
+
+    return Taps(spec, align(spec, graph), graph, run, "")
+
+
+def everything_is_found(model, taps, inputs):
+    assert wrong(model, taps, [inputs]) == []
+    assert set(taps.alignment.seen()) >= {"before", "it", "after"}
+    assert [each.node for each in taps.alignment.extra] == []
+    assert {p.layer: p.note for p in taps.alignment.places.values() if p.note} == {}
+    held, missing = held_weights(model.spec, taps.alignment)
+    assert missing == []
+    assert [h.what for h in held if h.differing().any()] == []
+
+
+def test_padding_between_two_normalizations_is_found(small, onnx_taps):  # noqa: F811
+    norms = [layer("BatchNormalization", name) for name in ("before", "after")]
+    model = small(sequential(IMAGE, norms[0], layer("ZeroPadding2D", padding=1), norms[1]))
+    assert wrong(model, onnx_taps(model), [images(IMAGE)]) == []
+
+
+@pytest.mark.parametrize("bias", [True, False], ids=["bias", "no-bias"])
+@pytest.mark.parametrize("kind", ["Conv1D", "SeparableConv1D", "SeparableConv2D", *TRANSPOSED])
+def test_normalization_that_follows_is_accounted_for(small, onnx_taps, kind, bias):  # noqa: F811
+    made = [layer(kind, use_bias=bias, **CONV), layer("BatchNormalization", "after")]
+    model = small(sequential(SEQUENCE if "1D" in kind else IMAGE, *made))
+    held, missing = held_weights(model.spec, onnx_taps(model).alignment)
+    assert missing == []
+    assert [h.what for h in held if h.differing().any()] == []
+
+
+@pytest.mark.parametrize("kind", ["Conv1D", "Conv2D", "SeparableConv2D", "Dense", *TRANSPOSED])
+def test_output_channels_of_a_kernel(small, kind):
+    chosen = {"units": 6} if kind == "Dense" else CONV
+    spec = small(sequential(SEQUENCE if "1D" in kind else IMAGE, layer(kind, **chosen))).spec
+    assert kernel(spec.layer("it")).shape[output_axis(spec.layer("it"))] == 6

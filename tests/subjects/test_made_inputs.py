@@ -1,0 +1,93 @@
+"""Inputs made for a model without data: in the range that its file suggests, and not all alike."""
+
+import numpy as np
+import pytest
+
+from conversion.made import made_inputs, suggested_range
+from conversion.spec import Layer, Spec
+
+
+def layer(name, kind, *reads, shape=(8, 8, 3), config=None, **weights):
+    arrays = {role: np.asarray(value, np.float32) for role, value in weights.items()}
+    return Layer(name, kind, config or {}, reads, arrays, shape)
+
+
+def spec(*behind, shape=(8, 8, 3)):
+    layers = (layer("image", "InputLayer", shape=shape), *behind)
+    return Spec("made", layers, ("image",), (layers[-1].name,), "0" * 64, "3")
+
+
+@pytest.mark.parametrize(
+    ("scale", "offset", "low", "high"),
+    [(1 / 255, 0, 0, 255), (1 / 127.5, -1, 0, 255), (1.0, 0.0, 0, 1), (2.0, -1.0, 0, 1)],
+    ids=["to 0..1", "to -1..1", "unchanged", "0..1 to -1..1"],
+)
+def test_a_rescaling_says_what_it_expects(scale, offset, low, high):
+    config = {"scale": scale, "offset": offset}
+    found = suggested_range(spec(layer("r", "Rescaling", "image", config=config)), "image")
+    assert (found.low, found.high) == (pytest.approx(low), pytest.approx(high))
+    assert "r brings it" in found.reason
+
+
+@pytest.mark.parametrize(
+    ("kind", "mean", "variance"),
+    [
+        ("Normalization", "mean", "variance"),
+        ("BatchNormalization", "moving_mean", "moving_variance"),
+    ],
+)
+def test_statistics_of_the_input_say_where_it_lies(kind, mean, variance):
+    norm = layer("n", kind, "image", **{mean: [10, 20, 30], variance: [4, 9, 16]})
+    found = suggested_range(spec(norm), "image")
+    assert found.low == pytest.approx(np.array([6, 14, 22]))
+    assert found.high == pytest.approx(np.array([14, 26, 38]))
+
+
+@pytest.mark.parametrize("high", [255.0, 1.0])
+def test_the_norm_behind_a_convolution_says_which_pixels_it_saw(high):
+    kernel = np.eye(3).reshape(1, 1, 3, 3)
+    settings = {"kernel_size": [1, 1], "strides": [1, 1], "padding": "valid", "filters": 3}
+    variance = np.full(3, (high / 5) ** 2)
+    conv = layer("c", "Conv2D", "image", config=settings, kernel=kernel)
+    norm = layer("n", "BatchNormalization", "c", moving_mean=np.zeros(3), moving_variance=variance)
+    assert suggested_range(spec(conv, norm), "image").high == high
+
+
+def test_padding_is_looked_through():
+    config = {"scale": 1 / 255, "offset": 0.0}
+    padded = layer("p", "ZeroPadding2D", "image")
+    found = spec(padded, layer("r", "Rescaling", "p", config=config))
+    assert suggested_range(found, "image").high == pytest.approx(255)
+
+
+@pytest.mark.parametrize(
+    ("shape", "high"), [((8, 8, 3), 255.0), ((10,), 2.0), ((16, 4), 2.0)], ids=str
+)
+def test_without_a_hint_images_are_raw_pixels_and_the_rest_is_around_zero(shape, high):
+    assert suggested_range(spec(layer("d", "Dense", "image"), shape=shape), "image").high == high
+
+
+@pytest.mark.parametrize("shape", [(8, 8, 3), (33, 5, 1), (20, 4), (10,)], ids=str)
+def test_every_input_is_another_and_all_lie_in_the_range(shape):
+    model = spec(layer("d", "Dense", "image"), shape=shape)
+    made = made_inputs(model, 50)["image"]
+    within = suggested_range(model, "image")
+    assert made.shape == (50, *shape)
+    assert made.dtype == np.float32
+    assert made.min() >= within.low
+    assert made.max() <= within.high
+    assert len({each.tobytes() for each in made}) == 50
+    assert made.std(axis=0).min() > 0
+
+
+def test_pixels_are_whole_numbers_and_images_differ_in_light_and_contrast():
+    made = made_inputs(spec(layer("d", "Dense", "image")), 50)["image"]
+    assert (made == np.rint(made)).all()
+    assert np.ptp(made.mean(axis=(1, 2, 3))) > 50
+    assert np.ptp(made.std(axis=(1, 2, 3))) > 20
+
+
+def test_the_same_inputs_are_made_every_time():
+    model = spec(layer("d", "Dense", "image"))
+    one, other = (made_inputs(model, 5)["image"] for _ in range(2))
+    assert one.tobytes() == other.tobytes()
