@@ -39,7 +39,7 @@ NOT_BY_ONNX2TORCH = {"convnext"}
 
 
 WITHOUT_POWER = {"vgg19", "xception"}
-"""Where Keras itself lies 1.0e-5 and 1.3e-5 of the spread from the truth: over the limit of 1e-5."""
+"""Where Keras itself lies 1.0e-5 and 1.3e-5 of the spread from the truth; the limit is 1e-5."""
 
 
 def images(count, size):
