@@ -3,14 +3,24 @@
 import math
 
 import numpy as np
-import onnxruntime
 import pytest
-from onnx import TensorProto, helper, numpy_helper
 
-from conversion.backends.onnx_rewrites import rewrite
+
+def rewrite(made):
+    from conversion.backends import onnx_rewrites
+
+    return onnx_rewrites.rewrite(made)
+
+
+def node(*words, **settings):
+    from onnx import helper
+
+    return helper.make_node(*words, **settings)
 
 
 def model(nodes, shape=("batch", 2, 4, 4), constants=()):
+    from onnx import TensorProto, helper, numpy_helper
+
     ports = [
         helper.make_tensor_value_info(name, TensorProto.FLOAT, size)
         for name, size in (("x", shape), ("y", None))
@@ -21,6 +31,8 @@ def model(nodes, shape=("batch", 2, 4, 4), constants=()):
 
 
 def run(made, values):
+    import onnxruntime
+
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     session = onnxruntime.InferenceSession(
@@ -36,7 +48,7 @@ X = np.linspace(-3, 3, 32, dtype=np.float32).reshape(1, 2, 4, 4)
     ("operator", "function"), [("Erfc", math.erfc), ("Expm1", math.expm1)], ids=["erfc", "expm1"]
 )
 def test_an_operator_that_onnx_does_not_have_is_made_of_those_that_it_has(operator, function):
-    made = model([helper.make_node(operator, ["x"], ["y"], "it")])
+    made = model([node(operator, ["x"], ["y"], "it")])
     (said,) = rewrite(made)
     assert operator in said
     assert run(made, X) == pytest.approx(np.vectorize(function)(X), rel=1e-5, abs=5e-7)
@@ -47,10 +59,8 @@ PADS = ("pads", np.array([0, 0, 1, 1, 0, 0, 1, 1]))
 
 def padded_pool(before=()):
     source = before[-1].output[0] if before else "x"
-    pool = helper.make_node("MaxPool", ["p"], ["y"], "pool", kernel_shape=[3, 3], strides=[2, 2])
-    return model(
-        [*before, helper.make_node("Pad", [source, "pads"], ["p"], "pad"), pool], constants=[PADS]
-    )
+    pool = node("MaxPool", ["p"], ["y"], "pool", kernel_shape=[3, 3], strides=[2, 2])
+    return model([*before, node("Pad", [source, "pads"], ["p"], "pad"), pool], constants=[PADS])
 
 
 def test_a_padding_of_zero_stays_zero_in_front_of_a_max_pool():
@@ -61,16 +71,16 @@ def test_a_padding_of_zero_stays_zero_in_front_of_a_max_pool():
 
 
 def test_where_no_value_is_negative_nothing_is_rewritten():
-    assert rewrite(padded_pool([helper.make_node("Relu", ["x"], ["r"])])) == []
+    assert rewrite(padded_pool([node("Relu", ["x"], ["r"])])) == []
 
 
 def test_paddings_that_the_runtime_would_compute_are_stated():
     kernel = np.ones((2, 1, 3, 3), np.float32)
-    conv = helper.make_node(
-        "Conv", ["x", "k"], ["y"], "conv", group=2, strides=[2, 2], auto_pad="SAME_UPPER"
-    )
+    conv = node("Conv", ["x", "k"], ["y"], "conv", group=2, strides=[2, 2], auto_pad="SAME_UPPER")
     made, plain = (model([conv], ("batch", 2, 4, 4), [("k", kernel)]) for _ in range(2))
     assert len(rewrite(made)) == 1
+    from onnx import helper
+
     attributes = {a.name: helper.get_attribute_value(a) for a in made.graph.node[0].attribute}
     assert attributes["pads"] == [0, 0, 1, 1]
     assert "auto_pad" not in attributes
@@ -78,7 +88,7 @@ def test_paddings_that_the_runtime_would_compute_are_stated():
 
 
 def test_a_graph_without_any_of_it_stays_as_it_is():
-    made = model([helper.make_node("Relu", ["x"], ["y"])])
+    made = model([node("Relu", ["x"], ["y"])])
     before = made.SerializeToString()
     assert rewrite(made) == []
     assert made.SerializeToString() == before
