@@ -65,8 +65,8 @@ def centred_log(value: np.ndarray) -> np.ndarray:
 
 
 HELD = 2.0**-6
-"""Sigmoid outputs are compared no closer to 0 and 1: near 1 float32 keeps 2^-24 of a probability, and
-runtimes compute a sigmoid to so much of 1, not of itself."""
+"""Sigmoid outputs are compared no closer to 0 and 1: near 1 float32 keeps 2^-24 of a probability,
+and runtimes compute a sigmoid to so much of 1, not of itself."""
 
 
 def log_odds(value: np.ndarray) -> np.ndarray:
