@@ -9,14 +9,11 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
+from conversion import arguments
 from conversion.errors import ReferenceCrashed, UserError
 from conversion.variables import refuse_unknown
-
-if TYPE_CHECKING:
-    from conversion.settings import Settings
-    from conversion.subjects.preprocessing import Preprocessing
 
 EXAMPLES = """\
 examples:
@@ -61,30 +58,30 @@ def parser() -> argparse.ArgumentParser:
 
     verb = _verb(verbs, "convert", _convert, "make ONNX and PyTorch files from a Keras file")
     verb.add_argument("model", metavar="SUBJECT|FILE", help="a Keras file or a subject")
-    _backends(verb, ["onnx-fp32", "torch-fp32"])
-    _out(verb)
-    _opset(verb)
-    _custom(verb)
+    arguments.backends(verb, ["onnx-fp32", "torch-fp32"])
+    arguments.out(verb)
+    arguments.opset(verb)
+    arguments.custom(verb)
 
     verb = _verb(verbs, "quantize", _quantize, "make int8 files, calibrated on training images")
     verb.add_argument("model", metavar="SUBJECT|FILE", help="a Keras file or a subject")
-    _data(verb)
-    _backends(verb, ["onnx-int8", "torch-int8"])
+    arguments.data(verb)
+    arguments.backends(verb, ["onnx-int8", "torch-int8"])
     verb.set_defaults(backends=None)  # a search has another default
-    _out(verb)
-    _searching(verb)
-    _schemes(verb)
-    _custom(verb)
+    arguments.out(verb)
+    arguments.searching(verb)
+    arguments.schemes(verb)
+    arguments.custom(verb)
 
     verb = _verb(verbs, "evaluate", _evaluate, "count the right answers of every artifact")
     verb.add_argument("model", metavar="SUBJECT|FILE", help="a Keras file or a subject")
-    _data(verb)
-    _backends(verb, None)
-    _artifact(verb)
-    _schemes(verb)
-    _custom(verb)
+    arguments.data(verb)
+    arguments.backends(verb, None)
+    arguments.artifact(verb)
+    arguments.schemes(verb)
+    arguments.custom(verb)
 
-    verb = _verb(verbs, "inspect", _inspect, "say what a .h5, .onnx or .pt file holds")
+    verb = _verb(verbs, "inspect", _inspect, "say what a .h5, .keras, .onnx, .pt or .tflite file holds")
     verb.add_argument("file", metavar="FILE", type=Path, help="the file")
     verb.add_argument("--json", action="store_true", help="print JSON")
 
@@ -99,7 +96,7 @@ def parser() -> argparse.ArgumentParser:
         nargs="*",
         help="embedded, mlperf-tiny (default: those whose files are here)",
     )
-    verb.add_argument("--faults", metavar="A,B", type=_names, help="only these faults")
+    verb.add_argument("--faults", metavar="A,B", type=arguments.names, help="only these faults")
     verb.add_argument(
         "--no-sweep", action="store_true", help="do not look for the smallest size that is caught"
     )
@@ -111,13 +108,13 @@ def parser() -> argparse.ArgumentParser:
     verb.add_argument(
         "model", metavar="SUBJECT|FILE", nargs="?", default="embedded", help="default: embedded"
     )
-    _data(verb)
-    _artifact(verb)
-    _backends(verb, None)
+    arguments.data(verb)
+    arguments.artifact(verb)
+    arguments.backends(verb, None)
     verb.add_argument(
         "--topics",
         metavar="T,T",
-        type=_topics,
+        type=arguments.topics,
         help="only structure, parity, accuracy, quantization, latency",
     )
     verb.add_argument(
@@ -130,21 +127,21 @@ def parser() -> argparse.ArgumentParser:
     verb.add_argument(
         "--allow-undecided", action="store_true", help="undecided does not make the exit code 1"
     )
-    _schemes(verb)
-    _custom(verb)
+    arguments.schemes(verb)
+    arguments.custom(verb)
     return top
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(words: Sequence[str] | None = None) -> int:
     """Run the command line.
 
     Args:
-        arguments: without the program's name; `sys.argv`'s by default.
+        words: without the program's name; `sys.argv`'s by default.
 
     Returns:
         The exit code.
     """
-    given = parser().parse_args(arguments)
+    given = parser().parse_args(words)
     _console()
     try:
         refuse_unknown(os.environ)
@@ -173,7 +170,7 @@ def _convert(given: argparse.Namespace) -> int:
     made = convert(
         given.model,
         backends=given.backends,
-        settings=_settings(given),
+        settings=arguments.settings(given),
         out=out,
         custom=given.custom,
     )
@@ -194,9 +191,9 @@ def _quantize(given: argparse.Namespace) -> int:
     made = quantize(
         given.model,
         data=given.data,
-        preprocessing=_preprocessing(given),
+        preprocessing=arguments.preprocessing(given),
         backends=given.backends or ("onnx-int8", "torch-int8"),
-        settings=_settings(given),
+        settings=arguments.settings(given),
         out=out,
         custom=given.custom,
     )
@@ -209,7 +206,7 @@ def _search(given: argparse.Namespace) -> int:
     from conversion.api import search
     from conversion.search.search import Choice
 
-    chosen = _scheme_options(given)
+    chosen = arguments.scheme_options(given)
     if chosen:
         raise UserError(
             f"Expected --search or a scheme of your own; got both ({', '.join(chosen)}): the "
@@ -226,9 +223,9 @@ def _search(given: argparse.Namespace) -> int:
         given.model,
         out=out,
         data=given.data,
-        preprocessing=_preprocessing(given),
+        preprocessing=arguments.preprocessing(given),
         choice=choice,
-        settings=_settings(given),
+        settings=arguments.settings(given),
         custom=given.custom,
         progress=sys.stderr.isatty(),
     )
@@ -245,10 +242,10 @@ def _evaluate(given: argparse.Namespace) -> int:
     found = evaluate(
         given.model,
         data=given.data,
-        preprocessing=_preprocessing(given),
+        preprocessing=arguments.preprocessing(given),
         backends=given.backends,
         artifacts=dict(given.artifact),
-        settings=_settings(given),
+        settings=arguments.settings(given),
         custom=given.custom,
         progress=sys.stderr.isatty(),
     )
@@ -296,11 +293,11 @@ def _verify(given: argparse.Namespace) -> int:
     found = verify(
         given.model,
         data=given.data,
-        preprocessing=_preprocessing(given),
+        preprocessing=arguments.preprocessing(given),
         artifacts=dict(given.artifact),
         backends=given.backends,
         topics=given.topics,
-        settings=_settings(given),
+        settings=arguments.settings(given),
         custom=given.custom,
         report=given.report,
         progress=sys.stderr.isatty(),
@@ -316,192 +313,6 @@ def _verb(
     added: argparse.ArgumentParser = verbs.add_parser(name, help=words, description=words)
     added.set_defaults(run=run)
     return added
-
-
-def _data(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument(
-        "--data",
-        metavar="FILE",
-        type=Path,
-        help="images, with labels or without: a .npz in Keras's naming, a folder with one folder a "
-        "class, or a Python file with generators, which is executed (docs/data.md)",
-    )
-    from conversion.subjects.preprocessing_options import OPTIONS
-
-    group = verb.add_argument_group("preprocessing", "of the images of --data, once, when read")
-    for option, told in OPTIONS:
-        group.add_argument(option, **told)
-
-
-def _preprocessing(given: argparse.Namespace) -> Preprocessing:
-    from conversion.subjects.preprocessing_options import chosen
-
-    return chosen(given)
-
-
-def _out(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("--out", metavar="DIR", type=Path, help="default: a folder beside the model")
-
-
-def _custom(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument(
-        "--custom",
-        metavar="FILE.py",
-        type=Path,
-        action="append",
-        default=[],
-        help="layers of your own (docs/custom.md); the file is executed; may be repeated",
-    )
-
-
-def _opset(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument(
-        "--opset", metavar="N", type=int, default=15, help="13 to 26 (default: %(default)s)"
-    )
-
-
-def _backends(verb: argparse.ArgumentParser, default: list[str] | None) -> None:
-    from conversion.backends import BACKENDS
-
-    shown = ",".join(default) if default else f"all that are installed of {', '.join(BACKENDS)}"
-    verb.add_argument(
-        "--backends",
-        metavar="A,B",
-        type=_names,
-        default=default,
-        help=f"default: {shown}",
-    )
-
-
-def _names(text: str) -> list[str]:
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    if not names:
-        raise argparse.ArgumentTypeError("expected at least one name; got none")
-    return names
-
-
-def _artifact(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument(
-        "--artifact",
-        metavar="NAME=FILE",
-        type=brought,
-        action="append",
-        default=[],
-        help="a file made elsewhere, to be judged in place of the one that would be built",
-    )
-
-
-def brought(text: str) -> tuple[str, Path]:
-    """`NAME=FILE` as a backend's name and a path.
-
-    Raises:
-        argparse.ArgumentTypeError: there is no equals sign, or the name is unknown.
-    """
-    from conversion.backends import backend
-
-    name, sign, file = text.partition("=")
-    if not sign or not file:
-        raise argparse.ArgumentTypeError(f"expected NAME=FILE; got '{text}'")
-    try:
-        return backend(name).name, Path(file)
-    except UserError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def _topics(text: str) -> list[str]:
-    from conversion.verification import TOPICS
-
-    found = [topic.strip() for topic in text.split(",")]
-    for topic in found:
-        if topic not in TOPICS:
-            raise argparse.ArgumentTypeError(f"unknown topic '{topic}'; known: {', '.join(TOPICS)}")
-    return found
-
-
-def _schemes(verb: argparse.ArgumentParser) -> None:
-    """Options of quantization; left out, each has the default that measured best."""
-    _opset(verb)
-    group = verb.add_argument_group("quantization")
-    group.add_argument("--activations", choices=["uint8", "int8"], help="ONNX (default: uint8)")
-    group.add_argument("--weights", choices=["uint8", "int8"], help="ONNX (default: int8)")
-    group.add_argument(
-        "--full-range",
-        action="store_true",
-        help="ONNX: eight bits for int8 weights, wrong on x86 CPUs without VNNI (default: seven)",
-    )
-    group.add_argument("--per-tensor", action="store_true", help="one scale for a whole weight")
-    group.add_argument("--format", choices=["qoperator", "qdq"], help="(default: qoperator)")
-    group.add_argument(
-        "--method", choices=["minmax", "entropy", "percentile"], help="ONNX (default: minmax)"
-    )
-    group.add_argument(
-        "--engine",
-        choices=["onednn", "x86", "fbgemm", "qnnpack"],
-        help="PyTorch (default: onednn)",
-    )
-    group.add_argument("--calibration-count", metavar="N", type=int, help="(default: 1000)")
-    group.add_argument("--calibration-seed", metavar="N", type=int, help="(default: 0)")
-
-
-_SCHEME = ("activations", "weights", "full_range", "per_tensor", "format", "method", "engine")
-
-
-def _scheme_options(given: argparse.Namespace) -> list[str]:
-    """The options of a scheme that were given."""
-    return [f"--{name.replace('_', '-')}" for name in _SCHEME if getattr(given, name)]
-
-
-def _searching(verb: argparse.ArgumentParser) -> None:
-    """Options of the search for a scheme."""
-    group = verb.add_argument_group(
-        "search", "measure many schemes on this machine and take the best"
-    )
-    group.add_argument(
-        "--search", action="store_true", help="find the fastest scheme that costs no accuracy"
-    )
-    group.add_argument(
-        "--budget", metavar="S", type=_seconds, help="seconds for all of it (default: 300)"
-    )
-    group.add_argument(
-        "--ban",
-        metavar="WORDS",
-        action="append",
-        default=[],
-        help="try no scheme whose label has these words; may be repeated",
-    )
-    group.add_argument(
-        "--resume", action="store_true", help="go on with the search that was stopped in --out"
-    )
-
-
-def _seconds(text: str) -> float:
-    try:
-        found = float(text)
-    except ValueError:
-        found = 0.0
-    if not 0 < found < 1e6:
-        raise argparse.ArgumentTypeError(f"expected seconds above 0; got '{text}'")
-    return found
-
-
-def _settings(given: argparse.Namespace) -> Settings:
-    from conversion.settings import CalibrationChoice, OnnxScheme, Settings, TorchScheme
-
-    def chosen(*names: str) -> dict[str, Any]:
-        found = {name.rpartition("_")[2]: getattr(given, name, None) for name in names}
-        return {name: value for name, value in found.items() if value is not None}
-
-    coarse: dict[str, Any] = {"per_channel": False} if getattr(given, "per_tensor", False) else {}
-    return Settings(
-        opset=given.opset,
-        onnx=OnnxScheme(
-            **chosen("activations", "weights", "format", "method"),
-            **coarse,
-            reduce_range=not getattr(given, "full_range", False),
-        ),
-        torch=TorchScheme(**chosen("engine"), **coarse),
-        calibration=CalibrationChoice(**chosen("calibration_count", "calibration_seed")),
-    )
 
 
 def _folder(model: str, words: str) -> Path:

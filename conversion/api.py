@@ -17,8 +17,8 @@ from conversion.detection import Power
 from conversion.detection import power as measure_power
 from conversion.errors import UserError
 from conversion.journal import LOG
-from conversion.judging import File, chosen, described, export, judge, known, opened
-from conversion.measurement import Measurement, Verdict
+from conversion.judging import File, approved, chosen, described, export, judge, known, opened
+from conversion.measurement import Measurement
 from conversion.search.document import document as as_plain
 from conversion.search.search import Choice, Found
 from conversion.search.search import search as run_search
@@ -362,7 +362,7 @@ def search(
         model, data, None, settings, folder, store, progress, custom, preprocessing
     ) as workspace:
         found = run_search(workspace, choice, folder, began)
-        found, measured, made = _approved(found)
+        found, measured, made = approved(found)
         export(made, folder / "artifacts")
         plain = reports.as_document([], {}, {"search": as_plain(found, choice)})["search"]
         reports.place(json.dumps(plain, indent=1) + "\n", folder / "search.json")
@@ -374,25 +374,6 @@ def search(
         sizes = {each["label"]: each["size"] for each in listed}
         verdict = f"\n\n{reports.render(measured, sizes)}" if measured else ""
         return Searched(found, tuple(measured), plain, reports.render_search(plain) + verdict)
-
-
-JUDGED = 3
-"""Recommendations that a search has judged before it gives up."""
-
-
-def _approved(found: Found) -> tuple[Found, list[Measurement], dict[str, Artifact]]:
-    """The first recommendation that fails no check, with its measurements and its file."""
-    for _ in range(JUDGED):
-        if found.candidate is None:
-            break
-        made = dict[str, Artifact]()
-        measured = judge(Case(found.workspace, found.candidate.backend), None, made)
-        failures = [m for m in measured if m.verdict is Verdict.FAIL]
-        if not failures:
-            return found, measured, made
-        LOG.info("%s fails: %s", found.candidate.label, failures[0].explain())
-        found = found.without(f"recommended, then failed {failures[0].name}: {failures[0].reason}")
-    return found.without_any(), [], {}
 
 
 def _make(

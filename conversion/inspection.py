@@ -9,7 +9,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from conversion.errors import UserError
+from conversion.errors import MissingDependency, UserError
 from conversion.readers import READERS, read_spec
 from conversion.readers.cost import multiply_accumulates
 from conversion.readers.schema import LAYERS
@@ -17,10 +17,10 @@ from conversion.spec import Spec
 
 
 def inspect(path: Path) -> dict[str, Any]:
-    """Describe a Keras, ONNX or PyTorch file.
+    """Describe a Keras, ONNX, PyTorch or LiteRT file.
 
     Args:
-        path: an `.h5`, `.onnx` or `.pt` file.
+        path: an `.h5`, `.keras`, `.json`, `.onnx`, `.pt` or `.tflite` file.
 
     Returns:
         Plain values: ``inputs``, ``outputs``, ``operators``, ``parameters``,
@@ -28,6 +28,7 @@ def inspect(path: Path) -> dict[str, Any]:
 
     Raises:
         UserError: the file cannot be read, or its ending is unknown.
+        MissingDependency: it is a `.tflite` file and the extra that reads it is not installed.
     """
     suffix = path.suffix.lower()
     if suffix in READERS:
@@ -36,7 +37,9 @@ def inspect(path: Path) -> dict[str, Any]:
         return _onnx(path)
     if suffix == ".pt":
         return _torch(path)
-    known = ", ".join((*READERS, ".onnx", ".pt"))
+    if suffix == ".tflite":
+        return _litert(path)
+    known = ", ".join((*READERS, ".onnx", ".pt", ".tflite"))
     raise UserError(f"Expected a file ending in {known}; got {path.name}.")
 
 
@@ -137,6 +140,38 @@ def _torch(path: Path) -> dict[str, Any]:
     found["tensors"] = {name: list(shape) for name, shape in shapes.items()}
     found["provenance"] = content["provenance"]
     return found
+
+
+def _litert(path: Path) -> dict[str, Any]:
+    from conversion import digest
+    from conversion.backends import backend
+
+    if missing := backend("litert-fp32").missing:
+        raise MissingDependency(f"Backend {missing}.")
+    from conversion.backends import litert_file
+
+    model = litert_file.load(path)
+    graph, found = model.subgraphs[0], litert_file.census(model)
+    ports = {
+        name: [_tensor(graph.tensors[int(index)]) for index in numbers]
+        for name, numbers in (("inputs", graph.inputs), ("outputs", graph.outputs))
+    }
+    return {
+        "format": f"LiteRT, schema {model.version}",
+        "sha256": digest.of_file(path),
+        **ports,
+        **found,
+        "provenance": litert_file.stated(model) or "none in the file",
+    }
+
+
+def _tensor(tensor: Any) -> dict[str, Any]:
+    """A tensor of a LiteRT file; where its shape may change the signature says where."""
+    from conversion.backends.litert_file import TYPES
+
+    shape = tensor.shape if tensor.shapeSignature is None else tensor.shapeSignature
+    sizes = ["batch" if size < 0 else int(size) for size in shape]
+    return {"name": tensor.name.decode(), "dtype": TYPES[tensor.type].lower(), "shape": sizes}
 
 
 def _cost(entry: Mapping[str, Any], sizes: Mapping[str, Any]) -> int:

@@ -18,6 +18,7 @@ from conversion.journal import LOG, journal
 from conversion.measurement import Measurement, Verdict
 from conversion.readers import read_spec
 from conversion.reference import Reference
+from conversion.search.search import Found
 from conversion.settings import Settings
 from conversion.subjects import find
 from conversion.subjects.preprocessing import Preprocessing
@@ -58,6 +59,29 @@ def judge(case: Case, topics: Sequence[str] | None, made: dict[str, Artifact]) -
     for found in measured:
         LOG.debug(found.explain())
     return measured
+
+
+JUDGED = 3
+"""Recommendations that a search has judged before it gives up."""
+
+
+def approved(found: Found) -> tuple[Found, list[Measurement], dict[str, Artifact]]:
+    """The first recommendation that fails no check, with its measurements and its file.
+
+    Args:
+        found: what a search recommends; the next best follows where a check fails.
+    """
+    for _ in range(JUDGED):
+        if found.candidate is None:
+            break
+        made = dict[str, Artifact]()
+        measured = judge(Case(found.workspace, found.candidate.backend), None, made)
+        failures = [m for m in measured if m.verdict is Verdict.FAIL]
+        if not failures:
+            return found, measured, made
+        LOG.info("%s fails: %s", found.candidate.label, failures[0].explain())
+        found = found.without(f"recommended, then failed {failures[0].name}: {failures[0].reason}")
+    return found.without_any(), [], {}
 
 
 def known(backends: Sequence[str]) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from conversion import digest
@@ -35,10 +36,15 @@ class Processor:
 
 def processor() -> Processor:
     """The processor of this machine."""
+    return _read(CPUINFO)
+
+
+@cache
+def _read(cpuinfo: Path) -> Processor:
     logical = os.cpu_count() or 1
     otherwise = platform.processor() or platform.machine()
     try:
-        lines = CPUINFO.read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         known = digest.of_bytes(f"{platform.machine()} {otherwise}".encode())
         return Processor(otherwise, None, logical, known)

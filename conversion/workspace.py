@@ -25,7 +25,7 @@ from conversion.reference import KerasModel, Reference
 from conversion.settings import Settings
 from conversion.spec import Spec
 from conversion.subjects import Subject
-from conversion.subjects.data import Dataset, check_fits
+from conversion.subjects.data import Dataset
 
 BATCH = 250
 """Images evaluated at a time."""
@@ -145,7 +145,7 @@ class Workspace:
             UserError: the file cannot be read, or the subject's data does not fit the model.
         """
         spec = read_spec(self.subject.model)
-        check_data(spec, self.subject)
+        self.subject.check_fits(spec)
         return spec
 
     @cached_property
@@ -363,28 +363,6 @@ class Workspace:
                     f"Expected {artifact.path.name} to give '{name}' as {wanted}; it gives "
                     f"{found[name].shape}."
                 )
-
-
-def check_data(spec: Spec, subject: Subject) -> None:
-    """Refuse a subject's images and labels where they do not fit the model.
-
-    Args:
-        spec: the model.
-        subject: brings the images.
-
-    Raises:
-        UserError: their shape, dtype, range or labels are not what the model takes and gives.
-    """
-    for data in (subject.test, subject.train):
-        if data is None:
-            continue
-        if len(spec.inputs) != 1:
-            raise UserError(
-                f"Expected a model with one input for labelled images; it has {len(spec.inputs)}."
-            )
-        head = spec.layer(spec.outputs[0])
-        classes = head.shape[-1] if len(head.shape) == 1 and len(spec.outputs) == 1 else None
-        check_fits(data, spec.layer(spec.inputs[0]).shape, classes)
 
 
 def _file(maker: Backend, spec: Spec) -> str:

@@ -168,10 +168,15 @@ def packed(model: Any) -> bytes:
     return bytes(builder.Output())
 
 
+def stated(model: Any) -> dict[str, str]:
+    """The provenance that a LiteRT file states in its own metadata."""
+    return {
+        name.removeprefix(PREFIX): bytes(model.buffers[entry.buffer].data).decode()
+        for entry in model.metadata or ()
+        if (name := entry.name.decode()).startswith(PREFIX)
+    }
+
+
 def stated_source(path: Path) -> str | None:
     """The digest of the source file that a LiteRT file states in its own metadata."""
-    model = load(path)
-    for entry in model.metadata or ():
-        if entry.name.decode() == f"{PREFIX}source":
-            return bytes(model.buffers[entry.buffer].data).decode()
-    return None
+    return stated(load(path)).get("source")

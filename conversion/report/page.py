@@ -54,6 +54,7 @@ def _content(document: Mapping[str, Any]) -> dict[str, Any]:
         "topics": _grouped(measurements),
         "artifacts": artifacts,
         "warnings": document.get("warnings", []),
+        "data": document.get("data", {}),
         "power": _power(document.get("power")),
         "environment": document["environment"],
         "schema": document["schema"],

@@ -9,7 +9,7 @@ from typing import Any
 
 from conversion.errors import UserError
 from conversion.spec import Spec
-from conversion.subjects.data import Dataset, hold_out, load_data
+from conversion.subjects.data import Dataset, check_fits, hold_out, load_data
 from conversion.subjects.preprocessing import Preprocessing
 from conversion.subjects.resizing import size_of_input
 
@@ -41,6 +41,25 @@ class Subject:
         """What a report says of its data, plain values."""
         sets = {"train": self.train, "test": self.test}
         return {name: each.described for name, each in sets.items() if each is not None}
+
+    def check_fits(self, spec: Spec) -> None:
+        """Refuse images and labels that do not fit the model.
+
+        Args:
+            spec: the model.
+
+        Raises:
+            UserError: their shape, dtype, range or labels are not what the model takes and gives.
+        """
+        sets = [data for data in (self.test, self.train) if data is not None]
+        if sets and len(spec.inputs) != 1:
+            raise UserError(
+                f"Expected a model with one input for labelled images; it has {len(spec.inputs)}."
+            )
+        for data in sets:
+            head = spec.layer(spec.outputs[0])
+            classes = head.shape[-1] if len(head.shape) == 1 and len(spec.outputs) == 1 else None
+            check_fits(data, spec.layer(spec.inputs[0]).shape, classes)
 
 
 def _embedded() -> Subject:

@@ -1,4 +1,4 @@
-"""`inspect` says what a `.h5`, `.onnx` or `.pt` file holds, and refuses what it cannot open."""
+"""`inspect` says what a `.h5`, `.onnx`, `.pt` or `.tflite` file holds, and refuses what it cannot open."""
 
 import json
 import pickle
@@ -83,6 +83,16 @@ def test_pytorch_file_of_the_direct_route(found, artifact):
     assert WEIGHTS - STATISTICS <= seen["parameters"] <= WEIGHTS + STATISTICS
 
 
+def test_litert_file(found, artifact):
+    pytest.importorskip("ai_edge_litert", reason="pip install conversion[litert]")
+    seen = found(artifact("litert-fp32"))
+    assert [(port["dtype"], port["shape"]) for port in seen["inputs"]] == [
+        ("float32", ["batch", 32, 32, 3])
+    ]
+    assert seen["operators"]["CONV_2D"] == 9
+    assert seen["provenance"]["source"] == MODEL
+
+
 @pytest.mark.parametrize("name", ["keras", "onnx-fp32", "torch-fp32", "torch-via-onnx-fp32"])
 def test_text_has_the_same_parts(run, artifact, name):
     path = EMBEDDED if name == "keras" else artifact(name)
@@ -137,6 +147,7 @@ def empty_graph(path):
         pytest.param("m.pt", foreign_torch, "of this package", id="pt-foreign"),
         pytest.param("m.pt", pickled_torch, "tensors and plain values", id="pt-with-code"),
         pytest.param("m.pt", bare_pickle, "tensors and plain values", id="pt-pickle"),
+        pytest.param("m.tflite", garbage, "cannot be parsed", id="tflite-garbage"),
         pytest.param("m.pt2", Path.touch, ".pt", id="pt2"),
         pytest.param("m.tflite", Path.touch, "m.tflite", id="tflite"),
     ],

@@ -21,6 +21,7 @@ ORDER = (
     ("judging",),
     ("api",),
     ("__init__",),
+    ("arguments",),
     ("__main__",),
 )
 """Parts of one line do not import each other."""

@@ -173,6 +173,13 @@ def test_artifacts_warnings_and_environment_are_on_the_page(tmp_path: Path) -> N
     assert "321.6" in text
 
 
+def test_the_data_and_its_preprocessing_are_on_the_page(tmp_path: Path) -> None:
+    data = {"test": {"source": "mine.npz", "images": 40, "preprocessing": {"scale": 0.5}}}
+    content = page(tmp_path, measured("parity", "pass"), data=data)
+    text = " ".join(html.unescape(re.sub(r"<[^>]*>", " ", content)).split())
+    assert "Data test source mine.npz images 40 preprocessing scale 0.5" in text
+
+
 def test_hostile_names_are_shown_as_text(tmp_path: Path) -> None:
     hostile = measured(
         HOSTILE,
