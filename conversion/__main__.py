@@ -81,7 +81,8 @@ def parser() -> argparse.ArgumentParser:
     arguments.schemes(verb)
     arguments.custom(verb)
 
-    verb = _verb(verbs, "inspect", _inspect, "say what a .h5, .keras, .onnx, .pt or .tflite file holds")
+    words = "say what a .h5, .keras, .onnx, .pt or .tflite file holds"
+    verb = _verb(verbs, "inspect", _inspect, words)
     verb.add_argument("file", metavar="FILE", type=Path, help="the file")
     verb.add_argument("--json", action="store_true", help="print JSON")
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from conversion import truth
 from conversion.errors import NoTruth, UserError
 from conversion.readers import code_guard, schema
 from conversion.readers.rules import LayerRule as LayerRule
+from conversion.readers.rules import no_weights
 from conversion.spec import Layer
 from conversion.user_code import UserFile, execute, user_files
 
@@ -121,7 +122,8 @@ def brought(custom: Custom) -> Iterator[Custom]:
     token = _CURRENT.set(custom)
     try:
         for kind, layer in custom.layers.items():
-            schema.LAYERS[kind] = layer.rule
+            alone = layer.truth is None and layer.torch is None and layer.rule.weights is no_weights
+            schema.LAYERS[kind] = replace(layer.rule, unread=alone)
             truth.LAYERS[kind] = _exact(kind, layer)
             code_guard.BROUGHT.add(kind)
         yield custom

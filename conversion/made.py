@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,7 +45,9 @@ class Range:
     reason: str
 
 
-def made_inputs(spec: Spec, count: int) -> dict[str, np.ndarray]:
+def made_inputs(
+    spec: Spec, count: int, beside: Mapping[str, np.ndarray] | None = None
+) -> dict[str, np.ndarray]:
     """Inputs in the range that the file's own layers suggest, rough and smooth, dark and light.
 
     Whether they exercise the network is not taken for granted: parity measures how much the
@@ -54,6 +56,8 @@ def made_inputs(spec: Spec, count: int) -> dict[str, np.ndarray]:
     Args:
         spec: the model.
         count: how many of each.
+        beside: input name to ``(N, ...)`` real inputs that the made ones are to stand beside; their
+            range then goes before what the file suggests.
 
     Returns:
         Input name to ``(count, ...)`` float32.
@@ -61,7 +65,18 @@ def made_inputs(spec: Spec, count: int) -> dict[str, np.ndarray]:
     Raises:
         UserError: an input leaves a size open.
     """
-    return {name: _made(spec, name, count, suggested_range(spec, name)) for name in spec.inputs}
+    known = {name: _seen(values) for name, values in (beside or {}).items()}
+    return {
+        name: _made(spec, name, count, known.get(name) or suggested_range(spec, name))
+        for name in spec.inputs
+    }
+
+
+def _seen(values: np.ndarray) -> Range:
+    """The range of real inputs, of each channel where there are several."""
+    axes = tuple(range(values.ndim - 1)) if values.ndim > 2 else None
+    low, high = values.min(axis=axes), values.max(axis=axes)
+    return Range(low, high, "the inputs that were given")
 
 
 def suggested_range(spec: Spec, name: str) -> Range:

@@ -27,6 +27,8 @@ class Layer:
         shape: the output's shape without the batch axis, in the source's own layout.
         path: names from the outermost Keras model to the layer object; empty where the layer's own
             name is all of it.
+        whole: whether what its settings call an activation belongs to its own arithmetic, as in a
+            class that a user brings.
     """
 
     name: str
@@ -36,6 +38,12 @@ class Layer:
     weights: Mapping[str, np.ndarray]
     shape: Shape
     path: tuple[str, ...] = ()
+    whole: bool = False
+
+    @property
+    def applied(self) -> Any:
+        """What the settings say of the activation behind the layer's own arithmetic."""
+        return "linear" if self.whole else self.config.get("activation") or "linear"
 
     @property
     def activation(self) -> str:
@@ -43,7 +51,7 @@ class Layer:
 
         Where a layer stands in place of a name, the class of that layer.
         """
-        setting = self.config.get("activation") or "linear"
+        setting = self.applied
         return str(setting["class_name"] if isinstance(setting, Mapping) else setting)
 
 
@@ -96,7 +104,7 @@ class Spec:
     def head(self, output: str) -> str:
         """What an output means: ``softmax``, ``sigmoid``, or ``none`` for anything else."""
         layer = self.layer(output)
-        inner = layer.config.get("activation")
+        inner = layer.applied
         settings = inner["config"] if isinstance(inner, Mapping) else layer.config
         kind = "softmax" if layer.kind == "Softmax" else layer.activation.lower()
         rank = len(layer.shape)

@@ -167,13 +167,15 @@ class Workspace:
     @cached_property
     def parity_inputs(self) -> dict[str, np.ndarray]:
         """Input name to the first 1,000 test images, or to made ones where there are too few."""
-        made = made_inputs(self.spec, LEAST_PARITY_IMAGES)
         if self.subject.test is None:
-            return made
+            return made_inputs(self.spec, LEAST_PARITY_IMAGES)
         name = self.spec.inputs[0]
         images = self.subject.test.images[:PARITY_IMAGES].astype(np.float32)
         missing = max(LEAST_PARITY_IMAGES - len(images), 0)
-        return {name: np.concatenate([images, made[name][:missing]])}
+        if not missing:
+            return {name: images}
+        made = made_inputs(self.spec, missing, {name: images})
+        return {name: np.concatenate([images, made[name]])}
 
     @cached_property
     def truth(self) -> Mapping[str, np.ndarray]:

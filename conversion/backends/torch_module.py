@@ -222,10 +222,14 @@ def state_of(spec: Spec) -> dict[str, Tensor]:
 
 
 def _parameters(layer: Layer) -> dict[str, Tensor]:
-    """A layer's weights under PyTorch's names; a user's own module has the names of the roles."""
+    """A layer's weights under PyTorch's names; in a user's own module they have those of the roles.
+
+    A part of the layer, as in ``cell/kernel``, is a submodule.
+    """
     if layer.kind not in custom.current().layers:
         return parameters(layer.kind, layer.config, layer.weights)
-    return {role: torch.from_numpy(array.copy()) for role, array in layer.weights.items()}
+    arrays = {role.replace("/", "."): array for role, array in layer.weights.items()}
+    return {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}
 
 
 def from_spec(spec: Spec) -> SpecModule:

@@ -9,7 +9,7 @@ import numpy as np
 
 from conversion.errors import UserError
 from conversion.readers.activations import activated
-from conversion.readers.code_guard import WAYS_ON
+from conversion.readers.code_guard import BROUGHT, WAYS_ON
 from conversion.readers.flat import Entry, flat
 from conversion.readers.honoured import check_settings
 from conversion.readers.schema import LAYERS
@@ -79,7 +79,9 @@ def _layer(
         shapes = [_input_shape(settings)]
     else:
         shapes = [layers[source].shape for source in entry.sources]
-    shape = activated(settings.get("activation"), rule.shape(settings, shapes))
+    whole, shape = kind in BROUGHT, rule.shape(settings, shapes)
+    if not whole:
+        shape = activated(settings.get("activation"), shape)
     if any(size is not None and not (isinstance(size, int) and size > 0) for size in shape):
         raise UserError(f"its settings give an output of shape {shape}.")
     expected = rule.weights(settings, shapes)
@@ -89,7 +91,7 @@ def _layer(
     elif {role: array.shape for role, array in arrays.items()} != expected:
         raise UserError(f"its weights are of other shapes than in its first call ({expected}).")
     path = () if entry.path == (name,) else entry.path
-    return Layer(name, kind, settings, entry.sources, arrays, shape, path)
+    return Layer(name, kind, settings, entry.sources, arrays, shape, path, whole)
 
 
 def _input_shape(config: Mapping[str, Any]) -> Shape:

@@ -89,6 +89,7 @@ def read_weighted(
     inner = config["config"]
     written = inner["layers"] if isinstance(inner, Mapping) else inner
     weighted = {(layer.path or (layer.name,))[0] for layer in layers if layer.weights}
+    weighted |= stored.unread
     order = [entry["config"]["name"] for entry in written if isinstance(entry["config"], Mapping)]
     stored.check_layers([name for name in order if name in weighted])
     return layers, inputs, outputs
@@ -109,6 +110,8 @@ class _StoredWeights:
         self._file_name = file_name
         self._group = group
         self._claimed: set[tuple[str, str]] = set()
+        self.unread: set[str] = set()
+        """Outermost layers with weights that are not looked at."""
 
     def arrays(
         self, path: tuple[str, ...], kind: str, expected: Mapping[str, Shape]
@@ -123,19 +126,23 @@ class _StoredWeights:
         aliases, counts = LAYERS[kind].aliases, LAYERS[kind].counts
         own = self._names(top) if len(path) == 1 else _of_inner(self._names(top), path)
         self._claimed |= {(top, name) for name in own}
+        if LAYERS[kind].unread:
+            self.unread |= {top} if own else set()
+            return {}
         names = [name for name in own if _role(name, aliases) not in counts]
         roles = [_role(name, aliases) for name in names]
-        if sorted(roles) != sorted(expected):
+        known = [role.rpartition("/")[2] for role in expected]
+        if sorted(roles) != sorted(known):
             wanted, found = ", ".join(expected) or "none", ", ".join(roles) or "none"
             raise UserError(
                 f"{self._file_name}: layer '{layer}' ({kind}) should have the weights {wanted}; "
                 f"the file has {found}."
             )
-        if roles != list(expected):
+        if roles != known:
             # Keras loads by position, so names in another order mean a swap that it cannot see.
             raise UserError(
                 f"{self._file_name}: layer '{layer}' ({kind}) lists its weights as "
-                f"{', '.join(roles)}; Keras reads them as {', '.join(expected)}."
+                f"{', '.join(roles)}; Keras reads them as {', '.join(known)}."
             )
         return {
             role: checked(
@@ -144,7 +151,7 @@ class _StoredWeights:
                 f"{self._file_name}: weight '{layer}/{role}'",
                 expected[role],
             )
-            for role, name in zip(roles, names, strict=True)
+            for role, name in zip(expected, names, strict=True)
         }
 
     def check_layers(self, expected: Sequence[str]) -> None:

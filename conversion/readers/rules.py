@@ -38,12 +38,14 @@ class LayerRule:
 
     Attributes:
         shape: output shape from the settings and the input shapes.
-        weights: role to shape, in the order in which Keras stores them.
+        weights: role to shape, in the order in which Keras stores them. A weight of a part of the
+            layer, such as the cell of a recurrent one, is called ``part/role``.
         cost: multiply-accumulates for one image.
         allowed: settings that may only have these values; a setting left out has the first one.
         aliases: other names under which some Keras version stores a role.
         counts: roles that are whole numbers, which no arithmetic reads.
         honoured: the other settings that enter the arithmetic, for the table in the documents.
+        unread: whether its weights are not looked at, since nothing here computes with them.
     """
 
     shape: Callable[[Config, Inputs], Shape] = same_shape
@@ -53,3 +55,4 @@ class LayerRule:
     aliases: Mapping[str, str] = field(default_factory=dict)
     counts: tuple[str, ...] = ()
     honoured: tuple[str, ...] = ()
+    unread: bool = False

@@ -108,11 +108,28 @@ class SavedWeights:
             UserError: a weight is missing, left over, of another shape or type, behind a link, or
                 not finite.
         """
-        layer = "/".join(path)
         place = self._places.get(path)
         if place is None:  # an input that the model did not write down, or an operation
             return {}
-        place = f"{place.replace('layers', self._layers)}/vars"
+        place = place.replace("layers", self._layers)
+        if LAYERS[kind].unread:
+            self._claimed.add(place)
+            return {}
+        parts: dict[str, list[str]] = {"": []}
+        for role in expected:
+            parts.setdefault(role.rpartition("/")[0], []).append(role)
+        found: dict[str, np.ndarray] = {}
+        for part, roles in parts.items():
+            inside = f"{place}/{part}/vars" if part else f"{place}/vars"
+            own = {role: expected[role] for role in roles}
+            found.update(self._vars(inside, path, kind, own))
+        return {role: found[role] for role in expected}
+
+    def _vars(
+        self, place: str, path: tuple[str, ...], kind: str, expected: Mapping[str, Shape]
+    ) -> dict[str, np.ndarray]:
+        """The weights that one group `vars` holds, by position."""
+        layer = "/".join(path)
         group = behind_hard_links(self._file, place)
         found = list(group) if isinstance(group, h5py.Group) else []
         counts = len(LAYERS[kind].counts)
@@ -122,7 +139,8 @@ class SavedWeights:
                 f"{self._file_name}: layer '{layer}' ({kind}) should have {len(expected)} weights "
                 f"({', '.join(expected) or 'none'}) in '{place}'; the file has {len(found)}."
             )
-        if found and "name" in group.attrs and text(group.attrs["name"]) != path[-1]:
+        own = place.count("/") == self._places[path].count("/") + 1
+        if own and found and "name" in group.attrs and text(group.attrs["name"]) != path[-1]:
             raise UserError(
                 f"{self._file_name}: '{place}' should hold the weights of '{path[-1]}'; it says "
                 f"that they are those of '{text(group.attrs['name'])}'."
@@ -149,7 +167,11 @@ class SavedWeights:
         def note(name: str, found: Any) -> None:
             whole = f"{self._layers}/{name}"
             unread = any(part in UNREAD for part in name.split("/"))
-            if isinstance(found, h5py.Dataset) and whole not in self._claimed and not unread:
+            if not isinstance(found, h5py.Dataset) or unread:
+                return
+            parts = whole.split("/")
+            above = {"/".join(parts[:depth]) for depth in range(1, len(parts) + 1)}
+            if not above & self._claimed:
                 left.append(whole)
 
         self._file[self._layers].visititems(note)

@@ -17,6 +17,10 @@ from conversion.reference.repairs import keras_name
 
 Values = Mapping[str, Any]
 
+ACTIVATED = tuple(f"keras.src.layers.{part}." for part in ("core", "convolutional", "activations"))
+"""Where the layers are that apply an activation behind their own arithmetic; elsewhere, as in a
+recurrent layer, it is a part of it."""
+
 
 class Network:
     """The layer objects of a model, by their names in the spec."""
@@ -69,7 +73,7 @@ class Network:
         layer, read = self._objects[name], [values[each] for each in self._reads[name]]
         if isinstance(layer, keras.layers.Softmax):
             return read[0]
-        if not hasattr(layer, "activation"):
+        if not hasattr(layer, "activation") or not type(layer).__module__.startswith(ACTIVATED):
             return values[name]
         activation, layer.activation = layer.activation, keras.activations.linear
         try:

@@ -152,7 +152,7 @@ def activate(layer: Layer, value: np.ndarray) -> np.ndarray:
         layer: any layer but Softmax; its settings may name an activation or hold a layer.
         value: ``(N, ...)`` float64.
     """
-    setting = layer.config.get("activation") or "linear"
+    setting = layer.applied
     if isinstance(setting, Mapping):
         return LAYERS[setting["class_name"]](setting["config"], value)
     return ACTIVATIONS[setting](value)

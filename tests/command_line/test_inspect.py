@@ -1,4 +1,4 @@
-"""`inspect` says what a `.h5`, `.onnx`, `.pt` or `.tflite` file holds, and refuses what it cannot open."""
+"""`inspect` says what a file of any format holds, and refuses what it cannot open."""
 
 import json
 import pickle

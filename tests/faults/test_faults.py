@@ -6,7 +6,7 @@ import pytest
 
 from conversion import detection
 from conversion.backends import backend
-from conversion.faults import MODULES, faults_of
+from conversion.faults import MODULES, all_faults, faults_of
 from fixtures.options import subjects
 
 ELSEWHERE = {"mlperf-tiny": pytest.mark.slow}
@@ -28,14 +28,31 @@ def good(request, workspaces):
     return detection.prepared(replace(few, threads=1, _runners={}))
 
 
+def assert_caught(good, fault):
+    if reason := backend(fault.artifact).missing:
+        pytest.skip(reason)
+    caught, found = detection.caught(good, fault, fault.plant)
+    assert caught, [m.explain() for m in found]
+    assert detection.naming(good, fault, found) is not None, [m.explain() for m in found]
+
+
+def test_every_check_of_every_artifact_catches_a_fault_and_names_it(good, subtests):
+    """Every day the first fault of each; `tox -e slow` and `power` plant all."""
+    first = {}
+    for fault in all_faults():
+        first.setdefault((fault.artifact, fault.check), fault)
+    assert len(first) > 30
+    for fault in first.values():
+        with subtests.test(fault.name):
+            assert_caught(good, fault)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("module", MODULES)
 def test_the_check_that_must_catch_a_fault_does_and_names_it(good, module, subtests):
     for fault in faults_of(module):
         with subtests.test(fault.name):
-            skip_where_missing(fault)
-            caught, found = detection.caught(good, fault, fault.plant)
-            assert caught, [m.explain() for m in found]
-            assert detection.naming(good, fault, found) is not None, [m.explain() for m in found]
+            assert_caught(good, fault)
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -48,8 +65,3 @@ def test_the_same_checks_leave_the_untouched_subject_alone(good, workspaces, mod
         asked_of = workspaces(good.subject.name) if check == "quantized-top1" else good
         bad += [m.explain() for m in detection.failures(asked_of, artifact, check)]
     assert bad == []
-
-
-def skip_where_missing(fault):
-    if reason := backend(fault.artifact).missing:
-        pytest.skip(reason)

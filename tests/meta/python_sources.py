@@ -1,6 +1,7 @@
 """The repository's Python files, parsed."""
 
 import ast
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -27,6 +28,7 @@ def files(*folders):
     return found
 
 
+@cache
 def parsed(name):
     return ast.parse((ROOT / name).read_text())
 

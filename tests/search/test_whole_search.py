@@ -19,6 +19,7 @@ def searched(tmp_path_factory):
     return out, search("embedded", out=out, choice=Choice(budget=1.0))
 
 
+@pytest.mark.slow
 def test_a_budget_that_is_too_short_gives_the_best_so_far_and_says_so(searched):
     _, found = searched
     assert [row.label for row in found.found.rows] == [DEFAULT]
@@ -26,6 +27,7 @@ def test_a_budget_that_is_too_short_gives_the_best_so_far_and_says_so(searched):
     assert "--resume goes on from here" in found.table
 
 
+@pytest.mark.slow
 def test_what_is_recommended_is_judged_like_any_other(searched):
     out, found = searched
     assert found.document["recommended"] == DEFAULT
@@ -37,6 +39,7 @@ def test_what_is_recommended_is_judged_like_any_other(searched):
     assert (out / "report.html").is_file()
 
 
+@pytest.mark.slow
 def test_every_row_was_measured_on_this_machine_in_five_processes(searched):
     (row,) = searched[1].found.rows
     assert len(row.record["machine"]) == 64
@@ -44,6 +47,7 @@ def test_every_row_was_measured_on_this_machine_in_five_processes(searched):
     assert all(speed.low <= speed.ratio <= speed.high for speed in row.speed.values())
 
 
+@pytest.mark.slow
 def test_another_search_is_not_gone_on_with(searched):
     out, _ = searched
     record = (out / "search.jsonl").read_text()

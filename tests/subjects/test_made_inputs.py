@@ -91,3 +91,15 @@ def test_the_same_inputs_are_made_every_time():
     model = spec(layer("d", "Dense", "image"))
     one, other = (made_inputs(model, 5)["image"] for _ in range(2))
     assert one.tobytes() == other.tobytes()
+
+
+def test_beside_real_images_the_made_ones_keep_their_range():
+    real = np.random.RandomState(1).uniform([-1, 0, 2], [1, 0.5, 3], (5, 8, 8, 3))
+    config = {"scale": 1 / 255, "offset": 0.0}
+    found = spec(layer("r", "Rescaling", "image", config=config))
+    made = made_inputs(found, 20, {"image": real})["image"]
+    assert made.shape == (20, 8, 8, 3)
+    low, high = real.min(axis=(0, 1, 2)), real.max(axis=(0, 1, 2))
+    assert (made >= low - 1e-6).all()
+    assert (made <= high + 1e-6).all()
+    assert (np.ptp(made, axis=(0, 1, 2)) > 0.8 * (high - low)).all()
