@@ -196,7 +196,7 @@ def versions(packages: Iterable[str]) -> dict[str, str]:
 def code_digest() -> str:
     """SHA-256 over the package's own modules that make artifacts or outputs."""
     root = Path(__file__).parent
-    folders = ("readers", "truth", "reference", "backends", "quantization", "subjects")
+    folders = ("readers", "truth", "reference", "backends", "quantization", "taps", "subjects")
     makers = (
         *folders,
         "custom.py",

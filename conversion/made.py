@@ -158,7 +158,7 @@ def _made(spec: Spec, name: str, count: int, within: Range) -> np.ndarray:
     sizes = [size for size in shape if size is not None]
     if len(sizes) != len(shape):
         raise UserError(f"Expected input '{name}' to have a fixed size; got {shape}.")
-    random = np.random.RandomState(SEED)  # its stream is frozen (NEP 19)
+    random = np.random.RandomState(SEED + spec.inputs.index(name))  # frozen by NEP 19
     low, high = np.asarray(within.low, np.float64), np.asarray(within.high, np.float64)
     share = _patches(random, count, sizes) if len(sizes) > 1 else random.rand(count, *sizes)
     values = low + (high - low) * share

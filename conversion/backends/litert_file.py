@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -92,13 +92,19 @@ def eight_bit_elements(model: Any) -> int:
     return sum(int(np.prod(tensor.shape)) for tensor in kernels)
 
 
-def float_operators(model: Any) -> list[str]:
-    """Operators that compute with real numbers; casts between them and whole ones do not count."""
+def float_operators(model: Any, known: Collection[int] = ()) -> list[str]:
+    """Operators that compute with real numbers; casts between them and whole ones do not count.
+
+    Args:
+        model: what `load` gives.
+        known: tensors whose operators do not count either.
+    """
     graph, found = model.subgraphs[0], set[str]()
     for operation in graph.operators:
         ends = (int(i) for i in (*operation.inputs, *operation.outputs) if i >= 0)
         name = operator(model, operation)
-        if name not in ("QUANTIZE", "DEQUANTIZE") and any(
+        counts = name not in ("QUANTIZE", "DEQUANTIZE") and int(operation.outputs[0]) not in known
+        if counts and any(
             TYPES[graph.tensors[index].type].startswith(("FLOAT", "BFLOAT")) for index in ends
         ):
             found.add(name)

@@ -12,7 +12,7 @@ from conversion.backends.onnx_file import inputs, open_session, run_session, wit
 from conversion.errors import RunFailed, UserError
 
 WEIGHT = {
-    **dict.fromkeys(("Conv", "FusedConv", "ConvInteger"), 1),
+    **dict.fromkeys(("Conv", "FusedConv", "ConvInteger", "ConvTranspose"), 1),
     **dict.fromkeys(("MatMul", "FusedMatMul", "Gemm", "FusedGemm"), 1),
     **dict.fromkeys(("MatMulInteger", "MatMulIntegerToFloat", "DynamicQuantizeMatMul"), 1),
     **dict.fromkeys(("QLinearConv", "QLinearMatMul", "QGemm"), 3),
@@ -48,17 +48,23 @@ def multiply_accumulates(model: ModelProto) -> dict[str, int]:
     """
     shapes = {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer}
     counted = [node for node in model.graph.node if node.op_type in WEIGHT]
-    wanted = [
-        name for node in counted for name in (node.output[0], node.input[WEIGHT[node.op_type]])
-    ]
+    wanted = [name for node in counted for name in (_moved(node), node.input[WEIGHT[node.op_type]])]
     found = run_on_zeros(model, [name for name in dict.fromkeys(wanted) if name not in shapes])
     shapes.update({name: value.shape for name, value in found.items()})
     costs = {}
     for node in counted:
         weight = shapes[node.input[WEIGHT[node.op_type]]]
-        per_output = int(np.prod(weight[1:])) if "Conv" in node.op_type else _depth(node, weight)
-        costs[node.output[0]] = int(np.prod(shapes[node.output[0]])) * per_output
+        per_element = int(np.prod(weight[1:])) if "Conv" in node.op_type else _depth(node, weight)
+        costs[node.output[0]] = int(np.prod(shapes[_moved(node)])) * per_element
     return costs
+
+
+def _moved(node: onnx.NodeProto) -> str:
+    """The tensor of which every element takes part once for each weight of its channel.
+
+    A transposed convolution spreads each value that it reads; all others gather what they write.
+    """
+    return str(node.input[0] if node.op_type == "ConvTranspose" else node.output[0])
 
 
 def run_on_zeros(model: ModelProto, names: Sequence[str]) -> dict[str, np.ndarray]:

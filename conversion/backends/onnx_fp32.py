@@ -42,6 +42,11 @@ def build(ingredients: Ingredients, target: Path) -> Mapping[str, Any]:
         route += f", then onnx.version_converter to {wanted}"
     for value in (*model.graph.input, *model.graph.output):
         value.type.tensor_type.shape.dim[0].dim_param = "batch"
+    for name, value in zip(spec.outputs, model.graph.output, strict=False):
+        sizes = value.type.tensor_type.shape.dim[1:]
+        for dim, size in zip(sizes, spec.layer(name).shape, strict=False):
+            if size is not None and not dim.HasField("dim_value"):  # tf2onnx lost it on the way
+                dim.dim_value = size
     provenance = {
         "source": spec.digest,
         "route": route,

@@ -12,6 +12,9 @@ LOWEST = "conversion_lowest"
 CONSTANTS = {ONE: np.array(1.0, np.float32), LOWEST: np.array(np.finfo(np.float32).min)}
 """Constants of the rewritten parts, by name."""
 
+EXACT_SCALES = np.float32(256)
+"""A scale that is a whole number of these parts is exact in float32."""
+
 NOT_NEGATIVE = ("Relu", "Sigmoid", "Softmax")
 """Operators after which a padding of 0 and one of minus infinity have the same maxima."""
 
@@ -50,8 +53,6 @@ def rewrite(model: ModelProto) -> list[str]:
     """
     nodes: list[NodeProto] = []
     done: dict[str, None] = {}
-    if _stated_paddings(model):
-        done["paddings of grouped convolutions stated, which onnx2torch does not compute"] = None
     held = {node.output[0]: node for node in _held(model.graph.node)}
     for node in model.graph.node:
         if node.domain == "" and node.op_type in UNKNOWN:
@@ -70,15 +71,36 @@ def rewrite(model: ModelProto) -> list[str]:
             ] = None
         else:
             nodes.append(node)
-    if not done:
-        return []
-    del model.graph.node[:]
-    model.graph.node.extend(nodes)
-    read = {name for node in nodes for name in node.input}
-    model.graph.initializer.extend(
-        numpy_helper.from_array(value, name) for name, value in CONSTANTS.items() if name in read
-    )
+    if done:
+        del model.graph.node[:]
+        model.graph.node.extend(nodes)
+        read = {name for node in nodes for name in node.input}
+        stored = [numpy_helper.from_array(v, name) for name, v in CONSTANTS.items() if name in read]
+        model.graph.initializer.extend(stored)
+    if _scales_raised(model):
+        done["scales of Resize raised by their last digit, lest a row be lost"] = None
+    if _stated_paddings(model):  # last: no size is known behind an operator that ONNX lacks
+        done["paddings of grouped convolutions stated, which onnx2torch does not compute"] = None
     return list(done)
+
+
+def _scales_raised(model: ModelProto) -> bool:
+    """Raise scales that float32 may have rounded down.
+
+    By ONNX's rules 6 rows times 1.1666666 are 6 and not 7: its checker then refuses the file.
+    """
+    named = {n.input[2] for n in model.graph.node if n.op_type == "Resize" and len(n.input) == 3}
+    changed = False
+    for tensor in model.graph.initializer:
+        if tensor.name not in named:
+            continue
+        scales = numpy_helper.to_array(tensor)
+        exact = scales * EXACT_SCALES == np.rint(scales * EXACT_SCALES)
+        if not exact.all():
+            raised = np.where(exact, scales, np.nextafter(scales, np.float32(np.inf)))
+            tensor.CopyFrom(numpy_helper.from_array(raised.astype(np.float32), tensor.name))
+            changed = True
+    return changed
 
 
 def _stated_paddings(model: ModelProto) -> bool:
@@ -91,7 +113,8 @@ def _stated_paddings(model: ModelProto) -> bool:
     ]
     if not asked:
         return False
-    inferred = shape_inference.infer_shapes(model).graph
+    # Dense on images is a Reshape to computed sizes, which only values that are followed tell.
+    inferred = shape_inference.infer_shapes(model, data_prop=True).graph
     sizes = {
         value.name: [dim.dim_value for dim in value.type.tensor_type.shape.dim]
         for value in (*inferred.value_info, *inferred.input)

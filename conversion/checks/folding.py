@@ -42,7 +42,7 @@ def identity(bias: np.ndarray | float = 0.0) -> Affine:
 
 
 def affine(layer: Layer) -> Affine:
-    """What a BatchNormalization or Rescaling layer does.
+    """What a BatchNormalization, Rescaling or Normalization layer does.
 
     Raises:
         KeyError: the layer is of another kind, or a weight is missing.
@@ -50,8 +50,22 @@ def affine(layer: Layer) -> Affine:
     if layer.kind == "Rescaling":
         factor, offset = (np.asarray(_plain(layer.config[k]), np.float64) for k in _RESCALING)
         return Affine(factor, offset, np.abs(offset))
+    if layer.kind == "Normalization":
+        return _standardised(layer)
     mean, variance, gamma, beta = statistics(layer, np.float64)
     return normalised(mean, variance, gamma, beta, float(layer.config["epsilon"]))
+
+
+def _standardised(layer: Layer) -> Affine:
+    """``(x - mean) / max(sqrt(variance), 1e-7)``, or its inverse: Keras's Normalization."""
+    mean, variance = (
+        np.squeeze(np.asarray(layer.weights.get(k, _plain(layer.config.get(k))), np.float64))
+        for k in ("mean", "variance")
+    )
+    spread = np.maximum(np.sqrt(variance), 1e-7)
+    if layer.config.get("invert"):
+        return Affine(spread, mean, np.abs(mean))
+    return Affine(1 / spread, -mean / spread, np.abs(mean / spread))
 
 
 def normalised(

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from conversion.checks.limits import Limit
 from conversion.checks.parity import Subjected
-from conversion.measurement import Measurement, judged
+from conversion.measurement import Measurement, Verdict, judged
 
+NOTHING_LEFT: Mapping[str, str] = {}
+
+WHOLE = 100.0
 SLOWEST = 3
 """Steps that the sentence names; the rows have all of them."""
 
@@ -42,26 +45,31 @@ def integer_share(
     steps: Sequence[Step],
     limit: Limit,
     runs: int,
-    left: Sequence[str] = (),
-    by_choice: float = 0.0,
+    left: Mapping[str, str] = NOTHING_LEFT,
+    share_left: float = 0.0,
 ) -> list[Measurement]:
-    """The share of multiply-accumulates in integer kernels.
+    """The share of multiply-accumulates in integer kernels, of all and of what is not left out.
+
+    An artifact that multiplies nothing in integers fails, whatever is left in float.
 
     Args:
         about: what is measured.
         steps: the network as it is run, in order.
         limit: the share that there must be, in percent.
         runs: runs that the times are of.
-        left: layers that the scheme leaves in float.
-        by_choice: their percent of the multiply-accumulates.
+        left: layers that are left in float, and why.
+        share_left: their percent of the multiply-accumulates.
     """
-    total = sum(step.macs for step in steps)
-    integer = sum(step.macs for step in steps if step.integer)
-    share = round(100 * integer / total, 6) if total else 0.0
+    total, share = _share(steps)
     floating = [step for step in steps if not step.integer and step.computes]
     multiplying = [step for step in floating if step.macs]
-    wanted = round(limit.value - by_choice, 6)
-    verdict = judged(share, ">=", wanted)
+    multiplying.sort(key=lambda step: step.layer in left)  # those that may be come last
+    wanted = round(limit.value - share_left, 6) if share else limit.value
+    # One that may be in float and is not must not make up for one that may not be.
+    among, of_others = _share([step for step in steps if step.layer not in left])
+    enough = judged(of_others, ">=", limit.value) if among else Verdict.PASS
+    fails = Verdict.FAIL in (judged(share, ">=", wanted), enough)
+    verdict = Verdict.FAIL if fails else Verdict.PASS
     return [
         Measurement(
             name="integer_multiply_accumulates",
@@ -79,8 +87,10 @@ def integer_share(
                 filter(
                     None,
                     (
+                        "" if share else _no_int8(about.artifact, total, share_left),
                         _first("float operator that multiplies", multiplying),
                         _first("float operator that computes", floating),
+                        _without_kernel(left),
                         _again(steps, left),
                         _casts(steps),
                         _slowest(steps),
@@ -92,6 +102,21 @@ def integer_share(
     ]
 
 
+def _share(steps: Sequence[Step]) -> tuple[int, float]:
+    """All multiply-accumulates, and the percent of them that are in integers."""
+    total = sum(step.macs for step in steps)
+    integer = sum(step.macs for step in steps if step.integer)
+    return total, round(100 * integer / total, 6) if total else 0.0
+
+
+def _no_int8(artifact: str, total: int, share_left: float) -> str:
+    if not total:
+        return "nothing of what is run multiplies: this is no int8 artifact"
+    if round(share_left, 6) < WHOLE:
+        return "nothing is multiplied in integers: this is no int8 artifact"
+    return f"no layer of this model has an integer kernel in {artifact}: this is no int8 artifact"
+
+
 def _first(what: str, steps: Sequence[Step]) -> str:
     if not steps:
         return f"no {what}"
@@ -100,7 +125,15 @@ def _first(what: str, steps: Sequence[Step]) -> str:
     return f"the first {what} is {step.operator} '{step.name}'{where}, of {len(steps)}"
 
 
-def _again(steps: Sequence[Step], left: Sequence[str]) -> str:
+def _without_kernel(left: Mapping[str, str]) -> str:
+    """What is left in float, by reason."""
+    named: dict[str, list[str]] = {}
+    for layer, why in left.items():
+        named.setdefault(why, []).append(layer)
+    return "; ".join(f"{', '.join(layers)}: {why}" for why, layers in named.items())
+
+
+def _again(steps: Sequence[Step], left: Collection[str]) -> str:
     """What the file leaves in float and the runtime does not."""
     found = [step.layer for step in steps if step.integer and step.layer in left]
     return f"the runtime quantizes {', '.join(found)}, which the file leaves in float" * bool(found)

@@ -166,6 +166,14 @@ LEVELS_LAYER = Limit(
     "rounded in floating point or in integers, a value may fall on the next step; per-channel "
     "scales along the wrong axis give 0.27 and more",
 )
+LEVELS_STEP = Limit(
+    0.5,
+    "steps",
+    0.21,
+    "rms of a layer whose values spread over less than five steps: in QDQ format an average "
+    "pooling keeps its input's scale, and 1.6 to 4.3 % of its means, ties mostly, are rounded the "
+    "other way",
+)
 LEVELS_ANSWERS = Limit(
     99.0,
     "% of the answers",

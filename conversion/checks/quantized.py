@@ -14,6 +14,9 @@ from conversion.measurement import Measurement, Verdict
 PARTS = ("scales", "zero_points", "weights", "biases")
 """What is compared; one measurement each."""
 
+DISPENSABLE = ("biases",)
+"""What the file of a model with weights need not have."""
+
 LARGEST = 50
 """Rows of a measurement at most."""
 
@@ -81,6 +84,7 @@ def parameters(
     pairs: Iterable[Pair],
     unchecked: Sequence[str],
     remark: str = "",
+    dispensable: Sequence[str] = DISPENSABLE,
 ) -> list[Measurement]:
     """Every parameter of a file beside what it must be.
 
@@ -90,11 +94,13 @@ def parameters(
         pairs: what was compared.
         unchecked: parameters of the file that nothing was compared with, in words.
         remark: what could not be compared at all, for the reason.
+        dispensable: parts of which a file may have none.
     """
     listed = list(pairs)
     rank = {name: index for index, name in enumerate(order)}
     measured = [
-        _part(about, rank, part, [p for p in listed if p.part == part], remark) for part in PARTS
+        _part(about, rank, part, [p for p in listed if p.part == part], remark, part in dispensable)
+        for part in PARTS
     ]
     more = ", ..." if len(unchecked) > 4 else ""
     return [
@@ -116,7 +122,12 @@ def parameters(
 
 
 def _part(
-    about: Subjected, rank: Mapping[str, int], part: str, pairs: Sequence[Pair], remark: str
+    about: Subjected,
+    rank: Mapping[str, int],
+    part: str,
+    pairs: Sequence[Pair],
+    remark: str,
+    dispensable: bool,
 ) -> Measurement:
     wrong = [pair for pair in pairs if pair.differing().any()]
     wrong.sort(key=lambda pair: rank.get(pair.layer, len(rank)))
@@ -127,13 +138,13 @@ def _part(
     more = f"{len(others)} more places differ" if others else ""
     named = part not in ("scales", "zero_points")  # what `remark` says is about activations
     reason = "; ".join(filter(None, (missing, sentence, more, "" if named else remark)))
-    found = Verdict.FAIL if wrong or (missing and part != "biases") else Verdict.PASS
+    found = Verdict.FAIL if wrong or (missing and not dispensable) else Verdict.PASS
     return Measurement(
         name=f"quantized_{part}",
         topic="quantization",
         subject=about.subject,
         artifact=about.artifact,
-        verdict=Verdict.SKIPPED if missing and part == "biases" else found,
+        verdict=Verdict.SKIPPED if missing and dispensable else found,
         value=None if missing else count,
         unit=f"{_ALL[part]} that differ",
         relation="==",

@@ -24,7 +24,7 @@ _WINDOWS: Mapping[str, tuple[tuple[str, ...], ...]] = {
 }
 OPERATORS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     **{kind.format(rank): nodes for rank in (1, 2) for kind, nodes in _WINDOWS.items()},
-    "Dense": (("MatMul", "Gemm", "QLinearMatMul", "QGemm"),),
+    **dict.fromkeys(("Dense", "Dot"), (("MatMul", "Gemm", "QLinearMatMul", "QGemm"),)),
 }
 """Layer class to its nodes, each by the ONNX operators that it may be. Operators that tf2onnx also
 uses for the arithmetic of shapes, such as Concat, would false-alarm."""

@@ -47,12 +47,27 @@ def own_biases(model: onnx.ModelProto) -> int:
     return copied
 
 
+def own_names(model: onnx.ModelProto) -> int:
+    """Give every node a name, by which quantization can leave it out.
+
+    Args:
+        model: is changed.
+
+    Returns:
+        How many had none.
+    """
+    nameless = [node for node in model.graph.node if not node.name]
+    for node in nameless:
+        node.name = f"{node.op_type} {node.output[0]}"
+    return len(nameless)
+
+
 def build(ingredients: Ingredients, target: Path) -> Mapping[str, Any]:
     """Infer shapes and fold constants, as `onnxruntime.quantization` asks for before it starts."""
     source = ingredients.artifacts["onnx-fp32"]
     shape_inference.quant_pre_process(str(source.path), str(target), skip_symbolic_shape=True)
     model = load(target)
-    if own_biases(model):
+    if own_biases(model) + own_names(model):
         onnx.save(model, str(target))
     onnx.checker.check_model(model, full_check=True)
     return {

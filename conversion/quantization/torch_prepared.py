@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -13,36 +12,30 @@ from torch import Tensor, nn
 from torch.ao import quantization as ao
 from torch.ao.nn.quantized import FloatFunctional
 
-from conversion.backends.torch_module import SpecModule
-from conversion.backends.torch_operations import Add, Concatenate, Reshape, SamePadding
+from conversion import custom
+from conversion.backends.torch_elementwise import Permute, RepeatVector
+from conversion.backends.torch_module import SpecModule, attribute_name
+from conversion.backends.torch_operations import Concatenate, Reshape, SamePadding
+from conversion.backends.torch_window_operations import Crop, SeparableConv
 from conversion.errors import UserError
+from conversion.quantization.torch_fusion import QuantizableAdd, child, fuse
 from conversion.settings import TorchScheme
 
-INTEGER = (nn.Conv2d, nn.Linear, nn.ReLU, nn.ReLU6, nn.MaxPool2d, nn.AvgPool2d)
-SHAPING = (nn.AdaptiveAvgPool2d, nn.Flatten, nn.ZeroPad2d, nn.Identity, SamePadding, Reshape)
+INTEGER: tuple[type[nn.Module], ...] = (
+    *(nn.Conv1d, nn.Conv2d, nn.Linear, nn.ReLU, nn.ReLU6),
+    *(nn.MaxPool1d, nn.MaxPool2d, nn.AvgPool1d, nn.AvgPool2d),
+)
+SHAPING: tuple[type[nn.Module], ...] = (
+    *(nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.Flatten, nn.Identity, Reshape, Permute),
+    *(nn.ZeroPad1d, nn.ZeroPad2d, SamePadding, Crop, RepeatVector, SeparableConv),
+)
 """Modules that run on quantized tensors; everything else runs in float between two casts."""
 
 WRONG: Mapping[str, tuple[type[nn.Module], ...]] = {"qnnpack": (nn.ReLU6,)}
 """Engine to modules that run in float all the same: qnnpack's clamp (PyTorch 2.15) mixes up the
 pixels of channels-last tensors."""
 
-
-class QuantizableAdd(nn.Module):
-    """A sum whose output has a range of its own, with the ReLU after it where there is just one."""
-
-    def __init__(self, relu: bool) -> None:
-        super().__init__()
-        self.relu = relu
-        self.functional = FloatFunctional()
-
-    def forward(self, first: Tensor, *others: Tensor) -> Tensor:
-        """Add tensors of one shape."""
-        *middle, last = others
-        for other in middle:
-            first = self.functional.add(first, other)
-        return (
-            self.functional.add_relu(first, last) if self.relu else self.functional.add(first, last)
-        )
+_FUSED = "torch.ao.nn.intrinsic"
 
 
 class QuantizableConcatenate(nn.Module):
@@ -129,93 +122,51 @@ def prepare(body: SpecModule, scheme: TorchScheme) -> tuple[Quantizable, list[li
         The prepared module and the groups of layers that were fused, first layer first.
     """
     body.eval()
-    groups = fusion_groups(body)
-    if groups:
-        ao.fuse_modules(body, groups, inplace=True)
-    groups += _swap(body)
+    _leave_in_float(body, _own(body))
+    groups = fuse(body)
+    _swap(body)
+    _leave_in_float(body, _without_kernel(body, WRONG.get(scheme.engine, ())))
     module = Quantizable(body).eval()
     module.qconfig = _config(scheme)
-    _leave_in_float(module, WRONG.get(scheme.engine, ()))
     ao.prepare(module, inplace=True)
     return module, groups
 
 
-def fusion_groups(body: SpecModule) -> list[list[str]]:
-    """Chains of convolution or dense, BatchNormalization and ReLU in which nobody else listens."""
-    following = _only_listeners(body)
-    groups = []
-    for step in body.steps:
-        if step.module is None or not isinstance(_child(body, step.module), nn.Conv2d | nn.Linear):
-            continue
-        group, wanted = [step.module], [nn.BatchNorm2d, nn.ReLU]
-        value = step.writes
-        for kind in wanted:
-            after = following.get(value)
-            if after is None:
-                continue
-            module = _child(body, after)
-            linear = isinstance(_child(body, group[0]), nn.Linear)
-            if type(module) is kind and not (linear and kind is nn.BatchNorm2d):
-                group.append(after)
-                value = after
-        if len(group) > 1:
-            groups.append(group)
-    return groups
+def _own(body: SpecModule) -> list[str]:
+    """Modules of layers that the user brings, of which nothing is known."""
+    brought = custom.current().layers
+    return [
+        attribute_name(entry["name"])
+        for entry in body.described["layers"]
+        if entry["kind"] in brought
+    ]
 
 
-def _only_listeners(body: SpecModule) -> dict[str, str]:
-    """Value to the module that reads it, where that is the only one and reads nothing else.
-
-    A module writes the value of its own name.
-    """
-    readers = Counter(name for step in body.steps for name in step.reads)
-    readers.update(body.returns)
-    return {
-        step.reads[0]: step.module
-        for step in body.steps
-        if step.module is not None and len(step.reads) == 1 and readers[step.reads[0]] == 1
-    }
-
-
-def _child(body: SpecModule, name: str) -> nn.Module:
-    child = getattr(body, name)
-    assert isinstance(child, nn.Module)
-    return child
-
-
-def _swap(body: SpecModule) -> list[list[str]]:
-    """Replace sums and concatenations, and fuse a sum with the only ReLU that follows it."""
-    following = _only_listeners(body)
-    groups = []
-    for step in body.steps:
-        if step.module is None:
-            continue
-        module = _child(body, step.module)
+def _swap(body: SpecModule) -> None:
+    """Replace concatenations."""
+    for name, module in list(body.named_children()):
         if isinstance(module, Concatenate):
-            setattr(body, step.module, QuantizableConcatenate(module.axis))
-        elif isinstance(module, Add):
-            after = following.get(step.writes)
-            relu = after if after and type(_child(body, after)) is nn.ReLU else None
-            setattr(body, step.module, QuantizableAdd(relu is not None))
-            if relu is not None:
-                setattr(body, relu, nn.Identity())
-                groups.append([step.module, relu])
-    return groups
+            setattr(body, name, QuantizableConcatenate(module.axis))
 
 
-def _leave_in_float(module: Quantizable, wrong: tuple[type[nn.Module], ...]) -> None:
-    """Wrap what has no integer kernel, or one that is wrong."""
-    body = module.body
+def _without_kernel(body: SpecModule, wrong: tuple[type[nn.Module], ...]) -> list[str]:
+    """Modules that have no integer kernel, or one that is wrong."""
+    known = (*INTEGER, *SHAPING, QuantizableAdd, QuantizableConcatenate, FloatIsland)
+    return [
+        name
+        for name, module in body.named_children()
+        if isinstance(module, wrong)
+        or not (isinstance(module, known) or type(module).__module__.startswith(_FUSED))
+    ]
+
+
+def _leave_in_float(body: SpecModule, names: list[str]) -> None:
+    """Put modules between two casts."""
     read = {name for step in body.steps for name in step.reads}
     for step in body.steps:
-        if step.module is None:
-            continue
-        child = _child(body, step.module)
-        fused = type(child).__module__.startswith("torch.ao.nn.intrinsic")
-        known = isinstance(child, (*INTEGER, *SHAPING, QuantizableAdd, QuantizableConcatenate))
-        if isinstance(child, wrong) or not (known or fused):
+        if step.module in names:
             last = step.writes in body.returns and step.writes not in read
-            setattr(body, step.module, FloatIsland(child, last))
+            setattr(body, step.module, FloatIsland(child(body, step.module), last))
 
 
 def _config(scheme: TorchScheme) -> Any:

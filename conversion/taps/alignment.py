@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from conversion.spec import Layer, Spec
 from conversion.taps.graph import Graph, Operation
-from conversion.taps.stages import UNSEEN, is_affine
+from conversion.taps.kernels import kernels
+from conversion.taps.stages import UNSEEN, is_affine, last_factor
 from conversion.taps.walk import Found, Walk
 
 
@@ -27,6 +28,7 @@ class Place:
             its group is the first to be seen.
         group: the layers that are computed together, in order; compared at the last one.
         note: what is odd about it, in words; empty where nothing is.
+        factor: the constant of the layer before it that its first kernel holds.
     """
 
     layer: str
@@ -34,6 +36,7 @@ class Place:
     tensors: tuple[str, ...]
     group: tuple[str, ...]
     note: str = ""
+    factor: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,6 +92,7 @@ class _Placing:
                 tensors,
                 self._group(layer, hidden),
                 self._note(layer, found, hidden),
+                self._factor(layer, hidden),
             )
         # A padding belongs to the layer that reads it.
         extra = (
@@ -111,11 +115,28 @@ class _Placing:
             )
             folded = is_affine(layer) and found.fused and before.kind != "InputLayer"
             joined = found.fused and not found.operations and not found.missing
-            if alone and (folded or joined):
+            padded = before.kind.startswith("ZeroPadding") and not self._is_found(before)
+            if alone and (folded or joined or padded or self._folds_forward(before, layer)):
                 hidden[before.name] = layer.name
             elif folded and not found.operations:
                 found.missing, found.note = True, "no operation computes it"
         return hidden
+
+    def _is_found(self, layer: Layer) -> bool:
+        """Whether an operation computes the layer, or there is nothing to compute."""
+        found = self.walk.found[layer.name]
+        return bool(found.operations) or layer.shape == self.walk.spec.layer(layer.inputs[0]).shape
+
+    def _folds_forward(self, before: Layer, layer: Layer) -> bool:
+        """Whether a layer's kernel holds the constant that the layer before it ends with."""
+        if not self.walk.graph.folds_forward or last_factor(before) == 1 or not kernels(layer):
+            return False
+        return all(o.kind != "scale" for o in self.walk.found[before.name].operations)
+
+    def _factor(self, layer: Layer, hidden: Mapping[str, str]) -> float:
+        before = self.walk.spec.layer(layer.inputs[0]) if len(layer.inputs) == 1 else None
+        held = before is not None and hidden.get(before.name) == layer.name
+        return last_factor(before) if before is not None and held and kernels(layer) else 1.0
 
     def _group(self, layer: Layer, hidden: Mapping[str, str]) -> tuple[str, ...]:
         last = layer.name
@@ -167,7 +188,8 @@ class _Placing:
             further = [self._way(source, each) for each in self.walk.after[follower.name]]
             known = [way for way in further if way is not None]
             way = _common(known) if known and moved else []
-            cut = next((i for i, o in enumerate(way) if o.kind in _RESHAPES), len(way))
+            own = _OWN.get(follower.kind, ())
+            cut = next((i for i, o in enumerate(way) if o.kind in own), len(way))
             return way[:cut] if known else None
         for path in self.walk.paths(source, intruders=True):
             if path[-1] is operations[0]:
@@ -187,7 +209,12 @@ class _Placing:
         return None
 
 
-_RESHAPES = ("reshape",)
+_OWN = {
+    "Reshape": ("reshape",),
+    "Flatten": ("reshape",),
+    "Permute": ("reshape", "transpose"),
+}
+"""Layers that only move elements to the kinds of moves that are theirs, not the layer's before."""
 
 
 def _without_pad(way: list[Operation]) -> list[Operation]:

@@ -78,12 +78,15 @@ class Graph:
         inputs: the network's inputs, in order.
         outputs: the network's outputs, in order.
         tensors: how each tensor is read out of the file.
+        folds_forward: whether the converter multiplies the constant that ends a layer into the
+            kernel that reads it.
     """
 
     operations: tuple[Operation, ...]
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     tensors: Mapping[str, Tensor]
+    folds_forward: bool = False
 
     def readers(self) -> dict[str, list[Operation]]:
         """Tensor to the operations that read it, in order."""

@@ -10,6 +10,7 @@ import numpy as np
 
 from conversion.spec import Layer, Shape
 from conversion.taps.graph import Tensor
+from conversion.taps.stages import UNSEEN, is_affine, stages
 
 
 def in_layout(layer: Layer, tensors: Sequence[Tensor], values: Sequence[np.ndarray]) -> np.ndarray:
@@ -26,11 +27,13 @@ def in_layout(layer: Layer, tensors: Sequence[Tensor], values: Sequence[np.ndarr
     pairs = list(zip(tensors, values, strict=True))
     found = [tensor.in_source(value) for tensor, value in pairs]
     stored = [replace(tensor, order=()).in_source(value) for tensor, value in pairs]
-    fitting = (value for value in _readings(found, stored) if fits(value, layer.shape))
+    fitting = (value for value in _readings(found, stored, layer.shape) if fits(value, layer.shape))
     return next(fitting, _regrouped(layer, found[-1]))
 
 
-def _readings(found: list[np.ndarray], stored: list[np.ndarray]) -> Iterator[np.ndarray]:
+def _readings(
+    found: list[np.ndarray], stored: list[np.ndarray], shape: Shape
+) -> Iterator[np.ndarray]:
     yield from found
     # A layer that is channels first in Keras may be in the file as in the source, or turned.
     yield from stored
@@ -39,6 +42,12 @@ def _readings(found: list[np.ndarray], stored: list[np.ndarray]) -> Iterator[np.
     for value in (*found, *stored):
         if value.ndim == 4:
             yield from (value.squeeze(axis) for axis in (1, 2) if value.shape[axis] == 1)
+    # Of a pooled image it may keep both, or have them elsewhere: one axis alone holds the values.
+    sizes = [size for size in shape if size is not None]
+    length = max(sizes, default=0)
+    for value in stored if prod(sizes) == length else ():
+        if value.ndim > 1 and value[0].size == max(value.shape[1:]) == length:
+            yield value.reshape(len(value), *sizes)
 
 
 def fits(value: np.ndarray, shape: Shape) -> bool:
@@ -49,8 +58,13 @@ def fits(value: np.ndarray, shape: Shape) -> bool:
 
 
 def _regrouped(layer: Layer, value: np.ndarray) -> np.ndarray:
-    """Without the axis of groups that a group normalization has while it computes."""
+    """In the layer's shape, where a file has the same elements in the same order in another.
+
+    So it is with the axis of groups that a group normalization has while it computes, and with a
+    reshape that the file merges with the next one.
+    """
     whole = [size for size in layer.shape if size is not None]
-    if layer.kind == "GroupNormalization" and len(whole) == len(layer.shape):
+    moved = not stages(layer) and not is_affine(layer) and layer.kind not in UNSEEN
+    if (moved or layer.kind in ("GroupNormalization", "Dot")) and len(whole) == len(layer.shape):
         return value.reshape(len(value), *whole) if value[0].size == prod(whole) else value
     return value

@@ -20,13 +20,20 @@ MOVES = {
     "CAST": "cast",
     "QUANTIZE": "quantize",
     "DEQUANTIZE": "dequantize",
+    "BATCH_TO_SPACE_ND": "reshape",
+    "SPACE_TO_BATCH_ND": "reshape",
+    "PACK": "reshape",
+    "UNPACK": "reshape",
+    "BROADCAST_TO": "reshape",
 }
 """Operators that only move or cast elements."""
 
 KINDS = {
     "CONV_2D": "conv",
+    "TRANSPOSE_CONV": "conv",
     "DEPTHWISE_CONV_2D": "conv",
     "FULLY_CONNECTED": "dense",
+    "BATCH_MATMUL": "dense",
     "RELU": "relu",
     "RELU6": "clip",
     "LEAKY_RELU": "leaky_relu",
@@ -41,6 +48,11 @@ KINDS = {
     "CONCATENATION": "concat",
     "PAD": "pad",
     "PADV2": "pad",
+    "STRIDED_SLICE": "crop",
+    "SLICE": "crop",
+    "RESIZE_BILINEAR": "resize",
+    "RESIZE_NEAREST_NEIGHBOR": "resize",
+    "TILE": "tile",
 }
 
 ARITHMETIC = {
@@ -56,9 +68,13 @@ ARITHMETIC = {
 APPLIES = {
     schema.ActivationFunctionType.RELU: ("relu",),
     schema.ActivationFunctionType.RELU6: ("clip",),
+    schema.ActivationFunctionType.RELU_N1_TO_1: ("clip",),
     schema.ActivationFunctionType.TANH: ("tanh",),
 }
 """Activation that an operator computes in the same step to its kind."""
+
+SELECTS = dict.fromkeys(("SELECT", "SELECT_V2", "MAXIMUM", "MINIMUM"), ("select",))
+"""Operators that give one or the other of their operands, each with the result's scale."""
 
 _DTYPES = {
     "FLOAT32": np.float32,
@@ -72,7 +88,9 @@ _TURNED = {  # operator to the permutation that brings its kernel to the files' 
     "CONV_2D": (0, 3, 1, 2),
     "DEPTHWISE_CONV_2D": (3, 0, 1, 2),
     "FULLY_CONNECTED": (1, 0),
+    "TRANSPOSE_CONV": (3, 0, 1, 2),
 }
+_BIAS = {"TRANSPOSE_CONV": 3}  # operator to the position of its bias, where that is not 2
 
 
 def graph_of(model: Any, spec: Spec) -> Graph:
@@ -107,7 +125,7 @@ class _Reading:
         computed = [*inputs, *(int(operation.writes) for operation in operations)]
         tensors = {str(index): self._tensor(index) for index in computed}
         ends = (tuple(map(str, inputs)), tuple(map(str, outputs)))
-        return Graph(tuple(operations), *ends, tensors)
+        return Graph(tuple(operations), *ends, tensors, folds_forward=True)
 
     def _of_shapes(self, operation: Any) -> bool:
         """Take in an operation that computes a shape, as those behind a Flatten do."""
@@ -134,7 +152,7 @@ class _Reading:
             tuple(map(str, varying)),
             str(output),
             self._constants(name, kind, inputs),
-            APPLIES.get(fused, ()) or self._clamps(output),
+            (*(APPLIES.get(fused, ()) or self._clamps(output)), *SELECTS.get(name, ())),
             self.file.tensors[output].name.decode(),
             moves=name in MOVES,
         )
@@ -143,13 +161,16 @@ class _Reading:
         found: dict[str, np.ndarray] = {}
         if kind in ("conv", "dense"):
             self._put(found, "kernel", inputs[1])
-            if len(inputs) > 2:
-                self._put(found, "bias", inputs[2])
-            if "kernel" in found:
+            bias = _BIAS.get(name, 2)
+            if len(inputs) > bias:
+                self._put(found, "bias", inputs[bias])
+            if "kernel" in found and name in _TURNED:
                 found["kernel"] = found["kernel"].transpose(_TURNED[name])
         elif kind in ("scale", "shift"):
-            index = next(i for i in inputs if i in self.constants)
+            index = next((i for i in inputs if i in self.constants), -1)
             self._put(found, "value", index)
+            if "value" not in found:  # computed from shapes
+                return found
             if name == "SUB" and inputs[1] == index:
                 found["value"] = -found["value"]
             if name == "DIV" and inputs[1] == index:

@@ -76,7 +76,7 @@ ARITHMETIC = {
 SPATIAL = {"conv", "norm", "max_pool", "average_pool", "global_average", "global_max"}
 """Kinds that ONNX defines on ``(N, C, ...)``."""
 
-KEEPING = ("max_pool", "pad", "crop", "tile")
+KEEPING = ("max_pool", "pad", "crop", "tile", "resize")
 """Kinds that take the integers of a quantized tensor and give them on with its scale."""
 
 _QUANTIZED: dict[
@@ -92,6 +92,7 @@ _QUANTIZED: dict[
     "QLinearLeakyRelu": {"read": (0, 1, 2), "out": (3, 4)},
     "QLinearSigmoid": {"read": (0, 1, 2), "out": (3, 4)},
     "QLinearSoftmax": {"read": (0, 1, 2), "out": (3, 4)},
+    "QLinearConcat": {"out": (0, 1)},
 }
 """Where the operators of ONNX Runtime's QOperator format keep things (its contrib operators)."""
 

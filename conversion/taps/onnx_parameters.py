@@ -24,10 +24,18 @@ PLACES: dict[str, tuple[tuple[int, int, int], ...]] = {
 }
 """Operator to positions of value, scale and zero point among its inputs; -1 is its output."""
 
-KERNELS = {"Conv": 1, "Gemm": 1, "MatMul": 1, "QLinearConv": 3, "QLinearMatMul": 3, "QGemm": 3}
+KERNELS = {
+    "Conv": 1,
+    "ConvTranspose": 1,
+    "Gemm": 1,
+    "MatMul": 1,
+    "QLinearConv": 3,
+    "QLinearMatMul": 3,
+    "QGemm": 3,
+}
 """Operator to the position of its kernel."""
 
-BIASES = {"Conv": 2, "Gemm": 2, "QLinearConv": 8, "QGemm": 6}
+BIASES = {"Conv": 2, "ConvTranspose": 2, "Gemm": 2, "QLinearConv": 8, "QGemm": 6}
 """Operator to the position of its bias."""
 
 
@@ -108,6 +116,19 @@ class Parameters:
         found = [self._stored(node, name) for name in inputs]
         return next((each for each in found if each is not None), None)
 
+    def values(self, output: str) -> list[Stored | None]:
+        """What a node computes with, in its order: constants, and None for what varies."""
+        node = self.nodes[output]
+        return [self._stored(node, name) for name in self.reads(output)]
+
+    def reads(self, output: str) -> list[str]:
+        """What a node computes with, in its order, without scales and zero points."""
+        node = self.nodes[output]
+        if node.op_type == "QLinearConcat":
+            return list(node.input[2::3])
+        places = PLACES.get(node.op_type)
+        return [node.input[p[0]] for p in places if p[0] >= 0] if places else list(node.input)
+
     def real(self, role: str, output: str) -> np.ndarray | None:
         """A constant of a float node: its ``kernel``, ``bias`` or ``value``."""
         roles = {"kernel": self.kernel, "bias": self.bias, "value": self.value}
@@ -126,7 +147,7 @@ class Parameters:
         """The axis of output channels of a node's kernel, as it is stored."""
         node = self.nodes[output]
         if "Conv" in node.op_type:
-            return 0
+            return 1 if node.op_type == "ConvTranspose" else 0
         turned = any(a.name == "transB" and a.i for a in node.attribute)
         return 0 if turned else 1
 

@@ -81,9 +81,7 @@ def wanted(alignment: Alignment) -> list[str]:
 
 def open_onnx(artifact: Artifact, spec: Spec, threads: int) -> Taps:
     """An ONNX file with its tensors among its outputs, at full optimisation."""
-    import onnx
-
-    from conversion.backends.onnx_file import load, open_session, run_session
+    from conversion.backends.onnx_file import load, open_session, run_session, with_outputs
     from conversion.taps.onnx_operations import graph_of
 
     model = load(artifact.path)
@@ -92,8 +90,7 @@ def open_onnx(artifact: Artifact, spec: Spec, threads: int) -> Taps:
     names = wanted(alignment)
     known = {value.name for value in (*model.graph.output, *model.graph.input)}
     tapped = [name for name in names if name not in known]
-    model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in tapped)
-    session = open_session(model.SerializeToString(), artifact.path.name, threads)
+    session = open_session(with_outputs(model, tapped), artifact.path.name, threads)
 
     def run(inputs: Mapping[str, np.ndarray]) -> tuple[dict[str, Any], list[np.ndarray]]:
         feed = dict(zip(graph.inputs, (inputs[name] for name in spec.inputs), strict=True))

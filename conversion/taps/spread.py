@@ -22,7 +22,8 @@ def spread(
         graph: the file's network.
         source: the tensor that the layer reads.
         ways: kinds of the operations, one after another, that nothing goes around, the layer's last
-            one being the last; of several ways the one with most, then the one that ends first.
+            one being the last; of several ways the one with most, then the one that ends first;
+            without any, whatever nothing goes around last.
         taken: what belongs to other layers, by what it writes.
 
     Returns:
@@ -31,6 +32,8 @@ def spread(
     inside = _computed_from(graph, source, taken)
     narrow = [o for o in inside if not o.moves and _is_narrow(inside, source, o)]
     found = [(-len(way), last) for way in ways if (last := _last(narrow, way)) is not None]
+    if not ways:  # but for a padding, which belongs to what follows
+        found = [(0, i) for i, o in enumerate(narrow) if o.kind != "pad"][-1:]
     if not found:
         return []
     return [o for o in _leading_to(inside, narrow[min(found)[1]]) if not o.moves]

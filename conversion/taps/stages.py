@@ -42,6 +42,7 @@ MERGES = {
     "Minimum": "minimum",
     "Dot": "dense",
     "Concatenate": "concat",
+    "CustomScaleLayer": "sum",
 }
 
 _CHOICES = {
@@ -66,6 +67,7 @@ _ENDS = {
     **dict.fromkeys(("celu", "hard_shrink", "soft_shrink", "tanh_shrink", "sparse_plus"), "sum"),
     **dict.fromkeys(("sparse_sigmoid", "PReLU", "ELU"), "sum"),
     **dict.fromkeys(("squareplus", "hard_sigmoid"), "scale"),
+    "softsign": "product",
     **dict.fromkeys(("LayerNormalization", "GroupNormalization"), "sum"),
     "UnitNormalization": "product",
 }
@@ -104,7 +106,7 @@ def stages(layer: Layer) -> list[Stage]:
     elif window == "UpSampling":
         larger = bool(np.max(layer.config["size"]) > 1)
         found += [Stage(("resize", "tile"), needed=larger), Stage(("tile",), needed=False)]
-    elif layer.kind == "Average":
+    elif layer.kind in ("Average", "LayerScale"):
         found.append(Stage(("scale",), needed=False))
     elif layer.kind == "Resizing":
         found.append(Stage(("resize", "other")))
@@ -124,13 +126,32 @@ def _is_cut(layer: Layer) -> bool:
     return layer.kind == "Conv1DTranspose" or both
 
 
+def last_factor(layer: Layer) -> float:
+    """The constant that a layer multiplies with last; 1 where there is none."""
+    if layer.kind == "Average":
+        return 1 / len(layer.inputs)
+    return 0.5 if layer.activation == "squareplus" else 1.0
+
+
 def is_affine(layer: Layer) -> bool:
     """Whether the layer multiplies and adds constants, and may be folded into its neighbour."""
     return layer.kind in ("BatchNormalization", "Rescaling", "Normalization")
 
 
+def affine_kinds(layer: Layer) -> tuple[str, ...]:
+    """The kinds of a layer of constants; a Rescaling by 1 or without an offset has but one."""
+    if layer.kind != "Rescaling":
+        return AFFINE
+    scale, offset = (layer.config.get(key, usual) for key, usual in (("scale", 1.0), ("offset", 0)))
+    if np.array_equal(scale, 1.0) and not np.array_equal(offset, 0):
+        return tuple(kind for kind in AFFINE if kind != "scale")
+    if np.array_equal(offset, 0) and not np.array_equal(scale, 1.0):
+        return tuple(kind for kind in AFFINE if kind != "shift")
+    return AFFINE
+
+
 def _activation(layer: Layer) -> Stage | None:
-    inner = layer.config.get("activation")
+    inner = layer.applied
     name, config = (layer.kind, layer.config) if layer.kind in _ALONE else (layer.activation, {})
     if isinstance(inner, Mapping):
         config = inner["config"]

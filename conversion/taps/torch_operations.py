@@ -12,6 +12,7 @@ from conversion.backends import torch_normalization as norms
 from conversion.backends import torch_operations as ours
 from conversion.backends import torch_window_operations as windows
 from conversion.backends.torch_module import SpecModule, Step
+from conversion.quantization import torch_fusion as fusion
 from conversion.quantization import torch_prepared as prepared
 from conversion.taps.graph import Graph, Operation, Tensor
 
@@ -34,7 +35,7 @@ KINDS: dict[str, tuple[type[nn.Module], ...]] = {
     "average_pool": (nn.AvgPool1d, nn.AvgPool2d, ours.SameAveragePool),
     "global_average": (nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d),
     "global_max": (ours.GlobalMax,),
-    "sum": (ours.Add, prepared.QuantizableAdd, elementwise.Subtract, elementwise.Average),
+    "sum": (ours.Add, fusion.QuantizableAdd, elementwise.Subtract, elementwise.Average),
     "product": (ours.Multiply,),
     "maximum": (elementwise.Maximum,),
     "minimum": (elementwise.Minimum,),
@@ -48,7 +49,14 @@ KINDS: dict[str, tuple[type[nn.Module], ...]] = {
 }
 """Kind to the modules that compute it; the quantized ones are named by their class."""
 
-_QUANTIZED = {"Conv2d": "conv", "Linear": "dense", "ReLU6": "clip", "LeakyReLU": "leaky_relu"}
+_QUANTIZED = {
+    "Conv1d": "conv",
+    "Conv2d": "conv",
+    "Linear": "dense",
+    "ReLU6": "clip",
+    "LeakyReLU": "leaky_relu",
+}
+_FUSED = {"ConvReLU1d": "Conv1d", "ConvReLU2d": "Conv2d", "LinearReLU": "Linear"}
 _MOVES = ("reshape", "identity")
 
 
@@ -94,11 +102,10 @@ def _operations(body: SpecModule, step: Step) -> list[Operation]:
 
 def _operation(module: nn.Module, step: Step) -> Operation:
     name = type(module).__name__
-    kind = next((k for k, types in KINDS.items() if isinstance(module, types)), "")
-    fused = name.endswith("ReLU2d") or name == "LinearReLU"
-    if not kind or fused:
-        plain = {"ConvReLU2d": "Conv2d", "LinearReLU": "Linear"}.get(name, name)
-        kind = _QUANTIZED.get(plain, kind or "other")
+    fused = name in _FUSED
+    # By name first: torch.ao's ReLU6 is a kind of ReLU.
+    kind = _QUANTIZED.get(_FUSED.get(name, name), "")
+    kind = kind or next((k for k, types in KINDS.items() if isinstance(module, types)), "other")
     applies = ("relu",) if fused or getattr(module, "relu", False) is True else ()
     return Operation(
         kind,

@@ -5,14 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from conversion.spec import Layer, Spec
 from conversion.taps.ahead import Ahead, following
 from conversion.taps.graph import ANCHORS, Graph, Operation
+from conversion.taps.kernels import kernels, likeness_of
 from conversion.taps.spread import spread
-from conversion.taps.stages import AFFINE, MERGES, Stage, first_kinds, is_affine, stages
+from conversion.taps.stages import (
+    AFFINE,
+    MERGES,
+    Stage,
+    affine_kinds,
+    first_kinds,
+    is_affine,
+    stages,
+)
 
 REACH = 12
-"""Operations that may stand between a layer and what reads it: moves, casts and intruders."""
+"""Operations of no layer that may stand between a layer and what reads it; moves do not count."""
 
 
 @dataclass(eq=False)
@@ -61,28 +72,49 @@ class Walk:
             self._stage(layer, found, stage)
 
     def _stage(self, layer: Layer, found: Found, stage: Stage) -> None:
-        several = spread(self.graph, found.value, stage.ends, self.owner) if stage.ends else []
+        ends = () if self._is_closed(layer) else stage.ends
+        several = spread(self.graph, found.value, ends, self.owner) if stage.ends else []
         for each in several:
             self._own(layer, found, each)
         if several:
             return
         last = self.writer.get(found.value)
         if stage.kinds == ("shift",):
-            bare = "bias" in layer.weights and last is not None and "bias" not in last.constants
+            # LiteRT's convolutions have a bias of zeros where another step adds the layer's.
+            bare = "bias" in layer.weights and last is not None and not _biased(last)
             if not bare:
                 return
         operation = self._best(layer, stage, found.value)
-        if operation is not None:
+        applied = last is not None and stage.kinds[0] in last.applies
+        if operation is not None and (operation.kind == stage.kinds[0] or not applied):
             self._own(layer, found, operation)
             return
-        if last is not None and stage.kinds[0] in last.applies:
+        kinds = (stage.kinds[0], *(way[-1] for way in stage.ends))
+        if last is not None and (
+            any(kind in last.applies for kind in kinds) or self._took(layer, last, stage.kinds[0])
+        ):
             found.fused = True
         elif stage.needed:
             found.missing = True
             found.note = f"no operation computes its {stage.kinds[0].replace('_', ' ')}"
 
+    def _is_closed(self, layer: Layer) -> bool:
+        """Whether nothing but layers with kernels reads the layer."""
+        after = self.after[layer.name]
+        return bool(after) and all(kernels(each) for each in after)
+
+    def _took(self, layer: Layer, last: Operation, kind: str) -> bool:
+        """Whether the layer before stands for both: of two clamps a converter keeps one."""
+        before = self.spec.layer(layer.inputs[0])
+        own = stages(before)
+        mine = self.owner.get(last.writes) == before.name and last.kind == kind
+        return mine and bool(own) and own[-1].kinds[0] in ("relu", "clip") and not before.weights
+
     def _affine(self, layer: Layer, found: Found) -> None:
         follower = self._affine_follows(layer)
+        own: tuple[str, ...] = AFFINE
+        if follower or self._affine_follows(layer, clamped=True):
+            own = affine_kinds(layer)
         shared = len(self.after[layer.inputs[0]]) > 1  # a residual may read the same tensor
         for _ in range(2 if follower else 4):
             near = self._free(found.value)
@@ -90,24 +122,34 @@ class Walk:
                 near = self._free(near[0].writes)
             if shared and not found.operations:
                 near = [operation for operation in near if operation.kind in AFFINE]
-            if len(near) != 1 or near[0].kind not in AFFINE:
+            if len(near) != 1 or near[0].kind not in own:
                 break
             self._own(layer, found, near[0])
+            if follower and near[0].kind == "norm":  # that is whole: what follows is of another
+                break
         kinds = {operation.kind for operation in found.operations}
-        if layer.kind == "BatchNormalization" and not ({"norm"} <= kinds or kinds == {*AFFINE[:2]}):
+        whole = {"norm"} <= kinds or kinds == {*AFFINE[:2]}
+        partly = layer.kind == "BatchNormalization" or (self.graph.folds_forward and not kinds)
+        if partly and not whole:
             found.fused = True  # what is not there was folded into the layer before it
 
-    def _affine_follows(self, layer: Layer) -> bool:
-        """Whether constants that follow may be another layer's, with nothing in between."""
+    def _affine_follows(self, layer: Layer, clamped: bool = False) -> bool:
+        """Whether constants that follow may be another layer's, with nothing in between.
+
+        A padding need not be there; nor, where integers end where it clamps, a ReLU.
+        """
         for each in self.after[layer.name]:
-            computes = any(stage.needed for stage in stages(each))  # a padding need not be there
+            needed = [stage.kinds[0] for stage in stages(each) if stage.needed]
+            computes = [kind for kind in needed if not (clamped and kind in ("relu", "clip"))]
             idle = each.kind not in MERGES and not is_affine(each) and not computes
-            if is_affine(each) or (idle and self._affine_follows(each)):
+            if is_affine(each) or (idle and self._affine_follows(each, clamped)):
                 return True
         return False
 
     def _merge(self, layer: Layer, found: Found, sources: list[str]) -> None:
         """Take the operation that reads most of a merge's inputs; three may take several."""
+        if layer.kind == "Dot" and layer.config.get("normalize"):
+            sources = [self._normalized(layer, found, source) for source in sources]
         kind, left = MERGES[layer.kind], list(dict.fromkeys(sources))
         while True:
             reading: dict[str, list[str]] = {}
@@ -125,12 +167,19 @@ class Walk:
             if not left:
                 break
             left.append(found.value)
-        if not found.operations:
+        if all(operation.kind != kind for operation in found.operations):
             found.missing, found.note = True, f"no operation computes its {kind}"
             found.value = self._likeliest(layer, sources)
         elif left := [source for source in left if source != found.value]:
             unread = (n for n, s in zip(layer.inputs, sources, strict=True) if s in left)
             found.note = f"it does not read {' and '.join(unread)}"
+
+    def _normalized(self, layer: Layer, found: Found, source: str) -> str:
+        """What a vector becomes before a normalized product: divided by its length."""
+        several = spread(self.graph, source, (("product",),), self.owner)
+        for each in several:
+            self._own(layer, found, each)
+        return several[-1].writes if several else source
 
     def _likeliest(self, layer: Layer, sources: list[str]) -> str:
         """The input of a merge that is not there from which the network goes on."""
@@ -151,7 +200,11 @@ class Walk:
             same = kernel is not None and kernel.shape == stage.shape
             right = operation.kind == stage.kinds[0]
             near = operation in self._listeners(source)
-            return (same, right, near, self.ahead.score(layer, operation.writes))
+            place = operation.writes
+            side, alike = self.ahead.same_side(layer, place), 0.0
+            if same and len(candidates) > 1:
+                alike = likeness_of(kernels(layer), operation.constants)
+            return (same, right, near, self.ahead.score(layer, place), side, alike)
 
         return max(candidates, key=likeness, default=None)
 
@@ -181,11 +234,17 @@ class Walk:
                 way = [*passed, operation]
                 if not operation.moves:
                     yield way
-                passed_on = operation.moves or (intruders and self.may_pass(operation))
-                if passed_on and len(way) <= REACH:
+                intruding = not operation.moves and intruders and self.may_pass(operation)
+                near = sum(not each.moves for each in way) <= REACH
+                if operation.moves or (intruding and near):
                     waiting.append((operation.writes, way))
 
     def may_pass(self, operation: Operation) -> bool:
         """Whether an operation belongs to no layer and reads nothing else."""
         free = operation.writes not in self.owner
         return free and len(operation.reads) == 1 and operation.kind not in ANCHORS
+
+
+def _biased(operation: Operation) -> bool:
+    bias = operation.constants.get("bias")
+    return bias is not None and bool(np.any(bias))

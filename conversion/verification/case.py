@@ -14,7 +14,9 @@ from conversion.checks.accuracy import Tally
 from conversion.checks.compare import VIEWS, Difference, compare
 from conversion.checks.parity import Subjected
 from conversion.measurement import Measurement, Verdict
+from conversion.quantization import coverage
 from conversion.settings import Settings
+from conversion.taps.kernels import ROLES
 from conversion.workspace import Workspace
 
 
@@ -97,9 +99,17 @@ class Case:
         """A check that cannot be made, and why."""
         return self.without_value(name, topic, Verdict.SKIPPED, reason)
 
+    @cached_property
+    def in_float(self) -> dict[str, str]:
+        """Layers that the artifact computes in float though it is an int8 one, and why."""
+        # A PyTorch file that was made elsewhere opens into the modules of ours, or not at all.
+        elsewhere = self.artifact.brought and self.name != "torch-int8"
+        if self.backend.is_float or elsewhere:
+            return {}
+        return coverage.in_float(self.workspace.spec, self.name, self.workspace.settings)
+
     def kernel_elements(self) -> int:
-        """How many elements the kernels have that the scheme does not leave in float."""
-        float_layers = self.workspace.settings.onnx.float_layers if self.name == "onnx-int8" else ()
-        layers = [each for each in self.workspace.spec.layers if each.name not in float_layers]
-        kernels = [layer.weights["kernel"] for layer in layers if "kernel" in layer.weights]
+        """How many elements the kernels have that are not left in float."""
+        layers = [each for each in self.workspace.spec.layers if each.name not in self.in_float]
+        kernels = [each.weights[role] for each in layers for role in ROLES if role in each.weights]
         return sum({id(kernel): kernel.size for kernel in kernels}.values())  # a shared one is one

@@ -13,21 +13,24 @@ from conversion.checks import kernels, limits
 from conversion.checks.kernels import Step
 from conversion.measurement import Measurement
 from conversion.readers.cost import multiply_accumulates
+from conversion.spec import Spec
 from conversion.verification.case import Case
 
 RUNS = 50
 """Runs of one image that the times are of."""
+
+MULTIPLIES_NOTHING = "no layer of this model multiplies by a kernel: integers could save it nothing"
 
 
 def integer_kernels(case: Case) -> list[Measurement]:
     """What a file stores in int8 it multiplies in int8, but for what its scheme leaves in float."""
     limit = limits.INTEGER_ELSEWHERE if case.artifact.brought else limits.INTEGER
     costs = multiply_accumulates(case.workspace.spec)
-    chosen = case.name == "onnx-int8" and not case.artifact.brought
-    left = case.workspace.settings.onnx.float_layers if chosen else ()
-    by_choice = 100 * sum(costs.get(name, 0) for name in left) / max(sum(costs.values()), 1)
+    if not costs:
+        return case.skip("integer_multiply_accumulates", "structure", MULTIPLIES_NOTHING)
+    share = 100 * sum(costs.get(name, 0) for name in case.in_float) / sum(costs.values())
     steps = {"onnx-int8": _onnx, "torch-int8": _torch}[case.name](case)
-    return kernels.integer_share(case.about, steps, limit, RUNS, left, by_choice)
+    return kernels.integer_share(case.about, steps, limit, RUNS, case.in_float, share)
 
 
 def _onnx(case: Case) -> list[Step]:
@@ -63,13 +66,12 @@ def _onnx(case: Case) -> list[Step]:
 def _torch(case: Case) -> list[Step]:
     import torch
 
-    from conversion.backends.torch_module import attribute_name
     from conversion.quantization.torch_prepared import engine
     from conversion.quantization.torch_static import rebuild_integer
 
     spec = case.workspace.spec
     module, name = rebuild_integer(case.artifact.path)
-    costs = {f"body.{attribute_name(k)}": (k, v) for k, v in multiply_accumulates(spec).items()}
+    costs = _torch_costs(spec)
     images = [case.workspace.parity_inputs[name][:1] for name in spec.inputs]
     seen: dict[str, _Seen] = {}
     threads = torch.get_num_threads()
@@ -88,8 +90,8 @@ def _torch(case: Case) -> list[Step]:
         Step(
             name=path,
             operator=found.kind,
-            layer=costs.get(path.removesuffix(".module"), ("", 0))[0],
-            macs=costs.get(path.removesuffix(".module"), ("", 0))[1],
+            layer=costs.get(path, ("", 0))[0],
+            macs=costs.get(path, ("", 0))[1],
             integer=found.integer,
             computes=found.kind not in STILL,
             seconds=median(found.times),
@@ -97,6 +99,23 @@ def _torch(case: Case) -> list[Step]:
         for path, found in seen.items()
         if path in inner and path
     ]
+
+
+def _torch_costs(spec: Spec) -> dict[str, tuple[str, int]]:
+    """Path of a module, between casts or not, to its layer and its multiply-accumulates."""
+    from conversion.backends.torch_module import attribute_name
+
+    found = {}
+    for name, cost in multiply_accumulates(spec).items():
+        layer, parts = spec.layer(name), {"": cost}
+        if layer.kind.startswith("Separable"):  # each value once through its window, then mixed
+            taps = layer.weights["depthwise_kernel"][..., 0, 0].size
+            depthwise = cost * taps // (taps + layer.weights["pointwise_kernel"].shape[-1])
+            parts = {".depthwise": depthwise, ".pointwise": cost - depthwise}
+        for part, share in parts.items():
+            for between in ("", ".module"):
+                found[f"body.{attribute_name(name)}{between}{part}"] = (name, share)
+    return found
 
 
 @dataclass
@@ -123,5 +142,8 @@ def _hooks(seen: dict[str, _Seen], path: str, module: Any) -> Iterator[Any]:
     yield module.register_forward_hook(behind)
 
 
-STILL = ("Quantize", "DeQuantize", "Identity", "Flatten", "Reshape")
+STILL = (
+    *("Quantize", "DeQuantize", "Identity", "Flatten", "Reshape", "Permute", "RepeatVector"),
+    *("Crop", "SamePadding", "ZeroPad1d", "ZeroPad2d"),
+)
 """Modules that cast or move."""

@@ -63,9 +63,7 @@ def _layers(case: Case, optimised: bool) -> dict[str, np.ndarray]:
     Only what leaves a QuantizeLinear is looked at: an integer tensor can be an output too without
     keeping ONNX Runtime from fusing what computes it, a float one cannot.
     """
-    import onnx
-
-    from conversion.backends.onnx_file import load, open_session
+    from conversion.backends.onnx_file import load, open_session, with_outputs
     from conversion.taps.alignment import align
     from conversion.taps.onnx_operations import graph_of
 
@@ -76,10 +74,8 @@ def _layers(case: Case, optimised: bool) -> dict[str, np.ndarray]:
     seen = align(workspace.spec, graph).seen().items()
     held = {layer: [name for name in place.tensors if name in integer] for layer, place in seen}
     places = {layer: names[0] for layer, names in held.items() if names}
-    known = {value.name for value in (*model.graph.output, *model.graph.input)}
     names = list(dict.fromkeys(places.values()))
-    model.graph.output.extend(onnx.ValueInfoProto(name=n) for n in names if n not in known)
-    content = model.SerializeToString()
+    content = with_outputs(model, names)
     session = open_session(content, path.name, workspace.threads, optimised)
     inputs = {name: array[:LAYER_IMAGES] for name, array in workspace.parity_inputs.items()}
     found = _run(session, names, workspace.spec.inputs, inputs) if names else []

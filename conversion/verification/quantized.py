@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from conversion.checks import quantized, weights
 from conversion.measurement import Measurement
+from conversion.spec import Spec
 from conversion.verification.case import Case
 
 ELSEWHERE = "a file made elsewhere brings no ranges, so the scales of activations were only "
@@ -29,13 +30,17 @@ def _onnx(case: Case) -> list[Measurement]:
     if case.artifact.brought:
         near = Nearby(file)
         remark = ELSEWHERE + "compared with each other"
-        return quantized.parameters(case.about, order, near.pairs(), near.unchecked(), remark)
+        return quantized.parameters(
+            case.about, order, near.pairs(), near.unchecked(), remark, _dispensable(spec)
+        )
     prepared = Laid(spec, load(workspace.artifact("onnx-prepared").path))
     ranges = workspace.artifact("onnx-ranges").provenance["ranges"]
     made = Recomputed(file, prepared, ranges, workspace.settings.onnx)
     held, missing = held_weights(spec, prepared.alignment)
     return [
-        *quantized.parameters(case.about, order, made.pairs(), made.unchecked()),
+        *quantized.parameters(
+            case.about, order, made.pairs(), made.unchecked(), dispensable=_dispensable(spec)
+        ),
         *weights.weights(case.about, order, held, missing, "quantization", "quantized_source"),
     ]
 
@@ -55,15 +60,29 @@ def _torch(case: Case) -> list[Measurement]:
         recorded = json.loads(workspace.artifact("torch-ranges").path.read_text())
     made = Recomputed(spec, content, recorded, exact=not case.artifact.brought)
     order = [layer.name for layer in spec.layers]
-    return quantized.parameters(case.about, order, made.pairs(), made.unchecked(), remark)
+    pairs, unchecked = made.pairs(), made.unchecked()
+    return quantized.parameters(case.about, order, pairs, unchecked, remark, _dispensable(spec))
 
 
 def _litert(case: Case) -> list[Measurement]:
     """Kernels, biases, and what LiteRT fixes; `ranges` has the scales that a calibration gives."""
     from conversion.backends.litert_file import load
+    from conversion.quantization.coverage import float_steps
+    from conversion.verification.litert_rewrites import honest
     from conversion.verification.quantized_litert import Parameters
 
-    spec = case.workspace.spec
-    found = Parameters(spec, load(case.artifact.path), case.artifact.brought)
+    spec, brought = case.workspace.spec, case.artifact.brought
+    partly = () if brought else float_steps(spec, case.workspace.settings)
+    found = Parameters(spec, load(case.artifact.path), brought, partly)
     order = [layer.name for layer in spec.layers]
-    return quantized.parameters(case.about, order, found.pairs(), found.unchecked())
+    pairs, unchecked = found.pairs(), found.unchecked()
+    measured = quantized.parameters(
+        case.about, order, pairs, unchecked, dispensable=_dispensable(spec)
+    )
+    return honest(measured, found.unjudged)
+
+
+def _dispensable(spec: Spec) -> tuple[str, ...]:
+    """What a file may have none of: of a model without weights, no weights either."""
+    weighty = any(layer.weights for layer in spec.layers)
+    return quantized.DISPENSABLE if weighty else (*quantized.DISPENSABLE, "weights")

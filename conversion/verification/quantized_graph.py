@@ -51,11 +51,42 @@ class Laid:
             operation = self.writer.get(tensor)
         return tensor
 
+    def source(self, tensor: str) -> str:
+        """What a tensor is cast from, be it computed or not."""
+        nodes = self.parameters.nodes
+        while tensor in nodes and nodes[tensor].op_type in ("QuantizeLinear", "DequantizeLinear"):
+            tensor = nodes[tensor].input[0]
+        return tensor
+
+    def bare(self, tensor: str) -> str:
+        """The same through activations too, which quantization may leave out."""
+        root = self.root(tensor)
+        while root in self.writer and self.base(self.writer[root]) in ("Relu", "Clip"):
+            root = self.root(self.writer[root].reads[0])
+        return root
+
+    def base(self, operation: Operation) -> str:
+        """The float operator that an operation stands for."""
+        name = self.parameters.nodes[operation.writes].op_type
+        return "Gemm" if name == "QGemm" else name.removeprefix("QLinear")
+
+    def holds_integers(self, tensor: str) -> bool:
+        """Whether a tensor holds integers, which what moves or picks elements gives on."""
+        operation = self.writer.get(tensor)
+        while operation is not None:
+            name = self.parameters.nodes[operation.writes].op_type
+            if name == "QuantizeLinear" or name.startswith(("QLinear", "QGemm")):
+                return True
+            if name not in GIVING_ON or not operation.reads:
+                return False
+            operation = self.writer.get(operation.reads[0])
+        return False
+
     def reads_integers(self, operation: Operation) -> bool:
         """Whether an operation reads a quantized tensor, or one that was just now dequantized."""
         before = self.writer.get(operation.reads[0])
         cast = before is not None and before.kind == "dequantize"
-        return operation.reads[0] in self.integers or cast
+        return cast or self.holds_integers(operation.reads[0])
 
     def named(self, root: str) -> str:
         """The layer that a result or an input belongs to."""
@@ -77,3 +108,10 @@ class Laid:
             return whose
         kind = self.parameters.nodes[slot.node].op_type
         return f"{whose} as {self.layer.get(slot.node, kind)} reads it"
+
+
+GIVING_ON = (
+    *("Transpose", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity"),
+    *("MaxPool", "Pad", "Resize", "Slice", "Split", "Gather", "Tile", "Expand"),
+)
+"""Operators that take integers as they take floats."""

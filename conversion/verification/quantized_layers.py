@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from itertools import takewhile
 
 import numpy as np
 
 from conversion import truth
 from conversion.checks import sqnr
-from conversion.checks.folding import folded
+from conversion.checks.folding import along, folded
 from conversion.checks.sqnr import LayerSqnr
 from conversion.measurement import Measurement
 from conversion.spec import Spec
 from conversion.taps.alignment import Place
-from conversion.taps.kernels import kernel
+from conversion.taps.kernels import kernels, output_axis
 from conversion.taps.opened import Tapped, Taps, open_taps
+from conversion.taps.stages import is_affine
 from conversion.verification.case import Case
 from conversion.verification.layers import own_truth
+from conversion.verification.litert_rewrites import clamped, rewritten
 
 IMAGES = 64
 """Images that the damage is measured on: it is ranked, not judged."""
@@ -27,16 +31,28 @@ def layer_sqnr(case: Case) -> list[Measurement]:
     taps = open_taps(case.name, case.artifact, case.workspace.spec, case.workspace.threads)
     inputs = {name: a[:IMAGES] for name, a in case.workspace.layers.inputs.items()}
     tapped = taps.layers(inputs)
-    found, odd = list[LayerSqnr](), ""
-    for name, value in tapped.layers.items():
+    found, odd, spec = list[LayerSqnr](), "", case.workspace.spec
+    unjudged = _unjudged(spec, taps) - {*spec.outputs} if case.name == "litert-int8" else ()
+    seen = {name: value for name, value in tapped.layers.items() if name not in unjudged}
+    tapped = replace(tapped, layers=seen)
+    for name, value in seen.items():
         exact = case.workspace.layers.truth[name][:IMAGES]
         if value.shape != exact.shape or not np.isfinite(value).all():
             what = "has NaN or Inf" if value.shape == exact.shape else f"has shape {value.shape}"
             odd = odd or f"{name} {what}; the truth has shape {exact.shape}"
             continue
-        if taps.alignment.places[name].operations or len(taps.alignment.places[name].group) > 1:
+        place = taps.alignment.places[name]
+        if place.operations or len(place.group) > 1 or place.note.startswith("no operation"):
             found.append(_layer(case, taps, tapped, inputs, name, exact))
     return sqnr.layer_sqnr(case.about, found, odd, taps.another, IMAGES)
+
+
+def _unjudged(spec: Spec, taps: Taps) -> set[str]:
+    """Layers of a LiteRT file whose tensors hold less than their output, and none that is read."""
+    seen = taps.alignment.seen().items()
+    places = {place.tensors[0]: (name, False) for name, place in seen}
+    kept = clamped(taps.graph, places)
+    return {*rewritten(spec), *(p[0] for tensor, p in places.items() if kept.get(tensor) != p)}
 
 
 def _layer(
@@ -61,17 +77,18 @@ def _layer(
 def _weights(spec: Spec, taps: Taps, place: Place) -> float | None:
     """SQNR of a stored kernel against the spec's, with what is folded into it."""
     for member in place.group:
-        layer = spec.layer(member)
-        operations = taps.alignment.places[member].operations
-        stored = next((o.constants for o in operations if "kernel" in o.constants), None)
-        if "kernel" not in layer.weights or stored is None:
+        layer, known = spec.layer(member), taps.alignment.places[member]
+        stored = [o.constants for o in known.operations if "kernel" in o.constants]
+        if not kernels(layer) or len(stored) != len(kernels(layer)):
             continue
-        axis = 1 if layer.kind == "Dense" else 0
+        axis = output_axis(layer)
         after = [spec.layer(n) for n in place.group[place.group.index(member) + 1 :]]
-        linear = [each for each in after if each.kind in ("BatchNormalization", "Rescaling")]
-        wanted, _ = folded(kernel(layer), layer.weights.get("bias"), linear, axis)
-        real = _dequantized(stored, axis)
-        return sqnr.sqnr(wanted, real) if real.shape == wanted.shape else None
+        chain = list(takewhile(is_affine, after))
+        wanted, _ = folded(kernels(layer)[-1], layer.weights.get("bias"), chain, axis)
+        factor = known.factor if len(stored) == 1 else 1.0
+        real = _dequantized(stored[-1], axis)
+        fits = real.shape == wanted.shape and bool(np.isfinite(real).all())
+        return sqnr.sqnr(wanted * factor, real) if fits else None
     return None
 
 
@@ -79,13 +96,16 @@ def _dequantized(stored: Mapping[str, np.ndarray], axis: int) -> np.ndarray:
     value = stored["kernel"].astype(np.float64)
     if "kernel_scale" not in stored:
         return value
-    shape = [1] * value.ndim
-    shape[axis] = -1
     scale, zero = (
-        np.asarray(stored[role], np.float64).reshape(shape if np.size(stored[role]) > 1 else ())
-        for role in ("kernel_scale", "kernel_zero_point")
+        each.reshape(()) if each.size == 1 else along(each.reshape(-1), value.ndim, axis)
+        for each in (
+            np.asarray(stored[role], np.float64) for role in ("kernel_scale", "kernel_zero_point")
+        )
     )
-    return np.asarray((value - zero) * scale)
+    try:
+        return np.asarray((value - zero) * scale)
+    except ValueError:  # scales of another axis, which `quantized_scales` says
+        return np.full(value.shape, np.nan)
 
 
 def _damage(case: Case, layer: str, perturbed: np.ndarray) -> float:

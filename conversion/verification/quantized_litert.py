@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,10 @@ from conversion.checks.quantized import Pair
 from conversion.spec import Layer, Spec
 from conversion.taps.alignment import align
 from conversion.taps.graph import Operation, Tensor
-from conversion.taps.kernels import kernel
+from conversion.taps.kernels import kernels, output_axis
 from conversion.taps.litert_operations import graph_of
 from conversion.taps.stages import is_affine
+from conversion.verification.litert_rewrites import rewritten
 
 LARGEST = 127
 """Of a kernel's integers: -128 is not used (LiteRT's 8-bit quantization specification)."""
@@ -33,7 +35,17 @@ CALIBRATED = (
 FIXED = {"softmax": (1 / 256, -128), "sigmoid": (1 / 256, -128), "tanh": (1 / 128, 0)}
 """Kinds whose output has the same scale and zero point in every file (the same specification)."""
 
-SAME = ("max_pool", "average_pool", "global_max", "concat", "reshape", "pad")
+SAME = (
+    "max_pool",
+    "average_pool",
+    "global_max",
+    "concat",
+    "reshape",
+    "pad",
+    "crop",
+    "tile",
+    "resize",
+)
 """Kinds whose output must have the scale and zero point of what they read."""
 
 ROUNDED = FOLDED.value * 2.0**-24
@@ -43,7 +55,9 @@ ROUNDED = FOLDED.value * 2.0**-24
 class Parameters:
     """What an int8 LiteRT file holds beside what it must hold."""
 
-    def __init__(self, spec: Spec, model: Any, brought: bool = False) -> None:
+    def __init__(
+        self, spec: Spec, model: Any, brought: bool = False, in_float: Collection[str] = ()
+    ) -> None:
         """Lay the spec over a file.
 
         Args:
@@ -51,11 +65,15 @@ class Parameters:
             model: what `conversion.backends.litert_file.load` gives.
             brought: whether it was made elsewhere: then a kernel may have one scale in all, as
                 older converters write dense layers.
+            in_float: layers of which a step may be in float.
         """
         self._brought = brought
         self.spec, self.graph = spec, graph_of(model, spec)
         self.alignment = align(spec, self.graph)
         self._compared: set[str] = set()
+        self._lost: list[str] = []
+        self.unjudged = {} if brought else rewritten(spec)
+        self._float = set(in_float)
 
     def pairs(self) -> list[Pair]:
         """All that can be compared."""
@@ -67,60 +85,93 @@ class Parameters:
         lost = [
             f"kernel of {layer.name}, which was not found in eight bits"
             for layer in self.spec.layers
-            if "kernel" in layer.weights and layer.name not in self._compared
+            if kernels(layer) and layer.name not in {*self._compared, *self.unjudged}
         ]
         known = (*CALIBRATED, *FIXED, *SAME)
         floats = [
             f"output of {each.node}, which has no scale"
             for each in self.graph.operations
-            if each.kind in known and self.graph.tensors[each.writes].scale is None
+            if each.kind in known
+            and self.graph.tensors[each.writes].scale is None
+            and self._owner(each) not in self._float
         ]
-        return [*lost, *floats]
+        return [*lost, *self._lost, *floats]
 
     def _weights(self, layer: Layer) -> Iterator[Pair]:
-        """Kernel and bias of a layer, with what follows folded in."""
-        found = self.alignment.places[layer.name].operations
-        stored = next((each for each in found if "kernel_scale" in each.constants), None)
-        if "kernel" not in layer.weights or stored is None:
+        """Kernels and bias of a layer, with what follows folded in."""
+        place = self.alignment.places[layer.name]
+        holding = [each for each in place.operations if "kernel_scale" in each.constants]
+        sources = kernels(layer)
+        if not sources or len(holding) != len(sources) or layer.name in self.unjudged:
             return
         self._compared.add(layer.name)
-        group = self.alignment.places[layer.name].group
-        after = [self.spec.layer(name) for name in group[group.index(layer.name) + 1 :]]
-        source = kernel(layer)
-        axis = 0 if source.ndim > 2 else source.ndim - 1
-        chain = [each for each in after if is_affine(each)]
-        whole, rest = folding.folded(source, layer.weights.get("bias"), chain, axis)
-        others = tuple(index for index in range(whole.ndim) if index != axis)
-        held = stored.constants
+        after = [self.spec.layer(name) for name in place.group[place.group.index(layer.name) + 1 :]]
+        chain = list(takewhile(is_affine, after))
+        factor, owner = place.factor, place.group[-1]
+        for stored, source in zip(holding[:-1], sources, strict=False):
+            rest = folding.identity()
+            yield from self._kernel(
+                owner, f"the depthwise kernel of {layer.name}", stored, source * factor, rest, 0
+            )
+            factor = 1.0
+        axis = output_axis(layer)
+        whole, rest = folding.folded(sources[-1], layer.weights.get("bias"), chain, axis)
+        stored, words = holding[-1], f"the kernel of {layer.name}"
+        added = place.operations[place.operations.index(stored) + 1 :]
+        if shift := next((o for o in added if o.kind == "shift" and "bias" in layer.weights), None):
+            yield from self._added(owner, f"the bias of {layer.name}", shift, rest)
+            rest = folding.identity()
+        yield from self._kernel(owner, words, stored, whole * factor, rest, axis)
+
+    def _kernel(
+        self,
+        owner: str,
+        words: str,
+        stored: Operation,
+        whole: np.ndarray,
+        rest: folding.Affine,
+        axis: int,
+    ) -> Iterator[Pair]:
+        """A stored kernel and the bias beside it, which holds the rest."""
+        held, others = stored.constants, tuple(i for i in range(whole.ndim) if i != axis)
         read = self.graph.tensors[stored.reads[0]].scale or 1.0
         scale, grain = np.maximum(np.abs(whole).max(axis=others), LEAST) / LARGEST, "channel"
-        scale = np.maximum(scale, np.abs(rest.offset) / (read * LARGEST_BIAS))
+        if "bias" in held:
+            scale = np.maximum(scale, np.abs(rest.offset) / (read * LARGEST_BIAS))
         if self._brought and len(held["kernel_scale"]) == 1:
             scale, grain = scale.max(keepdims=True), "kernel"
-        owner, words = group[-1], f"the kernel of {layer.name}"
-        yield Pair(
-            "scales",
-            owner,
-            words,
-            held["kernel_scale"],
-            scale,
-            ROUNDED * scale,
-            f"{LARGEST} steps are the largest weight of each {grain}",
-        )
+        why = f"{LARGEST} steps are the largest weight of each {grain}"
+        found = held["kernel_scale"]
+        yield Pair("scales", owner, words, found, scale, ROUNDED * scale, why)
         zeros = np.zeros_like(held["kernel_zero_point"])
         yield Pair("zero_points", owner, words, held["kernel_zero_point"], zeros, why="symmetric")
         unit = folding.along(scale, whole.ndim, axis)
-        real = _real(held["kernel"], held["kernel_scale"], axis)
+        real = _real(held["kernel"], found, axis)
         slack = np.broadcast_to(STEP.value * unit, whole.shape)
         yield Pair("weights", owner, words, real, whole, slack, "the spec's")
         if "bias" not in held or "bias_scale" not in held:
             return
-        words, product = f"the bias of {layer.name}", read * held["kernel_scale"]
+        words, product = words.replace("kernel", "bias"), read * found
         why = "scale of the input times that of the kernel"
         yield Pair("scales", owner, words, held["bias_scale"], product, ROUNDED * product, why)
         value = np.broadcast_to(rest.offset, held["bias"].shape)
         slack = STEP.value * product + FOLDED.value * 2.0**-24 * np.abs(rest.terms)
         yield Pair("biases", owner, words, _real(held["bias"], held["bias_scale"], 0), value, slack)
+
+    def _added(
+        self, owner: str, words: str, stored: Operation, rest: folding.Affine
+    ) -> Iterator[Pair]:
+        """A bias that is added in a step of its own, to results that have a scale already."""
+        held = stored.constants
+        if not {"value", "value_scale"} <= set(held):
+            self._lost.append(f"{words}, which was not found in eight bits")
+            return
+        found = held["value"].reshape(-1)
+        value = np.broadcast_to(rest.offset, found.shape)
+        scale, zero = held["value_scale"], held["value_zero_point"]
+        real = (found.astype(np.float64) - zero) * scale
+        slack = np.broadcast_to(STEP.value * scale.astype(np.float64), value.shape)
+        yield Pair("biases", owner, words, real, value, slack, "the spec's")
 
     def _output(self, operation: Operation) -> Iterator[Pair]:
         """Scales and zero points of values that are not the calibration's to choose."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -15,12 +15,21 @@ from conversion.settings import OnnxScheme
 from conversion.taps.graph import Operation
 from conversion.taps.onnx_parameters import Stored
 from conversion.verification.quantized_graph import Laid
+from conversion.verification.quantized_twins import DROPPED, Twins
 
-KEEPING = {"qdq": ("max_pool", "average_pool", "pad"), "qoperator": ("max_pool", "pad")}
-"""Format to the kinds whose result keeps the scale of what they read."""
+KEEPING = {
+    "qdq": ("MaxPool", "AveragePool", "Pad", "Resize", "Slice", "Split", "Gather"),
+    "qoperator": ("MaxPool", "Pad", "Resize", "Split", "Gather"),
+}
+"""Format to the operators whose result keeps the scale of the integers that they read."""
 
-QUANTIZED = ("conv", "dense", "sum", "average_pool", "softmax", "concat", "product")
-"""Kinds whose results ONNX Runtime always quantizes."""
+_ALWAYS = (
+    *("Conv", "Gemm", "MatMul", "Add", "Mul"),
+    *("LeakyRelu", "Sigmoid", "Concat", "Softmax", "AveragePool"),
+)
+QUANTIZED = {"qdq": (*_ALWAYS, "ConvTranspose"), "qoperator": _ALWAYS}
+"""Format to the operators whose results ONNX Runtime always quantizes: `registry.py` of its
+`quantization`, as of 1.31."""
 
 
 @dataclass(eq=False)
@@ -39,7 +48,11 @@ class Recomputed:
     ranges: Mapping[str, tuple[float, float]]
     scheme: OnnxScheme
     _visited: set[str] = field(default_factory=set)
+    _twins: Twins = field(init=False)
     _known: dict[str, tuple[Steps, str] | None] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._twins = Twins(self.file, self.prepared)
 
     def pairs(self) -> list[Pair]:
         """All that can be compared."""
@@ -52,10 +65,17 @@ class Recomputed:
 
     def _lost(self) -> Iterator[str]:
         """Steps of the float graph that are not in the file."""
-        for name, place in self.prepared.alignment.places.items():
-            ours = Counter(o.kind for o in self.file.alignment.places[name].operations)
-            theirs = Counter(o.kind for o in place.operations if o.kind in QUANTIZED)
-            yield from (f"{kind} of {name}, which is not there" for kind in theirs - ours)
+        yield from (f"{self._named(o)}, which is not there" for o in self._twins.lost())
+        for operation, before in self._twins.left_out():
+            twin = self._twins.of(before)
+            keeps = self._keeps(before)
+            if twin is None or keeps or operation.writes not in self._chain(twin.writes):
+                yield f"{self._named(operation)}, which is not there"
+
+    def _named(self, operation: Operation) -> str:
+        """A step of the float graph in words."""
+        layer = self.prepared.layer.get(operation.writes, operation.writes)
+        return f"{operation.kind} of {layer}"
 
     def _activations(self) -> Iterator[Pair]:
         parameters = self.file.parameters
@@ -78,9 +98,10 @@ class Recomputed:
         for operation in self.file.graph.operations:
             if self.file.layer.get(operation.writes) in self.scheme.float_layers:
                 continue
-            wanted = self._expected(operation.writes) if operation.kind in QUANTIZED else None
+            always = self.file.base(operation) in QUANTIZED[self.scheme.format]
+            wanted = self._expected(operation.writes) if always else None
             if wanted is not None and operation.writes not in marked:
-                layer = self.file.owner[operation.writes]
+                layer = self.file.owner.get(operation.writes, operation.writes)
                 words = f"the output of {layer}, which is in float,"
                 yield Pair("scales", layer, words, np.zeros(0, np.float32), wanted[0].scale)
 
@@ -93,18 +114,42 @@ class Recomputed:
 
     def _compute(self, root: str) -> tuple[Steps, str] | None:
         operation = self.file.writer.get(root)
-        if operation is None:
+        if operation is None or (operation.moves and not operation.reads):
             index = self.file.graph.inputs.index(root) if root in self.file.graph.inputs else -1
             known = 0 <= index < len(self.prepared.graph.inputs)
-            return self._of_range(self.prepared.graph.inputs[index]) if known else None
-        if operation.kind in KEEPING[self.scheme.format] and self.file.reads_integers(operation):
+            if not known:
+                return self._of_shapes(root)
+            return self._of_range(self.prepared.graph.inputs[index])
+        if self._keeps(operation):
             return self._expected(self.file.root(operation.reads[0]))
-        twin = self._twin(operation)
+        twin = self._twins.of(operation)
         if twin is None:
             return None
-        if operation.kind == "softmax":
+        if self.file.base(operation) == "Softmax":
             return self._of_softmax()
-        return self._of_range(self._taken_over(twin.writes))
+        return self._of_range([twin.writes, *self._chain(twin.writes)][-1])
+
+    def _of_shapes(self, root: str) -> tuple[Steps, str] | None:
+        """Of what is made of shapes alone, such as zeros as many as needed: by who reads it."""
+        parameters = self.file.parameters
+        for operation in self.file.graph.operations:
+            twin = self._twins.of(operation)
+            reads = [self.file.source(name) for name in parameters.reads(operation.writes)]
+            if twin is not None and self.file.source(root) in reads:
+                names = self.prepared.parameters.reads(twin.writes)
+                return self._of_range(names[reads.index(self.file.source(root))])
+        return None
+
+    def _keeps(self, operation: Operation) -> bool:
+        """Whether an operation gives integers on with the scale with which it reads them."""
+        format_, twin = self.scheme.format, self._twins.of(operation)
+        if self.file.base(operation) not in KEEPING[format_]:
+            return False
+        if format_ == "qdq":  # a ReLU that follows is replaced by a range of its own
+            before = self.file.writer.get(operation.reads[0])
+            cast = before is not None and before.kind == "dequantize"
+            return cast and (twin is None or not self._chain(twin.writes))
+        return self.file.holds_integers(operation.reads[0])
 
     def _of_softmax(self) -> tuple[Steps, str]:
         """A softmax has no range of its own: 1/256 in QOperator format, 0 to 1 in QDQ."""
@@ -126,45 +171,65 @@ class Recomputed:
             waiting += [o.writes for o in self.prepared.readers.get(name, []) if o.moves]
         return None
 
-    def _taken_over(self, tensor: str) -> str:
-        """Whose range a result has: that of the ReLU that alone reads it, where there is one."""
+    def _chain(self, tensor: str) -> list[str]:
+        """The results of the activations whose range a result has, the last one's being it."""
+        found: list[str] = []
         while True:
             after = self.prepared.readers.get(tensor, [])
-            if len(after) != 1 or after[0].kind not in ("relu", "clip"):
-                return tensor
-            tensor = after[0].writes
+            if len(after) != 1 or self.prepared.base(after[0]) not in DROPPED:
+                return found
+            (reader,) = after
+            if tensor in self.prepared.graph.outputs or reader.writes in self._kept:
+                return found
+            found.append(tensor := reader.writes)
             if self.scheme.format == "qoperator":  # there it is taken over once, not down a chain
-                return tensor
+                return found
 
-    def _twin(self, operation: Operation) -> Operation | None:
-        """The same step of the same layer in the float graph."""
-        name = self.file.layer.get(operation.writes)
-        if name is None:
-            return None
-        ours, theirs = (
-            [o for o in laid.alignment.places[name].operations if o.kind == operation.kind]
-            for laid in (self.file, self.prepared)
-        )
-        index = ours.index(operation)
-        return theirs[index] if index < len(theirs) else None
+    @cached_property
+    def _kept(self) -> set[str]:
+        """Float results of activations that are in the file as they are, in QOperator format."""
+        if self.scheme.format == "qdq":
+            return set()
+        operations = (o for o in self.file.graph.operations if self.file.base(o) in DROPPED)
+        twins = (self._twins.of(o) for o in operations)
+        return {twin.writes for twin in twins if twin is not None}
 
     def _constants(self, operation: Operation) -> Iterator[Pair]:
-        parameters, twin = self.file.parameters, self._twin(operation)
+        twin = self._twins.of(operation)
         if twin is None:
             return
-        kernel, value = parameters.kernel(operation.writes), None
+        kernel = self.file.parameters.kernel(operation.writes)
         if kernel is not None:
             yield from self._weights(operation, twin, kernel)
-        elif operation.kind in ("scale", "shift"):
-            value = parameters.value(operation.writes)
-        reals = self.prepared.parameters.real("value", twin.writes)
-        if value is not None and reals is not None:
-            kind, format_ = self.scheme.activations, self.scheme.format
-            same = kind == self.scheme.weights == "int8" and format_ == "qoperator"
-            seven_bits = self.scheme.seven_bits and format_ == "qdq"
-            steps = int8.of_weights(reals, kind, None, same, seven_bits)
-            words = f"the constant of {self.file.layer[operation.writes]}"
-            yield from self._stored(operation, words, value, int8.integers(reals, steps), steps)
+            return
+        ours, theirs = (
+            laid.parameters.values(each.writes)
+            for laid, each in ((self.file, operation), (self.prepared, twin))
+        )
+        for stored, plain in zip(ours, theirs, strict=False):
+            if stored is not None and plain is not None:
+                yield from self._value(
+                    operation, stored, self.prepared.parameters.constants[plain.name]
+                )
+
+    def _value(self, operation: Operation, stored: Stored, reals: np.ndarray) -> Iterator[Pair]:
+        """A constant beside kernel and bias: as it is, or in the integers of activations."""
+        words = f"the constant of {self.file.layer.get(operation.writes, operation.writes)}"
+        whole = self.file.parameters.constants[stored.name]
+        always = self.file.base(operation) in QUANTIZED[self.scheme.format]
+        float_layer = self.file.layer.get(operation.writes) in self.scheme.float_layers
+        if reals.dtype != np.float32 or float_layer or not (always or stored.slot is not None):
+            self._visited.add(stored.name)
+            yield Pair("weights", self._owner(operation), words, whole, reals)
+            return
+        kind, format_ = self.scheme.activations, self.scheme.format
+        same = kind == self.scheme.weights == "int8" and format_ == "qoperator"
+        seven_bits = self.scheme.seven_bits and format_ == "qdq"
+        steps = int8.of_weights(reals, kind, None, same, seven_bits)
+        yield from self._stored(operation, words, stored, int8.integers(reals, steps), steps)
+
+    def _owner(self, operation: Operation) -> str:
+        return self.file.owner.get(operation.writes, operation.writes)
 
     def _weights(self, operation: Operation, twin: Operation, kernel: Stored) -> Iterator[Pair]:
         parameters, scheme = self.file.parameters, self.scheme
@@ -173,8 +238,9 @@ class Recomputed:
         if reals is None:
             return
         axis = parameters.channel_axis(operation.writes) if scheme.per_channel else None
-        name = self.file.layer[operation.writes]
-        if name in scheme.float_layers:
+        name = self.file.layer.get(operation.writes, operation.writes)
+        plain = self.file.base(operation) not in QUANTIZED[scheme.format]
+        if name in scheme.float_layers or plain:
             yield from self._float(operation, kernel, reals, added)
             return
         operator = scheme.format == "qoperator"
@@ -200,8 +266,9 @@ class Recomputed:
         self, operation: Operation, kernel: Stored, reals: np.ndarray, added: np.ndarray | None
     ) -> Iterator[Pair]:
         """The constants of a layer that is left in float, as they are in the float graph."""
-        parameters, layer = self.file.parameters, self.file.owner[operation.writes]
-        name, bias = self.file.layer[operation.writes], parameters.bias(operation.writes)
+        parameters, layer = self.file.parameters, self._owner(operation)
+        name = self.file.layer.get(operation.writes, operation.writes)
+        bias = parameters.bias(operation.writes)
         for part, words, stored, wanted in (
             ("weights", "kernel", kernel, reals),
             ("biases", "bias", bias, added),
@@ -222,7 +289,7 @@ class Recomputed:
         part: str = "weights",
     ) -> Iterator[Pair]:
         """A stored constant, with its scale and zero point where they stand in the file."""
-        parameters, layer = self.file.parameters, self.file.owner[operation.writes]
+        parameters, layer = self.file.parameters, self._owner(operation)
         self._visited.add(stored.name)
         yield Pair(part, layer, words, parameters.constants[stored.name], whole)
         pair = None if stored.slot is None else parameters.steps(stored.slot)
@@ -231,6 +298,6 @@ class Recomputed:
         self._visited |= {stored.slot.scale, stored.slot.zero}
         yield Pair("scales", layer, words, pair[0], steps.scale)
         yield Pair("zero_points", layer, words, pair[1], steps.zero_point)
-        if axis is not None and stored.slot.axis is not None:
+        if axis is not None and stored.slot.axis is not None and pair[0].size > 1:
             turned = f"{words} by axis"
             yield Pair("scales", layer, turned, np.array(stored.slot.axis), np.array(axis))

@@ -14,9 +14,16 @@ from conversion.backends.torch_module import attribute_name, state_of
 from conversion.checks import folding, int8
 from conversion.checks.limits import STEP
 from conversion.checks.quantized import Pair
+from conversion.quantization import coverage
+from conversion.settings import Settings
 from conversion.spec import Layer, Spec
+from conversion.taps.kernels import ROLES
 
+CONVOLUTIONS = tuple(
+    f"{kind}{rank}D" for rank in (1, 2) for kind in ("Conv", "DepthwiseConv", "SeparableConv")
+)
 BODY, OBSERVER = "body.", ".activation_post_process"
+_DEPTHWISE, _PARTIAL = "'s depthwise part", "'s sum of its first inputs"
 _DENSE = "._packed_params._packed_params"
 
 
@@ -39,6 +46,7 @@ class Recomputed:
 
     def __post_init__(self) -> None:
         self.state: Mapping[str, Any] = self.content["state_dict"]
+        self.in_float = coverage.in_float(self.spec, "torch-int8", Settings())
         self.after: dict[str, list[Layer]] = {layer.name: [] for layer in self.spec.layers}
         for layer in self.spec.layers:
             for name in dict.fromkeys(layer.inputs):
@@ -46,8 +54,7 @@ class Recomputed:
 
     def pairs(self) -> list[Pair]:
         """All that can be compared."""
-        kernels = [layer for layer in self.spec.layers if "kernel" in layer.weights]
-        weights = [pair for layer in kernels for pair in self._weights(layer)]
+        weights = [pair for layer in self.spec.layers for pair in self._weights(layer)]
         return [*self._activations(), *weights, *self._left_in_float()]
 
     def unchecked(self) -> list[str]:
@@ -60,8 +67,9 @@ class Recomputed:
             prefix = name.removesuffix(OBSERVER)
             scale = np.array(range_["scale"], np.float32)
             zero = np.array(range_["zero_point"], np.int64)
-            layer = self._group(self._layer(prefix))[-1]
-            words, why = f"the output of {layer}", "as recorded"
+            layer, inner = self._layer(prefix), _inner(prefix)
+            layer = layer if inner else self._group(layer)[-1]
+            words, why = f"the output of {layer}{inner}", "as recorded"
             stated = self.content["ranges"].get(name)
             if stated is not None:
                 self._visited.add(name)
@@ -80,18 +88,38 @@ class Recomputed:
     def _keeps(self, prefix: str) -> bool:
         """Whether a module has a scale of its own; ReLU6 is observed and keeps that before it."""
         layer = self.spec.layer(self._layer(prefix))
-        own = prefix == BODY + attribute_name(layer.name) and "kernel" in layer.weights
+        own = prefix in [f"{BODY}{_join(layer, part)}" for part in self._parts(layer)]
         cast = prefix.startswith("enter.") or prefix.endswith((".enter", ".functional"))
-        return own or cast
+        return own or cast or _inner(prefix) == _PARTIAL
+
+    def _parts(self, layer: Layer) -> tuple[str, ...]:
+        """The modules of a layer that multiply in integers, in order; empty names the layer's."""
+        if layer.name in self.in_float or not any(role in layer.weights for role in ROLES):
+            return ()
+        return ("depthwise", "pointwise") if layer.kind.startswith("Separable") else ("",)
 
     def _weights(self, layer: Layer) -> Iterator[Pair]:
-        prefix = BODY + attribute_name(layer.name)
-        kernel, bias, stored, added = self._found(prefix, layer)
-        per_channel = bool(self.content["scheme"]["per_channel"])
-        group = self._group(layer.name)
-        kernel, bias = self._folded(kernel, bias, group)
-        owner, words = group[-1], f"the kernel of {layer.name}"
-        wanted = int8.torch_scale(kernel, per_channel)
+        parts, group = self._parts(layer), self._group(layer.name)
+        if not parts:
+            return
+        spec = {name: tensor.numpy() for name, tensor in _parameters(self.spec, layer).items()}
+        for part in parts:
+            kernel = spec[f"{part}.weight".strip(".")]
+            bias = spec.get(f"{part}.bias".strip("."))
+            last = part == parts[-1]
+            if last:
+                kernel, bias = self._folded(kernel, bias, group)
+            words = f"{layer.name}{'' if last else _DEPTHWISE}"
+            owner = group[-1] if last else layer.name
+            yield from self._module(f"{BODY}{_join(layer, part)}", owner, words, kernel, bias)
+
+    def _module(
+        self, prefix: str, owner: str, name: str, kernel: np.ndarray, bias: np.ndarray | None
+    ) -> Iterator[Pair]:
+        """Kernel and bias of one module beside those that belong there."""
+        stored, added = self._found(prefix)
+        words = f"the kernel of {name}"
+        wanted = int8.torch_scale(kernel, bool(self.content["scheme"]["per_channel"]))
         if not isinstance(stored, Tensor) or not stored.is_quantized:
             found = stored if isinstance(stored, Tensor) else _NOTHING
             yield Pair("weights", owner, words, found.numpy(), int8.torch_integers(kernel, wanted))
@@ -109,22 +137,20 @@ class Recomputed:
             yield Pair("scales", owner, words, scale, np.abs(scale), why="positive")
         yield Pair("zero_points", owner, words, zero, np.zeros_like(zero))
         yield Pair("scales", owner, f"{words} by axis", np.array(axis), np.array(0))
-        if bias is not None and isinstance(added, Tensor):
-            words = f"the bias of {layer.name}"
-            near = 0.0 if self.exact else 4.0 * float(np.spacing(np.abs(bias).max(initial=1.0)))
-            yield Pair("biases", owner, words, added.detach().numpy(), bias, near)
+        if bias is not None or isinstance(added, Tensor):
+            value = np.zeros(len(kernel), np.float32) if bias is None else bias
+            near = 0.0 if self.exact else 4.0 * float(np.spacing(np.abs(value).max(initial=1.0)))
+            found = added.detach() if isinstance(added, Tensor) else _NOTHING
+            yield Pair("biases", owner, f"the bias of {name}", found.numpy(), value, near)
 
-    def _found(self, prefix: str, layer: Layer) -> tuple[Any, Any, Any, Any]:
-        """Kernel and bias of the spec in PyTorch's layout, and those that the state has."""
-        spec = {name: tensor.numpy() for name, tensor in _parameters(self.spec, layer).items()}
+    def _found(self, prefix: str) -> tuple[Any, Any]:
+        """Kernel and bias that the state has."""
         packed = self.state.get(prefix + _DENSE)
         if isinstance(packed, tuple):
-            stored, added = packed
             self._visited |= {prefix + _DENSE, f"{prefix}._packed_params.dtype"}
-        else:
-            stored, added = self.state.get(f"{prefix}.weight"), self.state.get(f"{prefix}.bias")
-            self._visited |= {f"{prefix}.weight", f"{prefix}.bias"}
-        return spec["weight"], spec.get("bias"), stored, added
+            return packed[0], packed[1]
+        self._visited |= {f"{prefix}.weight", f"{prefix}.bias"}
+        return self.state.get(f"{prefix}.weight"), self.state.get(f"{prefix}.bias")
 
     def _folded(self, kernel: Any, bias: Any, group: tuple[str, ...]) -> tuple[Any, Any]:
         for name in group[1:]:
@@ -135,38 +161,32 @@ class Recomputed:
 
     def _left_in_float(self) -> Iterator[Pair]:
         """Modules that run in float between two casts hold the spec's weights as they are."""
+        multiplying = [layer.name for layer in self.spec.layers if self._parts(layer)]
+        whole = {member for name in multiplying for member in self._group(name)}
         for name, tensor in state_of(self.spec).items():
-            attribute, _, role = name.rpartition(".")
-            key = f"{BODY}{attribute}.module.{role}"
-            if key in self.state:
+            attribute, _, role = name.partition(".")
+            layer, key = self._layer(BODY + attribute), f"{BODY}{attribute}.module.{role}"
+            if key in self.state or layer not in whole:
                 self._visited.add(key)
-                part = "biases" if role == "bias" else "weights"
-                layer = self._layer(BODY + attribute)
-                words = f"the {role} of {layer}"
-                yield Pair(part, layer, words, self.state[key].numpy(), tensor.numpy())
+                part = "biases" if role.endswith("bias") else "weights"
+                found = self.state.get(key, _NOTHING).numpy()
+                yield Pair(part, layer, f"the {role} of {layer}", found, tensor.numpy())
 
     def _group(self, name: str) -> tuple[str, ...]:
         """Layers that become one module: a kernel or sum, BatchNormalization, ReLU, in order."""
         layer = self.spec.layer(name)
-        group, wanted = [name], ["relu"]
-        if layer.kind in ("Conv2D", "DepthwiseConv2D"):
-            wanted = ["norm", "relu"]
-        elif layer.kind not in ("Dense", "Add"):
+        ranks = {len(self.spec.layer(each).shape) for each in layer.inputs}
+        summed = layer.kind == "Add" and len(ranks) == 1
+        multiplies = layer.kind in (*CONVOLUTIONS, "Dense") and layer.activation == "linear"
+        if not (summed or multiplies):
             return (name,)
-        if layer.activation != "linear":
-            return (name,)
-        for kind in wanted:
+        group = [name]
+        for fits in (_normalises, _is_relu):
             following = self.after[group[-1]]
             alone = len(following) == 1 and group[-1] not in self.spec.outputs
-            fits = alone and len(following[0].inputs) == 1 and _is(following[0], kind)
-            if fits and not self._in_float(following[0]):
+            if alone and len(following[0].inputs) == 1 and fits(following[0], layer):
                 group.append(following[0].name)
         return tuple(group)
-
-    def _in_float(self, layer: Layer) -> bool:
-        """Whether a layer has weights of its own in the state, between two casts."""
-        prefix = f"{BODY}{attribute_name(layer.name)}.module."
-        return any(key.startswith(prefix) for key in self.state)
 
     def _layer(self, prefix: str) -> str:
         """The layer that a module belongs to."""
@@ -181,12 +201,35 @@ class Recomputed:
 _NOTHING = torch.zeros(0)
 
 
-def _is(layer: Layer, kind: str) -> bool:
-    if kind == "norm":
-        return layer.kind == "BatchNormalization" and len(layer.shape) == 3
-    plain = not any(layer.config.get(key) for key in ("negative_slope", "threshold"))
-    bare = layer.kind == "ReLU" and layer.config.get("max_value") is None and plain
-    return bare or (layer.kind == "Activation" and layer.activation == "relu")
+def _inner(prefix: str) -> str:
+    """Which part of its layer a module is, in words, where its value is not the layer's."""
+    parts = prefix.split(".")[2:]
+    return _DEPTHWISE if parts == ["depthwise"] else _PARTIAL if "partial" in parts else ""
+
+
+def _join(layer: Layer, part: str) -> str:
+    return f"{attribute_name(layer.name)}.{part}".rstrip(".")
+
+
+def _normalises(layer: Layer, before: Layer) -> bool:
+    """Whether a layer is a BatchNormalization of the channels of the convolution before it."""
+    if layer.kind != "BatchNormalization" or before.kind not in CONVOLUTIONS:
+        return False
+    setting, rank = layer.config.get("axis", -1), len(before.shape) + 1
+    axis = setting[0] if isinstance(setting, list | tuple) else setting
+    first = before.config.get("data_format") == "channels_first"
+    return bool(axis % rank == (1 if first else rank - 1))
+
+
+def _is_relu(layer: Layer, before: Layer) -> bool:
+    """Whether a layer cuts off at 0 and does nothing else."""
+    inside = layer.config.get("activation") if layer.kind == "Activation" else None
+    if layer.kind == "Activation" and not isinstance(inside, Mapping):
+        return layer.activation == "relu"
+    kind = inside["class_name"] if inside else layer.kind
+    config = inside["config"] if inside else layer.config
+    bent = config.get("negative_slope") or config.get("threshold")
+    return kind == "ReLU" and config.get("max_value") is None and not bent
 
 
 def _parameters(spec: Spec, layer: Layer) -> dict[str, Tensor]:

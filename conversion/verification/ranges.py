@@ -96,15 +96,22 @@ def torch_ranges(case: Case) -> list[Measurement]:
     limit = limits.RANGE_ROUNDED.value * STEPS / top
     rule = Rule(scheme.method == "minmax", limit, top, holds_zero=True)
     measured = _compared(case, recorded, places, rule)
-    if rule.exact:
+    inside = [name for name in recorded if name not in places]
+    if rule.exact and not inside:
         return measured
     honest, again = honest_images(case), _observed_again(case)
     rows = [
-        Recorded(name, places[name][0] if name in places else name, found, _ends(again[name], top))
-        for name, found in recorded.items()
+        Recorded(
+            name,
+            places[name][0] if name in places else name,
+            recorded[name],
+            _ends(again[name], top),
+        )
+        for name in (inside if rule.exact else recorded)
         if name in again
     ]
-    limit = limits.RANGE_AGAIN.value
+    # The same steps once more: of a histogram they depend on rounding, of an extreme hardly.
+    limit = rule.limit if rule.exact else limits.RANGE_AGAIN.value
     return [
         *measured,
         ranges.exact_ranges(case.about, rows, limit, len(honest), name="ranges_again"),
@@ -125,32 +132,36 @@ def litert_ranges(case: Case) -> list[Measurement]:
     from conversion.taps.alignment import align
     from conversion.taps.graph import ACTIVATIONS
     from conversion.taps.litert_operations import graph_of
+    from conversion.verification.litert_rewrites import rewritten, tied
     from conversion.verification.quantized_litert import CALIBRATED
 
     spec = case.workspace.spec
     graph = graph_of(load(case.artifact.path), spec)
+    alignment = align(spec, graph)
     places: dict[str, Place] = {}
-    for layer, place in align(spec, graph).places.items():
-        if place.operations and place.operations[-1].kind in ACTIVATIONS:  # after dense or conv
-            places |= {each.writes: (layer, True) for each in place.operations[:-1]}
-        elif place.operations:
-            places[place.operations[-1].writes] = (place.group[-1], False)
+    for layer, place in alignment.places.items():
+        last = place.group[-1]
+        onwards = any(alignment.places[name].factor != 1 for name in place.group)
+        if onwards and layer != last:  # it holds a multiple of the layer's output
+            continue
+        if place.operations:
+            places[place.operations[-1].writes] = (last, False)
+            first, *more = (o for o in place.operations if o.kind != "shift")
+            if len(more) == 1 and "kernel" in first.constants and more[0].kind in ACTIVATIONS:
+                places.setdefault(first.writes, (layer, True))  # before the layer's own activation
         else:
             places |= {name: (layer, False) for name in place.tensors if name not in places}
-    calibrated = {each.writes for each in graph.operations if each.kind in CALIBRATED}
+    for name in rewritten(spec):
+        places = {tensor: found for tensor, found in places.items() if found[0] != name}
+    kinds = (*CALIBRATED, "concat")
+    calibrated = {each.writes for each in graph.operations if each.kind in kinds}
     recorded: dict[str, Range] = {}
     for name, tensor in graph.tensors.items():
         if tensor.scale is not None and name in {*calibrated, *graph.inputs}:
             low = (-128 - tensor.zero_point) * tensor.scale
             recorded[name] = low, low + STEPS * tensor.scale
+    places, overwritten = tied(graph, places)
     rule = Rule(True, limits.RANGE_ROUNDED.value, STEPS, holds_zero=True)
-    readers = graph.readers()
-    overwritten = {
-        name: each.writes
-        for each in graph.operations
-        if each.kind in ("sum", "product")
-        for name in [next((n for n in each.reads if len(readers[n]) == 1), "")]
-    }
     return _compared(case, recorded, places, rule, overwritten)
 
 
@@ -160,7 +171,11 @@ def _ends(entry: Mapping[str, Any], top: int) -> Range:
 
 
 def _observed_layers(case: Case, observers: Iterable[str]) -> dict[str, Place]:
-    """Observer to the layer that it sees: the last one of what is fused."""
+    """Observer to the layer that it sees: the last one of what is fused.
+
+    What the two convolutions of a separable one hand on is no layer's value, nor is a sum of some
+    of the inputs.
+    """
     from conversion.backends.torch_module import SpecModule, attribute_name, describe
 
     spec, fused = case.workspace.spec, case.artifact.provenance["fused"]
@@ -171,9 +186,9 @@ def _observed_layers(case: Case, observers: Iterable[str]) -> dict[str, Place]:
     parts = {name: name.split(".") for name in observers}
     return {
         name: known[part]
-        for name, (root, part, *_) in parts.items()
+        for name, (root, part, inner, *_) in parts.items()
         for known in [inputs if root == "enter" else layers]
-        if part in known
+        if part in known and inner not in ("depthwise", "partial")
     }
 
 

@@ -102,13 +102,33 @@ def litert_integer_weights(case: Case) -> list[Measurement]:
     from conversion.backends import litert_file
 
     model = litert_file.load(case.artifact.path)
-    stored, floats = litert_file.eight_bit_elements(model), litert_file.float_operators(model)
+    stored = litert_file.eight_bit_elements(model)
+    floats = litert_file.float_operators(model, _outside(case, model))
     return [
         structure.at_least(
             "eight_bit_weights", case.about, stored, case.kernel_elements(), "elements"
         ),
         structure.expected("float_operators", case.about, [], floats),
     ]
+
+
+def _outside(case: Case, model: Any) -> set[int]:
+    """Tensors that the layers compute of which a step may be in float."""
+    from conversion.quantization.coverage import float_steps
+    from conversion.taps.alignment import align
+    from conversion.taps.litert_operations import graph_of
+
+    spec = case.workspace.spec
+    layers = {} if case.artifact.brought else float_steps(spec, case.workspace.settings)
+    if not layers:
+        return set()
+    graph = graph_of(model, spec)
+    places = align(spec, graph).places
+    known = {o.writes for name in layers for o in places[name].operations}
+    for each in graph.operations:
+        if each.moves and known.issuperset(each.reads):
+            known.add(each.writes)
+    return {int(name) for name in known}
 
 
 def provenance(case: Case) -> list[Measurement]:

@@ -36,11 +36,16 @@ def litert_weights(case: Case) -> list[Measurement]:
     """Every stored weight of a float LiteRT file is the spec's, folded ones in rounding."""
     from conversion.backends.litert_file import load
     from conversion.taps.litert_operations import graph_of
+    from conversion.verification.litert_rewrites import honest, rewritten
 
     spec = case.workspace.spec
     alignment = align(spec, graph_of(load(case.artifact.path), spec))
     held, missing = held_weights(spec, alignment)
-    return weights.weights(case.about, [layer.name for layer in spec.layers], held, missing)
+    unjudged = {} if case.artifact.brought else rewritten(spec)
+    held = [each for each in held if each.layer not in unjudged]
+    missing = [name for name in missing if name not in unjudged]
+    order = [layer.name for layer in spec.layers]
+    return honest(weights.weights(case.about, order, held, missing), unjudged)
 
 
 def held_weights(spec: Spec, alignment: Alignment) -> tuple[list[Held], list[str]]:
@@ -96,7 +101,9 @@ def _kernel(layer: Layer, chain: Sequence[Layer], alignment: Alignment) -> Itera
         raise KeyError(layer.name)
     for operation, first in zip(holding[:-1], before, strict=True):
         words = f"the depthwise kernel of {layer.name}"
-        yield Held(layer.name, words, operation.constants["kernel"], first)
+        terms = None if place.factor == 1 else np.abs(first * place.factor)
+        scaled = first if terms is None else first.astype(np.float64) * place.factor
+        yield Held(layer.name, words, operation.constants["kernel"], scaled, terms)
     stored, axis = holding[-1], output_axis(layer)
     found, bias = stored.constants["kernel"], layer.weights.get("bias")
     after = [operation for operation in place.operations if operation.kind == "shift"]
@@ -106,11 +113,14 @@ def _kernel(layer: Layer, chain: Sequence[Layer], alignment: Alignment) -> Itera
     rest = _composed(after, stored.constants.get("bias"))
     if not chain:
         plain = np.zeros(wanted.shape[axis], np.float32) if bias is None else bias
-        yield Held(last, f"the kernel of {layer.name}", found, wanted)
+        terms = None if place.factor == 1 or before else np.abs(wanted * place.factor)
+        scaled = wanted if terms is None else wanted.astype(np.float64) * place.factor
+        yield Held(last, f"the kernel of {layer.name}", found, scaled, terms)
         same = np.asarray(np.broadcast_to(rest.offset, plain.shape) if rest else np.nan)
         yield Held(last, f"the bias of {layer.name}", same.astype(np.float32), plain)
         return
     whole, offset = folding.folded(wanted, bias, chain, axis)
+    whole = whole if before else whole * place.factor
     scaled = np.asarray(np.nan)
     if rest is not None and found.shape == wanted.shape:
         scaled = found.astype(np.float64) * folding.along(rest.factor, wanted.ndim, axis)

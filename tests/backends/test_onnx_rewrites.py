@@ -87,8 +87,68 @@ def test_paddings_that_the_runtime_would_compute_are_stated():
     assert run(made, X).tobytes() == run(plain, X).tobytes()
 
 
+BEFORE = {
+    "computed sizes": [("Shape", ["x"], ["s"]), ("Reshape", ["x", "s"], ["r"])],
+    "an unknown operator": [("Erfc", ["x"], ["r"])],
+}
+
+
+@pytest.mark.parametrize("before", BEFORE.values(), ids=BEFORE)
+def test_paddings_are_stated_behind(before):
+    conv = node("Conv", ["r", "k"], ["y"], "conv", group=2, auto_pad="SAME_UPPER")
+    nodes = [node(*words, "it") for words in before]
+    made = model([*nodes, conv], constants=[("k", np.ones((2, 1, 3, 3), np.float32))])
+    assert "paddings of grouped convolutions stated" in rewrite(made)[-1]
+    assert [a.name for a in made.graph.node[-1].attribute] == ["group", "pads"]
+
+
 def test_a_graph_without_any_of_it_stays_as_it_is():
     made = model([node("Relu", ["x"], ["y"])])
     before = made.SerializeToString()
     assert rewrite(made) == []
     assert made.SerializeToString() == before
+
+
+def resize(before, after):
+    from onnx import helper
+
+    scales = np.array([1, 1, after / before, after / before], np.float32)
+    made = model(
+        [helper.make_node("Resize", ["x", "", "s"], ["y"], "it", mode="linear")],
+        ("batch", 2, before, before),
+        [("s", scales)],
+    )
+    rewrite(made)
+    return made
+
+
+@pytest.mark.parametrize("before", [1, 3, 6, 7, 12, 31])
+def test_a_resized_image_has_the_size_that_was_asked(before):
+    values = np.zeros((1, 2, before, before), np.float32)
+    sizes = list(range(1, 40))
+    assert [run(resize(before, after), values).shape[-1] for after in sizes] == sizes
+    assert [inferred(resize(before, after)) for after in sizes] == sizes
+
+
+def inferred(made):
+    """The width that ONNX's own rules give the output."""
+    from onnx import shape_inference
+
+    found = shape_inference.infer_shapes(made, strict_mode=True, data_prop=True)
+    return found.graph.output[0].type.tensor_type.shape.dim[3].dim_value
+
+
+def test_without_the_rewriting_a_row_would_be_lost():
+    from onnx import numpy_helper
+
+    made = resize(6, 7)
+    tensor = made.graph.initializer[0]
+    tensor.CopyFrom(numpy_helper.from_array(np.array([1, 1, 7 / 6, 7 / 6], np.float32), "s"))
+    assert inferred(made) == 6
+
+
+def test_a_scale_that_float32_holds_exactly_stays():
+    from onnx import numpy_helper
+
+    made = resize(4, 6)
+    assert numpy_helper.to_array(made.graph.initializer[0]).tolist() == [1, 1, 1.5, 1.5]

@@ -40,11 +40,11 @@ def test_one_layer_in_float_fails_and_is_named():
 def test_what_the_scheme_leaves_in_float_by_choice_may_stay():
     steps = (conv("a", 1, False), conv("b", 2, True))
     assert share(*steps).verdict is Verdict.FAIL
-    assert share(*steps, left=("a",), by_choice=100 / 3).verdict is Verdict.PASS
+    assert share(*steps, left={"a": "by choice"}, share_left=100 / 3).verdict is Verdict.PASS
 
 
 def test_a_runtime_that_quantizes_what_the_file_leaves_in_float_is_told_of():
-    found = share(conv("a", 1, True), left=("a",), by_choice=100.0)
+    found = share(conv("a", 1, True), left={"a": "by choice"}, share_left=100.0)
     assert "the runtime quantizes a, which the file leaves in float" in found.reason
 
 
@@ -54,8 +54,50 @@ def test_a_file_made_elsewhere_may_have_half_in_float(integers, verdict):
     assert share(*steps, limit=INTEGER_ELSEWHERE).verdict is verdict
 
 
-def test_a_network_that_multiplies_nothing_is_no_int8():
-    assert share(cast()).verdict is Verdict.FAIL
+def test_one_that_may_be_in_float_does_not_make_up_for_one_that_may_not():
+    left = {"left": {"a": "no kernel"}, "share_left": 50.0}
+    found = share(conv("a", 50, True), conv("b", 50, False), **left)
+    assert (found.verdict, found.layer, found.value) == (Verdict.FAIL, "b", 50.0)
+    assert share(conv("a", 50, False), conv("b", 50, True), **left).verdict is Verdict.PASS
+
+
+def test_the_first_layer_that_may_not_be_in_float_is_named():
+    left = {"left": {"a": "no kernel"}, "share_left": 25.0}
+    found = share(conv("a", 25, False), conv("b", 25, True), conv("c", 50, False), **left)
+    assert (found.verdict, found.layer) == (Verdict.FAIL, "c")
+
+
+NONE = "no layer of this model has an integer kernel in onnx-int8: this is no int8 artifact; "
+
+
+@pytest.mark.parametrize(
+    ("steps", "left", "sentence"),
+    [
+        ([cast()], {}, "nothing of what is run multiplies: this is no int8 artifact; "),
+        (
+            [conv("a", 1, False)],
+            {},
+            "nothing is multiplied in integers: this is no int8 artifact; ",
+        ),
+        ([conv("a", 1, False)], {"left": {"a": "no kernel"}, "share_left": 100.0}, NONE),
+        (
+            [conv("a", 1, False), conv("b", 2, False)],
+            {"left": {"a": "none", "b": "none"}, "share_left": 100 / 3 + 200 / 3},
+            NONE,
+        ),
+        (
+            [conv("a", 99, False), conv("b", 1, False)],
+            {"left": {"a": "no kernel"}, "share_left": 99.0},
+            "nothing is multiplied in integers: this is no int8 artifact; ",
+        ),
+    ],
+    ids=["nothing multiplies", "all in float", "one left", "two left", "one left of two"],
+)
+@pytest.mark.parametrize("limit", [INTEGER, INTEGER_ELSEWHERE], ids=["ours", "elsewhere"])
+def test_a_file_that_multiplies_nothing_in_integers_is_no_int8(steps, left, sentence, limit):
+    found = share(*steps, limit=limit, **left)
+    assert (found.verdict, found.value, found.limit) == (Verdict.FAIL, 0.0, limit.value)
+    assert found.reason.startswith(sentence)
 
 
 def test_float_work_without_multiplications_is_told_of_and_does_not_fail():

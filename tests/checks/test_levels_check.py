@@ -53,6 +53,40 @@ def test_another_meaning_fails_and_the_first_layer_is_named():
     assert found.value == pytest.approx(rms / spread)
 
 
+def narrow(hit, by=1, width=6):
+    """A layer whose values spread over a few steps, and the same with some of them off."""
+    random = np.random.RandomState(3)
+    value = random.randint(100, 100 + width, (200, 4, 4, 3)).astype(np.uint8)
+    return value, (value + by * (random.rand(*value.shape) < hit)).astype(np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("hit", "by", "verdict"),
+    [(0.043, 1, "pass"), (0.01, 1, "pass"), (0.1, 2, "fail"), (0.9, 1, "fail"), (1, 1, "fail")],
+)
+def test_a_layer_of_few_steps_may_be_off_by_half_of_one(hit, by, verdict):
+    ours, theirs = narrow(hit, by)
+    (found,) = integer_levels(ABOUT, {"a": ours}, {"a": theirs})
+    assert str(found.verdict) == verdict
+    assert found.limit == 0.25  # half a step is more of a spread of 1.7 steps
+
+
+def test_real_numbers_have_the_steps_of_the_integers_behind_them():
+    ours, theirs = (each * np.float32(0.037) for each in narrow(0.043))
+    (found,) = integer_levels(ABOUT, {"a": ours}, {"a": theirs})
+    assert (str(found.verdict), found.limit) == ("pass", 0.25)
+
+
+def test_what_follows_a_layer_of_few_steps_inherits_its_limit():
+    ours, theirs = narrow(0, width=8)  # spreads over 2.3 steps
+    (found,) = integer_levels(
+        ABOUT, layers(a=ours), layers(a=theirs, b=off("b", 0.1, 40), c=off("c", 0.9, 60))
+    )
+    limits = {row["layer"]: row["limit"] for row in found.rows}
+    assert limits["a"] == limits["b"] == limits["c"] == pytest.approx(0.5 / 2.29, abs=0.01)
+    assert (str(found.verdict), found.layer) == ("fail", "c")
+
+
 def test_integers_are_compared_without_wrapping_around():
     low, high = (np.tile(np.uint8([v, 255 - v]), (20, 2)) for v in (0, 255))
     low[::2], high[::2] = high[::2].copy(), low[::2].copy()

@@ -83,6 +83,24 @@ def test_torch_modules_left_in_float_are_seen(embedded, tmp_path, monkeypatch):
     assert found.value == pytest.approx(share)
 
 
+def test_a_transposed_convolution_multiplies_each_value_that_it_reads():
+    import numpy as np
+    from onnx import TensorProto, helper, numpy_helper
+
+    from conversion.backends.onnx_cost import multiply_accumulates
+
+    ports = {"x": [None, 2, 4, 5], "y": [None, 3, 9, 11]}
+    given, taken = (
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+        for name, shape in ports.items()
+    )
+    kernel = numpy_helper.from_array(np.ones((2, 3, 3, 3), np.float32), "k")
+    node = helper.make_node("ConvTranspose", ["x", "k"], ["y"], strides=[2, 2])
+    graph = helper.make_graph([node], "it", [given], [taken], [kernel])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 15)], ir_version=8)
+    assert multiply_accumulates(model) == {"y": 2 * 4 * 5 * 3 * 3 * 3}
+
+
 def test_a_graph_that_multiplies_nothing_costs_nothing():
     from onnx import TensorProto, helper
 

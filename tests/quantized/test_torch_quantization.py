@@ -172,7 +172,14 @@ def test_every_layer_that_the_reader_knows_is_among_the_models():
 
 
 @pytest.mark.parametrize("engine", ["onednn", "x86", "fbgemm", "qnnpack"])
-@pytest.mark.parametrize("name", ["conv, relu6", "sum, relu", "maximum, same"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("conv, relu6", "sum, relu", "maximum, same", "sum of three"),
+        *("Conv1D", "SeparableConv1D", "SeparableConv2D", "MaxPooling1D", "AveragePooling1D"),
+        *("ZeroPadding1D", "Cropping2D", "Permute", "RepeatVector"),
+    ],
+)
 def test_every_engine_computes_it(made, name, engine):
     if engine not in engines():
         pytest.skip(f"this build of PyTorch has no engine {engine}")

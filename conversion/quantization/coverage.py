@@ -1,0 +1,89 @@
+"""Which layers an int8 artifact computes in float: by choice, or for want of an integer kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from conversion import custom
+from conversion.settings import Settings
+from conversion.spec import Layer, Spec
+
+BY_CHOICE = "left in float by the scheme"
+
+_TORCH_TRANSPOSED = (
+    "torch.ao has no kernel per channel for transposed convolutions, and oneDNN's per tensor gives "
+    "wrong sums where the channels differ in number (PyTorch 2.15)"
+)
+_TORCH_DOT = "torch.ao multiplies two activations in float on x86 (its qmatmul needs ruy)"
+_TORCH_ELEMENTS = "it has no multiply-accumulates to win by: in float between two casts"
+
+_ONNX_TRANSPOSED = (
+    "ONNX Runtime has no integer kernel for transposed convolutions on the CPU: in QOperator "
+    "format they stay as they are, in QDQ format their stored integers are made real to be computed"
+)
+_LITERT_ELEMENTS = (
+    "TensorFlow's converter has no 8-bit form of an operator that it is made of (ELU, NEG, SQUARE, "
+    "ZEROS_LIKE, CUMSUM), and leaves that one in float between two casts"
+)
+
+WITHOUT_KERNEL: Mapping[str, Mapping[str, str]] = {
+    "onnx-int8": dict.fromkeys(("Conv1DTranspose", "Conv2DTranspose"), _ONNX_TRANSPOSED),
+    "torch-int8": {
+        **dict.fromkeys(("Conv1DTranspose", "Conv2DTranspose"), _TORCH_TRANSPOSED),
+        "Dot": _TORCH_DOT,
+        **dict.fromkeys(("LayerNormalization", "GroupNormalization"), _TORCH_ELEMENTS),
+        **dict.fromkeys(("PReLU", "Normalization", "LayerScale"), _TORCH_ELEMENTS),
+    },
+    "litert-int8": dict.fromkeys(
+        ("ELU", "LayerNormalization", "GroupNormalization", "UnitNormalization"), _LITERT_ELEMENTS
+    ),
+}
+"""Backend to the kinds of layers with weights for which its runtime has no integer kernel, and why.
+
+Written down once, not read off the file that is judged: a file that has more in float than this is
+at fault. ONNX Runtime's part is from the registry of its quantizer, PyTorch's from the kernels of
+torch.ao run one by one; LiteRT's converter is no Python, so its part is from models of one layer.
+"""
+
+
+LITERT_FLOAT_ACTIVATIONS = (
+    *("elu", "hard_shrink", "log_sigmoid", "soft_shrink"),
+    *("sparse_plus", "sparsemax", "squareplus"),
+)
+"""Activations of which TensorFlow's converter leaves an operator in float."""
+
+
+def float_steps(spec: Spec, settings: Settings) -> dict[str, str]:
+    """Layers of which a LiteRT int8 file computes something in float, and why.
+
+    A layer whose activation alone is in float keeps its kernel in integers.
+    """
+    found = in_float(spec, "litert-int8", settings)
+    for layer in spec.layers:
+        normal = layer.kind == "Dot" and layer.config.get("normalize")
+        if layer.activation in LITERT_FLOAT_ACTIVATIONS or normal:
+            found.setdefault(layer.name, _LITERT_ELEMENTS)
+    return found
+
+
+def in_float(spec: Spec, backend: str, settings: Settings) -> dict[str, str]:
+    """Layers that an int8 artifact of ours computes in float, and why.
+
+    Args:
+        spec: the model.
+        backend: the artifact's backend.
+        settings: the choices.
+    """
+    chosen = settings.onnx.float_layers if backend == "onnx-int8" else ()
+    found = {layer.name: _reason(layer, backend) for layer in spec.layers}
+    return {
+        layer.name: BY_CHOICE if layer.name in chosen else found[layer.name]
+        for layer in spec.layers
+        if layer.name in chosen or found[layer.name]
+    }
+
+
+def _reason(layer: Layer, backend: str) -> str:
+    if backend == "torch-int8" and layer.kind in custom.current().layers:
+        return "a layer of your own is computed by its own module, in float"
+    return WITHOUT_KERNEL.get(backend, {}).get(layer.kind, "")

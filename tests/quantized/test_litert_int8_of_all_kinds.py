@@ -1,0 +1,160 @@
+"""LiteRT files of every kind of layer: the right file passes, a wrong parameter is seen."""
+
+import all_kinds
+import nested_kinds
+import numpy as np
+import pytest
+from all_kinds import MODELS
+
+from conversion.artifact import Artifact, Store
+from conversion.backends import BACKENDS
+from conversion.digest import of_file
+from conversion.measurement import Verdict
+from conversion.verification.case import Case
+from conversion.verification.quantized import quantized_parameters
+from conversion.verification.structure import litert_integer_weights
+from conversion.verification.weights import litert_weights
+
+pytestmark = pytest.mark.quantization
+
+INT8, FLOAT = "litert-int8", "litert-fp32"
+ALL = {**MODELS, **nested_kinds.MODELS}
+DAILY = ("Conv2DTranspose", "dilated", "LayerNormalization", "sum of three")
+COARSE = (
+    *("celu", "exponential", "log_sigmoid", "mish", "selu"),
+    *("softplus", "sparse_plus", "sparsemax"),
+)
+"""Activations that the converter makes of several operators, whose values in between eight bits
+cannot hold: what e to the power of x gives, or one range for both sides of a choice."""
+MERGED = ("activation hard_sigmoid", "dense, norm")
+"""Models of which the converter merges the weights of every layer with arithmetic around them."""
+
+
+def daily(names):
+    return [pytest.param(n, marks=() if n in DAILY else pytest.mark.slow) for n in names]
+
+
+@pytest.fixture(autouse=True)
+def installed():
+    if reason := BACKENDS[INT8].missing:
+        pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def made(reference, tmp_path_factory):
+    """A workspace by the name of its model, each made once."""
+    known = {}
+
+    def build(name):
+        if name not in known:
+            folder, config = tmp_path_factory.mktemp("kind"), nested_kinds.MODELS.get(name)
+            known[name] = all_kinds.workspace(reference, folder, name, config)
+        return known[name]
+
+    return build
+
+
+def failed(measured):
+    return {m.name: m.explain() for m in measured if m.verdict is Verdict.FAIL}
+
+
+@pytest.mark.parametrize("name", daily(ALL))
+def test_a_right_int8_file_passes(made, name):
+    found = failed(all_kinds.judged(made(name), INT8))
+    if name.removeprefix("activation ") in COARSE:
+        found.pop("layer_sqnr", None)
+    assert found == {}
+
+
+@pytest.mark.parametrize("name", daily(ALL))
+def test_a_right_float_file_passes(made, name):
+    assert failed(all_kinds.judged(made(name), FLOAT, ("structure", "parity"))) == {}
+
+
+def kernels(model):
+    """The stored kernels of a file, each with its tensor."""
+    from conversion.backends.litert_file import TYPES, stored
+
+    for operation in model.subgraphs[0].operators:
+        for index in operation.inputs:
+            tensor = model.subgraphs[0].tensors[index]
+            kept = index >= 0 and len(tensor.shape) > 1 and stored(model, tensor)
+            if kept and TYPES[tensor.type] in ("INT8", "FLOAT32"):
+                yield tensor
+
+
+def put(model, tensor, array):
+    model.buffers[tensor.buffer].data = np.frombuffer(array.tobytes(), np.uint8)
+
+
+def every_kernel_off(model):
+    """One element of every kernel another one."""
+    for tensor in kernels(model):
+        whole = np.frombuffer(bytes(model.buffers[tensor.buffer].data), np.int8).copy()
+        whole[len(whole) // 2] += 2 if whole[len(whole) // 2] < 60 else -2
+        put(model, tensor, whole)
+
+
+def every_scale_doubled(model):
+    for tensor in kernels(model):
+        tensor.quantization.scale = np.asarray(tensor.quantization.scale) * 2
+
+
+def every_zero_point_off(model):
+    for tensor in kernels(model):
+        tensor.quantization.zeroPoint = np.asarray(tensor.quantization.zeroPoint) + 1
+
+
+FAULTS = {
+    "quantized_weights": every_kernel_off,
+    "quantized_scales": every_scale_doubled,
+    "quantized_zero_points": every_zero_point_off,
+}
+
+
+def changed(workspace, tmp_path, change, name=INT8):
+    """The case of a file with something changed in it."""
+    from conversion.backends.litert_file import load, packed
+
+    good, path = workspace.artifact(name), tmp_path / "changed.tflite"
+    model = load(good.path)
+    change(model)
+    path.write_bytes(packed(model))
+    wrong = Artifact(name, path, of_file(path), good.provenance)
+    return Case(workspace.planted(Store(tmp_path / "store"), {name: wrong}), name)
+
+
+@pytest.mark.parametrize("part", FAULTS)
+@pytest.mark.parametrize("name", daily(n for n in ALL if n not in MERGED))
+def test_a_wrong_parameter_is_seen(made, tmp_path, name, part):
+    assert part in failed(quantized_parameters(changed(made(name), tmp_path, FAULTS[part])))
+
+
+@pytest.mark.parametrize("name", daily(n for n in ALL if n not in MERGED))
+def test_a_wrong_float_weight_is_seen(made, tmp_path, name):
+    def change(model):
+        tensor = next(kernels(model))
+        real = np.frombuffer(bytes(model.buffers[tensor.buffer].data), np.float32).copy()
+        real[len(real) // 2] *= 1.01
+        put(model, tensor, real)
+
+    assert failed(litert_weights(changed(made(name), tmp_path, change, FLOAT)))
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) for n in MERGED])
+def test_merged_weights_are_said_not_to_be_judged(made, name):
+    found = quantized_parameters(Case(made(name), INT8))
+    undecided = [m for m in found if m.verdict is Verdict.UNDECIDED]
+    assert {m.name for m in undecided} >= {"quantized_weights", "quantized_scales"}
+    assert all("not judged: a, " in m.reason for m in undecided)
+
+
+@pytest.mark.parametrize("name", daily(("Conv2DTranspose", "dilated", "LayerNormalization", "ELU")))
+def test_a_file_in_float_is_no_int8_file(made, tmp_path, name):
+    """Of a layer with an operator in float no other layer may be in float too."""
+    workspace = made(name)
+    float_file = workspace.artifact(FLOAT)
+    wrong = Artifact(INT8, float_file.path, float_file.digest, float_file.provenance)
+    case = Case(workspace.planted(Store(tmp_path), {INT8: wrong}), INT8)
+    assert set(failed(litert_integer_weights(case))) == {"eight_bit_weights", "float_operators"}
+    assert "quantized_unchecked" in failed(quantized_parameters(case))
