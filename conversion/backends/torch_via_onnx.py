@@ -72,7 +72,7 @@ def rebuild(graph: bytes) -> nn.Module:
         module: nn.Module = onnx2torch.convert(onnx.load_from_string(graph))
         return module.eval()
     except (RuntimeError, ValueError, KeyError, DecodeError) as error:
-        sentence = " ".join(str(error).split())
+        sentence = " ".join(str(error).split()).rstrip(".")
         raise UserError(
             f"Expected a graph that onnx2torch can convert; it says {sentence}. The direct route "
             "(torch-fp32) may do."

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 from torch import nn
 
+from conversion.backends import torch_applications as applications
 from conversion.backends import torch_elementwise as elementwise
 from conversion.backends import torch_normalization as norms
 from conversion.backends import torch_operations as ours
@@ -35,7 +36,11 @@ KINDS: dict[str, tuple[type[nn.Module], ...]] = {
     "average_pool": (nn.AvgPool1d, nn.AvgPool2d, ours.SameAveragePool),
     "global_average": (nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d),
     "global_max": (ours.GlobalMax,),
-    "sum": (ours.Add, fusion.QuantizableAdd, elementwise.Subtract, elementwise.Average),
+    "sum": (
+        *(ours.Add, fusion.QuantizableAdd, elementwise.Subtract, elementwise.Average),
+        applications.ScaledSum,
+    ),
+    "scale": (applications.LayerScale,),
     "product": (ours.Multiply,),
     "maximum": (elementwise.Maximum,),
     "minimum": (elementwise.Minimum,),

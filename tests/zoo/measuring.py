@@ -1,0 +1,126 @@
+"""What the zoo measures of a model: parity on every route, and what eight bits cost."""
+
+import numpy as np
+
+from conversion.checks.sqnr import EXACT, sqnr
+from conversion.errors import UserError
+from conversion.made import made_inputs
+from conversion.measurement import Verdict
+from conversion.readers import read_spec
+from conversion.subjects import Subject
+from conversion.subjects.data import Dataset
+from conversion.verification.case import Case
+from conversion.verification.margins import agreement
+from conversion.verification.parity import output_error
+
+ROUTES = ("onnx-fp32", "torch-fp32", "torch-via-onnx-fp32")
+INT8 = ("onnx-int8", "torch-int8")
+IMAGES = 200
+"""Made inputs that are judged on, and as many others that int8 is calibrated on."""
+LOOKED_AT = 16
+"""Of them, those on which every layer's SQNR is measured."""
+MAPPED = 60.0
+"""dB that a layer of the float file reaches where the map of layers is right; it reaches 120."""
+BAD = (Verdict.FAIL, Verdict.UNDECIDED)
+
+
+def subject(name, path):
+    """A model with made inputs; with several of them it has none to calibrate on."""
+    spec = read_spec(path)
+    if len(spec.inputs) != 1:
+        return Subject(name, path)
+    made = made_inputs(spec, 2 * IMAGES)[spec.inputs[0]]
+    test, train = (Dataset(part, None, "made inputs") for part in np.split(made, 2))
+    return Subject(name, path, test=test, train=train)
+
+
+def measured(workspace, say):
+    """One row of the table, as plain values."""
+    spec = workspace.spec
+    computed = [layer for layer in spec.layers if layer.kind != "InputLayer"]
+    row = {"layers": len(computed), "kinds": sorted({layer.kind for layer in computed})}
+    row["keras"] = parity(Case(workspace, "keras-fp32"))
+    row["answers"] = answers(workspace)
+    row["routes"] = {}
+    for name in ROUTES:
+        row["routes"][name] = found = parity(Case(workspace, name))
+        say(f"{name} {found.get('pooled', '-')}, {found['verdict']}")
+    row["rewritten"] = workspace.artifact("onnx-fp32").provenance["route"].split("; ")[1:]
+    row["int8"] = {}
+    if workspace.subject.train is not None:
+        for name in INT8:
+            row["int8"][name] = found = eight_bits(Case(workspace, name))
+            say(f"{name} {found.get('outputs', 'refused')} dB, {found.get('kept')} % kept")
+    return row
+
+
+def answers(workspace):
+    """How many different classes Keras answers; None where its outputs are no classes."""
+    if workspace.spec.without_answers:
+        return None
+    (found,) = workspace.outputs("keras-fp32").arrays.values()
+    return len({*(found.argmax(axis=-1) if found.shape[-1] > 1 else found[:, 0] > 0.5).tolist()})
+
+
+def parity(case):
+    """The worst of the outputs by each measure, as a multiple of Keras's noise."""
+    try:
+        found = output_error(case)
+    except UserError as error:
+        return {"verdict": "refused", "why": str(error)}
+    worst = {}
+    for each in found:
+        if each.value is not None:
+            worst[each.name] = max(each.value, worst.get(each.name, 0.0))
+    names = {"reference_noise": "noise"}
+    names |= {f"output_error_{part}": part for part in ("pooled", "channel", "image")}
+    row = {names[name]: float(f"{value:.3g}") for name, value in worst.items() if name in names}
+    verdicts = [m.verdict for m in found]
+    bad = next((v for v in BAD if v in verdicts), None)
+    why = next((m.reason for m in found if m.verdict is bad), "")
+    return {**row, "verdict": str(bad or Verdict.PASS), **({"why": why} if why else {})}
+
+
+def eight_bits(case):
+    """SQNR of the worst layer and of the outputs in dB, and the answers that are kept."""
+    try:
+        layer, own, mistaken = worst_layer(case)
+    except UserError as error:
+        return {"verdict": "refused", "why": str(error)}
+    workspace = case.workspace
+    found, exact = workspace.outputs(case.name).arrays, workspace.truth
+    # Of what differs from input to input: the mean of the outputs is no answer.
+    reached = min(
+        sqnr(exact[name] - exact[name].mean(axis=0), found[name] - exact[name].mean(axis=0))
+        for name in exact
+    )
+    (agreed,) = agreement(case)
+    row = {"layer": layer, "own": round(own, 1), "mistaken": mistaken}
+    row |= {"outputs": round(reached, 1), "kept": agreed.value}
+    return {**row, "float": len(case.in_float)}
+
+
+def worst_layer(case):
+    """The layer with the least SQNR of its own, and the layers that the map mistakes."""
+    baseline = own_sqnr(Case(case.workspace, case.backend.baseline))
+    mistaken = sorted(name for name, value in baseline.items() if value < MAPPED)
+    own = {name: value for name, value in own_sqnr(case).items() if name not in mistaken}
+    return *min(own.items(), key=lambda pair: pair[1]), mistaken
+
+
+def own_sqnr(case):
+    """SQNR in dB of every layer that can be seen, for the inputs that it has in the file."""
+    from conversion.taps.opened import open_taps
+    from conversion.verification.layers import own_truth
+
+    workspace, spec = case.workspace, case.workspace.spec
+    taps = open_taps(case.name, case.artifact, spec, workspace.threads)
+    inputs = {name: values[:LOOKED_AT] for name, values in workspace.parity_inputs.items()}
+    seen = taps.layers(inputs).layers
+    own = {}
+    for name, value in seen.items():
+        place = taps.alignment.places[name]
+        if place.operations or len(place.group) > 1:
+            exact = own_truth(spec, taps.alignment, seen, name, inputs)
+            own[name] = sqnr(exact, value) if value.shape == exact.shape else -EXACT
+    return own
