@@ -57,16 +57,23 @@ def sqnr(signal: np.ndarray, found: np.ndarray) -> float:
 
 
 def layer_sqnr(
-    about: Subjected, layers: Sequence[LayerSqnr], odd: str, another: str, n: int
+    about: Subjected,
+    layers: Sequence[LayerSqnr],
+    odd: str,
+    another: str,
+    n: int,
+    unlike: str = "",
 ) -> list[Measurement]:
     """The layer with the least SQNR of its own, and all of them ranked by damage.
 
     Args:
         about: what is measured.
         layers: one a layer that can be seen.
-        odd: a layer that cannot be compared, and why; empty where all can.
+        odd: a layer whose values are no numbers; empty where all are.
         another: how the network that is tapped differs from the deployed one.
         n: images.
+        unlike: a layer in whose place the file has a tensor of another shape: it was not found, so
+            the rest alone can be too bad, and not be good enough.
     """
     name = "layer_sqnr"
     if odd or not layers:
@@ -77,6 +84,9 @@ def layer_sqnr(
         ]
     worst = min(layers, key=lambda each: each.own)
     ranked = sorted(layers, key=lambda each: -each.damage)
+    verdict = judged(worst.own, ">=", limits.SQNR.value)
+    if unlike and verdict is Verdict.PASS:
+        verdict = Verdict.UNDECIDED
     said = f"most damage: {', '.join(f'{e.layer} {e.damage:.2%}' for e in ranked[:3])}"
     return [
         Measurement(
@@ -84,14 +94,14 @@ def layer_sqnr(
             topic="quantization",
             subject=about.subject,
             artifact=about.artifact,
-            verdict=judged(worst.own, ">=", limits.SQNR.value),
+            verdict=verdict,
             value=worst.own,
             unit=limits.SQNR.unit,
             relation=">=",
             limit=limits.SQNR.value,
             layer=worst.layer.rpartition("+")[2],
             n=n,
-            reason="; ".join(filter(None, (said, another))),
+            reason="; ".join(filter(None, (unlike, said, another))),
             rows=tuple(asdict(each) for each in ranked),
         )
     ]

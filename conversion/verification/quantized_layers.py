@@ -34,17 +34,23 @@ def layer_sqnr(case: Case) -> list[Measurement]:
     found, odd, spec = list[LayerSqnr](), "", case.workspace.spec
     unjudged = _unjudged(spec, taps) - {*spec.outputs} if case.name == "litert-int8" else ()
     seen = {name: value for name, value in tapped.layers.items() if name not in unjudged}
+    sizes = {name: case.workspace.layers.truth[name].shape[1:] for name in seen}
+    others = [name for name, value in seen.items() if value.shape[1:] != sizes[name]]
+    unlike = "".join(
+        f"not found: {name} has shape {seen[name].shape[1:]}; the truth has shape {sizes[name]}"
+        for name in others[:1]
+    )
+    seen = {name: value for name, value in seen.items() if name not in others}
     tapped = replace(tapped, layers=seen)
     for name, value in seen.items():
         exact = case.workspace.layers.truth[name][:IMAGES]
-        if value.shape != exact.shape or not np.isfinite(value).all():
-            what = "has NaN or Inf" if value.shape == exact.shape else f"has shape {value.shape}"
-            odd = odd or f"{name} {what}; the truth has shape {exact.shape}"
+        if not np.isfinite(value).all():
+            odd = odd or f"{name} has NaN or Inf"
             continue
         place = taps.alignment.places[name]
         if place.operations or len(place.group) > 1 or place.note.startswith("no operation"):
             found.append(_layer(case, taps, tapped, inputs, name, exact))
-    return sqnr.layer_sqnr(case.about, found, odd, taps.another, IMAGES)
+    return sqnr.layer_sqnr(case.about, found, odd, taps.another, IMAGES, unlike)
 
 
 def _unjudged(spec: Spec, taps: Taps) -> set[str]:

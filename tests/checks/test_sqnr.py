@@ -49,3 +49,11 @@ def test_a_layer_below_the_limit_fails_under_the_last_name_of_its_group():
 def test_an_odd_layer_fails_and_no_layer_is_undecided():
     assert layer_sqnr(ABOUT, LAYERS, "c has NaN", "", 64)[0].verdict.value == "fail"
     assert layer_sqnr(ABOUT, [], "", "", 64)[0].verdict.value == "undecided"
+
+
+@pytest.mark.parametrize(("own", "verdict"), [(31.0, "undecided"), (9.0, "fail")])
+def test_a_layer_of_another_shape_was_not_found_and_keeps_the_rest_from_passing(own, verdict):
+    rest = [LayerSqnr("a", own, own, own, 0.1)]
+    (measured,) = layer_sqnr(ABOUT, rest, "", "", 64, "not found: c has shape (2,)")
+    assert measured.verdict.value == verdict
+    assert measured.reason.startswith("not found: c has shape (2,)")
