@@ -102,10 +102,12 @@ def eight_bits(case):
 
 def worst_layer(case):
     """The layer with the least SQNR of its own, and the layers that the map mistakes."""
-    baseline = own_sqnr(Case(case.workspace, case.backend.baseline))
-    mistaken = sorted(name for name, value in baseline.items() if value < MAPPED)
-    own = {name: value for name, value in own_sqnr(case).items() if name not in mistaken}
-    return *min(own.items(), key=lambda pair: pair[1]), mistaken
+    baseline, own = own_sqnr(Case(case.workspace, case.backend.baseline)), own_sqnr(case)
+    mistaken = {name for name, value in baseline.items() if value < MAPPED}
+    # Below 0 dB the values have nothing to do with the layer: with eight bits it is another one's.
+    mistaken |= {name for name, value in own.items() if value < 0}
+    kept = {name: value for name, value in own.items() if name not in mistaken}
+    return *min(kept.items(), key=lambda pair: pair[1]), sorted(mistaken)
 
 
 def own_sqnr(case):

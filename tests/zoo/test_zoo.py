@@ -28,8 +28,15 @@ COARSE = {
 }
 """Model and int8 artifact to why a layer's SQNR lies below its limit; every other lies above."""
 
-MISTAKEN = {"merged", "resized", "activated"}
-"""Models in which the map of layers takes one branch of a kind for another, in float files too."""
+MISTAKEN = {
+    "activated": "25 branches alike",
+    "inception_resnet_v2": "a factor in front of a sum is no operation of its layer's",
+    "inception_v3": "tf2onnx makes one Concat of two",
+    "merged": "Add, Subtract and Average of the same inputs are all sums",
+    "nasnet": "a padding that is read twice",
+    "resized": "one Resize stands for UpSampling2D and the Resizing behind it",
+}
+"""Models in whose files the map of layers takes one tensor for another, and where; in float too."""
 
 ELSEWHERE = {"StochasticDepth"}
 """ConvNeXt has it only with a drop path: tests/layers/test_application_layers.py."""
@@ -72,11 +79,12 @@ def test_eight_bits_cost_what_they_may(model, artifact):
     if artifact not in row["int8"]:
         pytest.skip("a model of several inputs has no images to calibrate on")
     found = row["int8"][artifact]
-    assert math.isfinite(found["own"])
     assert math.isfinite(found["outputs"])
     assert found["kept"] is None or found["kept"] >= KEPT
-    assert not found["mistaken"] or name in MISTAKEN
-    assert (found["own"] < limits.SQNR.value) == ((name, artifact) in COARSE), found
+    if found["mistaken"]:
+        assert name in MISTAKEN
+    else:
+        assert (found["own"] < limits.SQNR.value) == ((name, artifact) in COARSE), found
 
 
 @slow

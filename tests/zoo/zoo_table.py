@@ -24,11 +24,12 @@ def table(document):
         noise = f"{keras['noise']:.1e}" if "noise" in keras else "-"
         cells = [name, str(row["layers"]), noise + _mark(keras, reasons)]
         cells += [_multiple(row["routes"][route], reasons) for route in ROUTES]
-        cells += [_eight_bits(row["int8"].get(each), reasons) for each in INT8]
+        alike = " (one class)" if row["answers"] == 1 else ""
+        cells += [_eight_bits(row["int8"].get(each), reasons, alike) for each in INT8]
         rows.append(f"| {' | '.join(cells)} |")
     notes = [f"{number}. {reason}" for reason, number in reasons.items()]
     known = ", ".join(f"{name} {number}" for name, number in document["versions"].items())
-    written = dict.fromkeys(f"{w}" for row in document["models"].values() for w in row["rewritten"])
+    written = dict.fromkeys(w for row in document["models"].values() for w in row["rewritten"])
     users = {
         words: [n for n, row in document["models"].items() if words in row["rewritten"]]
         for words in written
@@ -50,13 +51,17 @@ def _multiple(route, reasons):
     return value + _mark(route, reasons)
 
 
-def _eight_bits(found, reasons):
+def _eight_bits(found, reasons, alike):
     if found is None:
         return "-"
     if "own" not in found:
         return found["verdict"] + _mark(found, reasons)
-    kept = "-" if found["kept"] is None else f"{found['kept']:g} %"
-    return f"{found['own']:.0f} / {found['outputs']:.0f} dB / {kept}"
+    kept = "-" if found["kept"] is None else f"{found['kept']:g} %{alike}"
+    own, left = f"{found['own']:.0f}", found["mistaken"]
+    if left:  # whether the others are right cannot be told either
+        why = f"The map of layers mistakes {len(left)}, the first of them `{left[0]}`."
+        own = "-" + _mark({"why": why}, reasons)
+    return f"{own} / {found['outputs']:.0f} dB / {kept}"
 
 
 def _mark(found, reasons):
