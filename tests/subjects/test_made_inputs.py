@@ -103,3 +103,17 @@ def test_beside_real_images_the_made_ones_keep_their_range():
     assert (made >= low - 1e-6).all()
     assert (made <= high + 1e-6).all()
     assert (np.ptp(made, axis=(0, 1, 2)) > 0.8 * (high - low)).all()
+
+
+def test_two_inputs_of_one_shape_are_not_alike():
+    inputs = [layer(name, "InputLayer", shape=(8, 8, 3)) for name in ("left", "right")]
+    both = Spec(
+        "two",
+        (*inputs, layer("sum", "Add", "left", "right")),
+        ("left", "right"),
+        ("sum",),
+        "0" * 64,
+        "3",
+    )
+    made = made_inputs(both, 20)
+    assert (made["left"] != made["right"]).any()
