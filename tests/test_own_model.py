@@ -15,6 +15,7 @@ from conversion import UserError
 from conversion.artifact import Store
 from conversion.measurement import Verdict
 from conversion.readers import read_spec
+from fixtures.keras_notation import sequential
 
 LAYERS = [
     ("InputLayer", {"batch_shape": [None, 12, 12, 3], "dtype": "float32", "name": "image"}),
@@ -37,11 +38,7 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def model(folder, reference):
     path = folder / "mine.h5"
-    layers = [
-        {"module": "keras.layers", "class_name": kind, "config": config} for kind, config in LAYERS
-    ]
-    config = {"module": "keras", "class_name": "Sequential"}
-    config["config"] = {"name": "mine", "layers": layers}
+    config = sequential("mine", LAYERS)
     reference.call("build", {"config": config, "seed": 3, "path": str(path)})
     return path
 

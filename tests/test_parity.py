@@ -30,7 +30,7 @@ def images(shape):
 
 @pytest.mark.artifacts(*CONVERTED)
 # No database: examples of one model's shapes mean nothing to another's.
-@settings(max_examples=15, deadline=None, database=None)
+@settings(max_examples=15, database=None)
 @given(drawn=st.data())
 def test_any_image_in_any_batch_gives_keras_outputs(case, drawn):
     spec = case.workspace.spec

@@ -14,9 +14,6 @@ from conversion.measurement import Measurement, Verdict, judged
 
 TOPIC = "structure"
 
-MOST = 0.25
-"""Of a layer's spread, whatever its steps: scales along the wrong axis give 0.27 and more."""
-
 
 def float_levels(
     about: Subjected,
@@ -90,7 +87,7 @@ def integer_levels(
             return [_odd(name, about, error)]
         shares[layer] = difference.rms / difference.spread
         half = limits.LEVELS_STEP.value * _step(ours, plain[layer]) / difference.spread
-        coarse = max(coarse, min(half, MOST))
+        coarse = max(coarse, min(half, limits.LEVELS_MOST.value))
         allowed[layer] = max(limit.value, coarse)
     if not shares:
         return [_odd(name, about, NoPower("no layer of the file is quantized and varies"))]

@@ -174,6 +174,12 @@ LEVELS_STEP = Limit(
     "pooling keeps its input's scale, and 1.6 to 4.3 % of its means, ties mostly, are rounded the "
     "other way",
 )
+LEVELS_MOST = Limit(
+    0.25,
+    "of the layer's spread",
+    None,
+    "whatever a layer's steps: per-channel scales along the wrong axis give 0.27 and more",
+)
 LEVELS_ANSWERS = Limit(
     99.0,
     "% of the answers",

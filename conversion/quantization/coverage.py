@@ -75,12 +75,11 @@ def in_float(spec: Spec, backend: str, settings: Settings) -> dict[str, str]:
         settings: the choices.
     """
     chosen = settings.onnx.float_layers if backend == "onnx-int8" else ()
-    found = {layer.name: _reason(layer, backend) for layer in spec.layers}
-    return {
-        layer.name: BY_CHOICE if layer.name in chosen else found[layer.name]
+    found = {
+        layer.name: BY_CHOICE if layer.name in chosen else _reason(layer, backend)
         for layer in spec.layers
-        if layer.name in chosen or found[layer.name]
     }
+    return {name: why for name, why in found.items() if why}
 
 
 def _reason(layer: Layer, backend: str) -> str:

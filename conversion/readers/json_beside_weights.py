@@ -8,10 +8,9 @@ from pathlib import Path
 from conversion import digest
 from conversion.errors import UserError
 from conversion.readers.code_guard import refuse_code
-from conversion.readers.functional import read_layers
 from conversion.readers.legacy_h5 import read_weighted
 from conversion.readers.opened import hdf5, in_one_sentence, model_name, one_line, parsed, text
-from conversion.readers.saved_weights import SavedWeights
+from conversion.readers.saved_weights import read_saved
 from conversion.spec import Spec
 
 ENDINGS = (".weights.h5", ".h5", ".hdf5", "_weights.h5")
@@ -55,9 +54,7 @@ def _with(config: dict[str, object], content: bytes, weights: Path, stored: byte
             version = file.attrs.get("keras_version", version)
             layers, inputs, outputs = read_weighted(config, weights.name, file)
         else:
-            saved = SavedWeights(weights.name, config, file)
-            layers, inputs, outputs = read_layers(config, saved.arrays)
-            saved.check_layers()
+            layers, inputs, outputs = read_saved(config, weights.name, file)
     return Spec(
         name=model_name(config),
         layers=layers,

@@ -12,9 +12,8 @@ from conversion import digest
 from conversion.errors import UserError
 from conversion.readers.arrays import MOST_COMPRESSED
 from conversion.readers.code_guard import refuse_code
-from conversion.readers.functional import read_layers
 from conversion.readers.opened import hdf5, in_one_sentence, model_name, one_line, parsed, text
-from conversion.readers.saved_weights import SavedWeights
+from conversion.readers.saved_weights import read_saved
 from conversion.spec import Spec
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
@@ -55,9 +54,7 @@ def _read(path: Path, content: bytes) -> Spec:
     refuse_code(config, path.name)  # what only training needs is never built
     version = json.loads(members.get(METADATA, b"{}")).get("keras_version", "unknown")
     with hdf5(members[WEIGHTS]) as file:
-        stored = SavedWeights(path.name, config, file)
-        layers, inputs, outputs = read_layers(config, stored.arrays)
-        stored.check_layers()
+        layers, inputs, outputs = read_saved(config, path.name, file)
     return Spec(
         name=model_name(config),
         layers=layers,

@@ -18,9 +18,10 @@ from conversion.errors import UserError
 from conversion.notation import MODELS
 from conversion.readers.arrays import behind_hard_links, checked
 from conversion.readers.calls import is_operation
+from conversion.readers.functional import read_layers
 from conversion.readers.opened import text
 from conversion.readers.schema import LAYERS
-from conversion.spec import Shape
+from conversion.spec import Layer, Shape
 
 OLD_LAYERS = "_layer_checkpoint_dependencies"
 """What Keras 2.13 called the group `layers`."""
@@ -78,7 +79,26 @@ def _snake_case(name: str) -> str:
     return re.sub("([a-z])([A-Z])", r"\1_\2", plain).lower()
 
 
-class SavedWeights:
+def read_saved(
+    config: Mapping[str, Any], file_name: str, file: h5py.File
+) -> tuple[tuple[Layer, ...], tuple[str, ...], tuple[str, ...]]:
+    """Layers, inputs and outputs of a description with the weights that Keras 3 saved.
+
+    Args:
+        config: the model's description, without code in it.
+        file_name: of the weights, for errors.
+        file: the weights.
+
+    Raises:
+        UserError: the two do not fit.
+    """
+    stored = _SavedWeights(file_name, config, file)
+    found = read_layers(config, stored.arrays)
+    stored.check_layers()
+    return found
+
+
+class _SavedWeights:
     """Arrays by layer and role, checked before they are trusted."""
 
     def __init__(self, file_name: str, config: Mapping[str, Any], file: h5py.File) -> None:

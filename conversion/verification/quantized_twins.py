@@ -40,31 +40,28 @@ class Twins:
 
     def lost(self) -> list[Operation]:
         """Float steps that no int8 one computes, but for activations that may be left out."""
-        known = self._waiting
-        return [o for o in known if o.writes not in self._taken and self.base(o) not in DROPPED]
+        return [o for o in self._left() if self._prepared.base(o) not in DROPPED]
 
     def left_out(self) -> Iterator[tuple[Operation, Operation]]:
         """Activations that no int8 step computes, each with the int8 step whose range does."""
         writers = {twin.writes: name for name, twin in self._of.items()}
-        for operation in self._waiting:
-            if operation.writes not in self._taken and self.base(operation) in DROPPED:
+        for operation in self._left():
+            if self._prepared.base(operation) in DROPPED:
                 before = writers.get(self._prepared.bare(operation.reads[0]))
                 if before is not None:
                     yield operation, self._file.writer[before]
 
-    def base(self, operation: Operation) -> str:
-        """The operator of a step without regard to quantization."""
-        laid = self._prepared if operation in self._waiting else self._file
-        return laid.base(operation)
+    def _left(self) -> list[Operation]:
+        """Float steps that are no int8 step's twin."""
+        return [o for o in self._waiting if o.writes not in self._taken]
 
     def _pair(self, operation: Operation) -> None:
         file, prepared, base = self._file, self._prepared, self._file.base(operation)
         reads = [self._same.get(file.bare(name)) for name in operation.reads]
-        alike = [o for o in self._waiting if o.writes not in self._taken]
-        alike = [o for o in alike if prepared.base(o) == base]
+        alike = [o for o in self._left() if prepared.base(o) == base]
         found = [o for o in alike if [prepared.bare(name) for name in o.reads] == reads]
         layer = file.layer.get(operation.writes)
-        own = [o for o in alike if prepared.layer.get(o.writes) == layer is not None]
+        own = [o for o in alike if layer is not None and prepared.layer.get(o.writes) == layer]
         twin = next((o for o in own if o in found), next(iter([*found, *own]), None))
         if twin is not None:
             self._taken.add(twin.writes)

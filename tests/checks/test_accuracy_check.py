@@ -92,7 +92,7 @@ def test_what_cannot_be_counted_is_refused(outputs, labels, sentence):
         tally(outputs, labels)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.data())
 def test_hits_are_where_the_largest_score_is_the_label(data):
     n, classes = data.draw(st.integers(1, 20)), data.draw(st.integers(2, 5))
@@ -223,7 +223,7 @@ def test_no_number_of_images_settles_a_change_that_is_the_margin():
     assert change.settled_by(0.0) is None
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(0, 60), st.integers(0, 60), st.sampled_from([-0.75, -5.0]))
 def test_so_many_images_at_the_same_rate_do_settle_it(lost, gained, margin):
     change = paired_change(*(each.correct for each in paired(lost, gained, 1000)))

@@ -177,7 +177,7 @@ def softmax(rows):
     return powers / powers.sum(axis=-1, keepdims=True)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(ROWS)
 def test_nothing_differs_from_itself(rows):
     found = alone(rows, rows.copy())
@@ -186,7 +186,7 @@ def test_nothing_differs_from_itself(rows):
     assert not found.images.any()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(ROWS, st.integers(-9, 9))
 def test_more_and_less_are_as_far(rows, step):
     more, less = alone(rows, rows + step), alone(rows, rows - step)
@@ -195,7 +195,7 @@ def test_more_and_less_are_as_far(rows, step):
     assert more.channels.tolist() == less.channels.tolist()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(ROWS, ROWS)
 def test_no_image_and_no_channel_is_further_than_the_largest_difference(rows, other):
     if rows.shape != other.shape:
@@ -207,7 +207,7 @@ def test_no_image_and_no_channel_is_further_than_the_largest_difference(rows, ot
     assert found.rms <= found.images.max() * (1 + 1e-12)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(ROWS, st.integers(-100, 100))
 def test_softmax_forgets_what_is_added_to_every_logit_and_so_do_centred_logs(rows, constant):
     logits = np.clip(rows, -20, 20)

@@ -40,7 +40,7 @@ def test_another_rounding_passes():
     assert verdicts(judged(truth, keras, found)) == ["pass"] * 3
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.sampled_from(NAMES), st.integers(0, 3), st.integers(0, 100))
 def test_the_first_layer_at_fault_is_named_with_its_neighbours(name, channel, seed):
     truth, keras = network(seed)

@@ -42,7 +42,7 @@ def test_half_the_gap_is_where_certainty_ends(by, certain):
     assert margins(SCORES, candidate, "none").certified[1] == certain
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(0, 2**32 - 1), st.integers(2, 6), st.sampled_from(["none", "softmax"]))
 def test_no_perturbation_below_half_the_gap_changes_an_answer(seed, classes, head):
     random = np.random.RandomState(seed)
@@ -59,7 +59,7 @@ def test_no_perturbation_below_half_the_gap_changes_an_answer(seed, classes, hea
         assert found.certified.all()
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(0, 2**32 - 1), st.floats(0.001, 5), st.sampled_from(["none", "softmax"]))
 def test_what_is_certified_never_flips_whatever_the_error(seed, size, head):
     random = np.random.RandomState(seed)

@@ -176,7 +176,7 @@ def test_folding_by_hand():
     assert rest.terms == pytest.approx(np.array([1.0 + 4.0 + 0.5, 1 / 3 + 1.0]), rel=1e-15)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 40), st.booleans())
 def test_folding_in_float32_is_pytorchs_to_the_bit(seed, channels, biased):
     import torch
@@ -417,9 +417,7 @@ def test_the_least_change_of_one_value_is_seen_and_named(plant, kind, part, shap
         assert seen.value == 1
 
 
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.sampled_from(["qoperator", "qdq"]), st.integers(0, 10**6), st.floats(0, 1))
 def test_a_change_anywhere_in_an_onnx_file_is_seen(plant, kind, number, where):
     def change(model):

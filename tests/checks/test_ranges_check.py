@@ -80,7 +80,7 @@ def test_a_range_that_is_not_a_number_fails(ends):
     assert str(fitted(recorded("a", *ends))["ranges_excess"].verdict) == "fail"
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     st.floats(-100, 100),
     st.floats(0.01, 100),

@@ -12,6 +12,7 @@ from conversion.readers import read_spec
 from conversion.subjects import Subject
 from conversion.verification.case import Case
 from conversion.workspace import Workspace
+from fixtures.keras_notation import sequential
 
 LAYERS = [
     ("InputLayer", {"batch_shape": [None, 8, 5], "dtype": "float32", "name": "steps"}),
@@ -72,11 +73,7 @@ LAYERS = {
 @pytest.fixture(scope="module", params=[".keras", ".h5"])
 def path(request, tmp_path_factory, reference):
     path = tmp_path_factory.mktemp("recurrent") / f"mine{request.param}"
-    layers = [
-        {"module": "keras.layers", "class_name": kind, "config": config} for kind, config in LAYERS
-    ]
-    config = {"module": "keras", "class_name": "Sequential"}
-    config["config"] = {"name": "mine", "layers": layers}
+    config = sequential("mine", LAYERS)
     reference.call("build", {"config": config, "seed": 3, "path": str(path)})
     return path
 

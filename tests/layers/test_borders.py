@@ -19,7 +19,7 @@ border = st.integers(0, 3)
 
 
 @kinds
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.data(), formats, seeds)
 def test_border(agree, kind, data, order, seed):
     rank, key = BORDERS[kind]
@@ -42,7 +42,7 @@ def test_border_of_one_number_an_axis(agree):
     agree(sequential([7, 6, 2], layer("Cropping2D", cropping=[3, 1])), images([7, 6, 2]))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.data(), formats, st.sampled_from(("nearest", "bilinear")), sizes, sizes, seeds)
 def test_enlarged_image(agree, data, order, interpolation, height, width, seed):
     factors = [data.draw(st.integers(1, 5)), data.draw(st.integers(1, 5))]

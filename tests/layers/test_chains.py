@@ -22,7 +22,7 @@ LINKS = {
 END = {"flat": ("Flatten", {}), "mean": ("GlobalAveragePooling2D", {}), "none": None}
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     st.lists(st.sampled_from(sorted(LINKS)), min_size=2, max_size=6),
     seeds,

@@ -37,13 +37,13 @@ def chain(names, end):
     return sequential(SHAPE, *made)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @chains
 def test_chain_of_sequences(agree, names, seed, end):
     agree(chain(names, end), images(SHAPE, seed), seed=seed)
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @chains
 def test_every_layer_of_a_chain_of_sequences_is_found(small, onnx_taps, names, seed, end):  # noqa: F811
     model = small(chain(names, end), seed)

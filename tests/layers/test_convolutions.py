@@ -23,7 +23,7 @@ def drawn(data, kind):
 
 
 @convolutions
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.data(), st.integers(1, 3), st.booleans(), seeds, means)
 def test_convolution(agree, kind, data, channels, bias, seed, mean):
     size, chosen = drawn(data, kind)
@@ -36,7 +36,7 @@ def test_convolution(agree, kind, data, channels, bias, seed, mean):
 
 
 @convolutions
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.data(), st.integers(2, 3), st.integers(1, 2), seeds)
 def test_convolution_in_groups(agree, kind, data, groups, depth, seed):
     size, chosen = drawn(data, kind)
@@ -48,7 +48,7 @@ def test_convolution_in_groups(agree, kind, data, groups, depth, seed):
 
 
 @spreading
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.data(), st.integers(1, 3), st.integers(1, 3), st.booleans(), seeds)
 def test_convolution_of_each_channel(agree, kind, data, channels, multiplier, bias, seed):
     size, chosen = data.draw(windows(SPREADING[kind], both=True))
@@ -62,7 +62,7 @@ def test_convolution_of_each_channel(agree, kind, data, channels, multiplier, bi
 
 
 @convolutions
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(st.data(), sizes, seeds)
 def test_convolution_whose_model_leaves_the_size_open(agree, kind, data, more, seed):
     size, chosen = drawn(data, kind)
@@ -81,7 +81,7 @@ def test_activation_of_a_convolution(agree, kind, activation, order):
     agree(sequential(shape, made), images(shape))
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.lists(sizes, min_size=1, max_size=3), sizes, st.booleans(), activations, seeds)
 def test_dense(agree, shape, units, bias, activation, seed):
     units *= 1 + (activation == "glu")  # it halves them

@@ -17,7 +17,7 @@ any_shape = st.sampled_from(SHAPES)
 slopes = st.sampled_from((0.0, 0.01, 0.3, 1.5))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     any_shape,
     st.sampled_from((None, 0.5, 4.0, 6.0)),
@@ -50,7 +50,7 @@ def test_leaky_relu_as_keras_2_writes_it(small, by_torch):
     assert by_torch(spec, [inputs])["it"].tolist() == wanted
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(any_shape, st.data(), seeds)
 def test_softmax(agree, shape, data, seed):
     axes = st.integers(1, len(shape)) | st.integers(-len(shape), -1)
@@ -65,7 +65,7 @@ def test_elu(agree, shape, alpha):
     agree(sequential(shape, layer("ELU", alpha=alpha)), images(shape, count=20, mean=0.0))
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(any_shape, st.data(), seeds)
 def test_prelu(agree, shape, data, seed):
     shared = data.draw(st.none() | st.lists(st.integers(1, len(shape)), unique=True))
@@ -83,7 +83,7 @@ SCALARS = st.sampled_from((1 / 255, 1 / 127.5, -2.5, 1))
 LISTS = st.lists(st.sampled_from((0.017, -2.0, 3.5, 1)), min_size=5, max_size=5)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(any_shape.filter(lambda s: s[-1] == 5), SCALARS | LISTS, SCALARS | LISTS, seeds)
 def test_rescaling(agree, shape, scale, offset, seed):
     made = layer("Rescaling", scale=scale, offset=offset)

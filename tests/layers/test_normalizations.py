@@ -27,7 +27,7 @@ def several_axes(draw):
     return shape, draw(st.lists(st.integers(1, len(shape)), min_size=1, unique=True))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(one_axis(), epsilons, affine, seeds)
 def test_batch_normalization(agree, place, epsilon, chosen, seed):
     shape, axis = place
@@ -35,7 +35,7 @@ def test_batch_normalization(agree, place, epsilon, chosen, seed):
     agree(sequential(shape, made), images(shape, seed), seed=seed)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(one_axis() | several_axes(), epsilons, affine, seeds)
 def test_layer_normalization(agree, place, epsilon, chosen, seed):
     shape, axis = place
@@ -43,7 +43,7 @@ def test_layer_normalization(agree, place, epsilon, chosen, seed):
     agree(sequential(shape, made), images(shape, seed, mean=0.5), seed=seed, ending=".keras")
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.sampled_from([[6], [5, 4], [3, 4, 6]]), st.data(), epsilons, affine, seeds)
 def test_group_normalization(agree, shape, data, epsilon, chosen, seed):
     axis = data.draw(st.integers(1, len(shape)) | st.integers(-len(shape), -1))
@@ -53,7 +53,7 @@ def test_group_normalization(agree, shape, data, epsilon, chosen, seed):
     agree(sequential(shape, made), images(shape, seed, mean=0.5), seed=seed)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(one_axis() | several_axes(), seeds)
 def test_unit_normalization(agree, place, seed):
     shape, axis = place
@@ -66,7 +66,7 @@ def test_unit_normalization_of_zeros(agree):
     agree(sequential([3], layer("UnitNormalization")), values)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(one_axis() | several_axes(), st.booleans(), seeds)
 def test_normalization_by_what_the_file_stores(agree, place, invert, seed):
     shape, axis = place

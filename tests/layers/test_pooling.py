@@ -23,7 +23,7 @@ def drawn(data, kind):
 
 
 @pools
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(st.data(), st.integers(1, 3), seeds, means)
 def test_pool(agree, kind, data, channels, seed, mean):
     size, chosen = drawn(data, kind)
@@ -40,7 +40,7 @@ def test_pool_that_strides_by_its_window(agree, kind, padding):
 
 
 @pools
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(st.data(), sizes, seeds)
 def test_pool_whose_model_leaves_the_size_open(agree, kind, data, more, seed):
     size, chosen = drawn(data, kind)
@@ -50,7 +50,7 @@ def test_pool_whose_model_leaves_the_size_open(agree, kind, data, more, seed):
 
 
 @global_pools
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.data(), st.integers(1, 3), st.booleans(), st.booleans(), formats, seeds, means)
 def test_global_pool(agree, kind, data, channels, keepdims, open_size, order, seed, mean):
     rank, chosen = GLOBAL_POOLS[kind], {"keepdims": keepdims, "data_format": order}

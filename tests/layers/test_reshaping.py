@@ -49,7 +49,7 @@ def test_dense_after_the_flattened_output_of_a_convolution(agree):
     agree(sequential([3, 4, 2], *made), images([3, 4, 2]))
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(pairs(0, 3), pairs(0, 3), sizes, sizes, seeds)
 def test_zero_padding(agree, rows, columns, height, width, seed):
     shape = [height, width, 2]
@@ -72,7 +72,7 @@ def test_flattened_output_of_a_convolution_as_if_channels_were_first(agree):
     agree(sequential([3, 4, 2], *made, layer("Dense", "end", units=4)), images([3, 4, 2]))
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.sampled_from([[5], [3, 4], [3, 4, 2]]), st.data())
 def test_permute(agree, shape, data):
     dims = data.draw(st.permutations(range(1, len(shape) + 1)))
@@ -93,7 +93,7 @@ def test_repeat_vector(agree, count):
 resized = st.integers(1, 13)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(sizes, sizes, resized, resized, st.sampled_from(("bilinear", "nearest")), seeds)
 def test_resizing(agree, rows, columns, height, width, interpolation, seed):
     made = layer("Resizing", height=height, width=width, interpolation=interpolation)

@@ -57,7 +57,7 @@ def wrong(model, taps, inputs):
     ]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     st.lists(st.sampled_from(sorted(LINKS)), min_size=2, max_size=6),
     seeds,

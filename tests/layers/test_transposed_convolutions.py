@@ -12,7 +12,7 @@ ranks = pytest.mark.parametrize("rank", KINDS, ids=KINDS.values())
 
 
 @ranks
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.data(), st.integers(1, 3), st.booleans(), seeds)
 def test_transposed_convolution(agree, rank, data, channels, bias, seed):
     size, chosen = data.draw(transposed(rank))

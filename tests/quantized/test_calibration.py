@@ -46,7 +46,7 @@ def test_labels_stay_with_their_images():
     assert found.labels.tolist() == [number % 3 for number in drawn(found)]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     st.lists(st.integers(1, 30), min_size=1, max_size=5), st.integers(1, 80), st.integers(0, 2**31)
 )

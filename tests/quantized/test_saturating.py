@@ -89,7 +89,7 @@ def only(model):
     low=st.integers(0, 255),
     seed=st.integers(0, 9),
 )
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_sums_are_those_of_plain_python(depth, width, low, seed):
     from conversion.quantization.saturating import sums, unrolled
 

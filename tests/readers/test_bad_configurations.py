@@ -246,9 +246,7 @@ def places(value, found=()):
 
 
 @pytest.mark.parametrize("notation", files.NOTATIONS)
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_value_anywhere_gives_a_spec_or_a_sentence(path, notation, data):
     config = files.functional(files.small(), notation)

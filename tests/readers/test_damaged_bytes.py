@@ -118,9 +118,7 @@ def judged(child, path, content):
     return answer
 
 
-quick = settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+quick = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 anywhere = st.integers(0, 2**20)
 
 

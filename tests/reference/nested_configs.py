@@ -2,25 +2,9 @@
 
 import copy
 
+from fixtures.keras_notation import entry, functional, node, tensor
+
 SHAPE = (6, 6, 3)
-FUNCTIONAL = "keras.src.models.functional"
-
-
-def entry(kind, name, *calls, **settings):
-    """A layer of a functional model; each call is a name, a pair of name and call, or a list."""
-    made = {"module": "keras.layers", "class_name": kind, "config": {"name": name, **settings}}
-    return made | {"name": name, "inbound_nodes": [node(call) for call in calls]}
-
-
-def node(call, **kwargs):
-    read = [tensor(each) for each in call] if isinstance(call, list) else tensor(call)
-    return {"args": [read], "kwargs": kwargs}
-
-
-def tensor(read):
-    name, call = (read, 0) if isinstance(read, str) else read
-    config = {"shape": [None], "dtype": "float32", "keras_history": [name, call, 0]}
-    return {"class_name": "__keras_tensor__", "config": config}
 
 
 def image(name):
@@ -30,19 +14,6 @@ def image(name):
 def conv(name, *calls, **settings):
     known = {"filters": 3, "kernel_size": [3, 3], "padding": "same", "activation": "relu"}
     return entry("Conv2D", name, *calls, **known | settings)
-
-
-def functional(name, layers, outputs, inputs=("image",), calls=()):
-    config = {
-        "name": name,
-        "layers": layers,
-        "input_layers": [[each, 0, 0] for each in inputs],
-        "output_layers": [
-            [*(each if isinstance(each, tuple) else (each, 0)), 0] for each in outputs
-        ],
-    }
-    made = {"module": FUNCTIONAL, "class_name": "Functional", "config": config}
-    return made | ({"name": name, "inbound_nodes": [node(c, training=False) for c in calls]})
 
 
 def sequential(name, layers, calls=()):

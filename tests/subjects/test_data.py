@@ -269,9 +269,7 @@ def test_a_truncated_archive_is_refused(tmp_path: Path, kept: float) -> None:
     one_sentence(error)
 
 
-@settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_a_damaged_archive_is_refused_or_read_as_it_was(
     tmp_path: Path, data: st.DataObject
@@ -649,7 +647,6 @@ def test_an_impossible_draw_is_refused(labels: np.ndarray | None, total: int, co
 # --- holding out ----------------------------------------------------------------------------
 
 
-@settings(deadline=None)
 @given(
     contents=st.lists(st.integers(0, 12), min_size=5, max_size=60),
     count=st.integers(1, 20),

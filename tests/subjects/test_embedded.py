@@ -77,7 +77,7 @@ def test_pixels_reach_both_ends(subject):
     assert (subject.test.images.min(), subject.test.images.max()) == (0, 255)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(split=st.sampled_from(["train", "test"]), count=st.integers(0, 160))
 def test_shorter_request_is_a_prefix(subject, split, count):
     images, labels = generate(split, count)
