@@ -7,6 +7,7 @@ from operator import attrgetter
 from typing import Any
 
 from conversion.errors import UserError
+from conversion.options import as_names, check_choices, option
 
 OPSETS = range(13, 27)
 """Opsets on offer: 13 to 18 by tf2onnx, 19 to 26 through `onnx.version_converter`."""
@@ -14,11 +15,16 @@ OPSETS = range(13, 27)
 PER_CHANNEL_OPSET = 13
 """QuantizeLinear has an axis from opset 13 on (ONNX changelog)."""
 
+_TYPES = ("uint8", "int8")
 
-def _one_of(name: str, value: object, allowed: tuple[object, ...]) -> None:
-    if value not in allowed:
-        shown = ", ".join(str(each) for each in allowed)
-        raise UserError(f"Expected {name} to be one of {shown}; got {value!r}.")
+
+def _per_channel() -> Any:
+    return option(True, "--per-tensor", "one scale for a whole weight", const=False)
+
+
+def _float_layers() -> Any:
+    told = "layers of the model that int8 leaves in float32"
+    return option((), "--float-layers", told, metavar="NAME,NAME", parse=as_names)
 
 
 @dataclass(frozen=True)
@@ -38,19 +44,26 @@ class OnnxScheme:
             2.7 to 6.7 points of top-1 are lost there, and none here.
     """
 
-    activations: str = "uint8"
-    weights: str = "int8"
-    per_channel: bool = True
-    format: str = "qoperator"
-    method: str = "minmax"
-    float_layers: tuple[str, ...] = ()
-    reduce_range: bool = True
+    activations: str = option("uint8", "--activations", "ONNX", choices=_TYPES)
+    weights: str = option("int8", "--weights", "ONNX", choices=_TYPES)
+    per_channel: bool = _per_channel()
+    format: str = option("qoperator", "--format", "ONNX", choices=("qoperator", "qdq"))
+    method: str = option(
+        "minmax",
+        "--method",
+        "ONNX: how ranges come from calibration",
+        choices=("minmax", "entropy", "percentile"),
+    )
+    float_layers: tuple[str, ...] = _float_layers()
+    reduce_range: bool = option(
+        True,
+        "--full-range",
+        "ONNX: eight bits for int8 weights, wrong on x86 CPUs without VNNI (default: seven)",
+        const=False,
+    )
 
     def __post_init__(self) -> None:
-        _one_of("activations", self.activations, ("uint8", "int8"))
-        _one_of("weights", self.weights, ("uint8", "int8"))
-        _one_of("format", self.format, ("qoperator", "qdq"))
-        _one_of("method", self.method, ("minmax", "entropy", "percentile"))
+        check_choices(self)
         if (self.activations, self.weights) == ("int8", "uint8"):
             raise UserError(
                 "Expected activations/weights uint8/uint8, uint8/int8 or int8/int8; got int8/uint8,"
@@ -82,14 +95,25 @@ class TorchScheme:
         reduce_range: 7-bit activations, which fbgemm and x86 need where the CPU lacks VNNI.
     """
 
-    engine: str = "onednn"
-    per_channel: bool = True
-    method: str = "histogram"
-    reduce_range: bool = False
+    engine: str = option(
+        "onednn", "--engine", "PyTorch", choices=("onednn", "x86", "fbgemm", "qnnpack")
+    )
+    per_channel: bool = _per_channel()
+    method: str = option(
+        "histogram",
+        "--torch-method",
+        "PyTorch: how ranges come from calibration",
+        choices=("histogram", "minmax"),
+    )
+    reduce_range: bool = option(
+        False,
+        "--torch-reduce-range",
+        "PyTorch: seven bits for activations, right on x86 CPUs without VNNI (default: eight)",
+        const=True,
+    )
 
     def __post_init__(self) -> None:
-        _one_of("engine", self.engine, ("onednn", "x86", "fbgemm", "qnnpack"))
-        _one_of("method", self.method, ("histogram", "minmax"))
+        check_choices(self)
 
     @property
     def label(self) -> str:
@@ -109,9 +133,19 @@ class CalibrationChoice:
         part: 0 for the first so many of the seed's order, 1 for as many that 0 has none of.
     """
 
-    count: int = 1000
-    seed: int = 0
-    part: int = 0
+    count: int = option(
+        1000, "--calibration-count", "how many images calibrate", metavar="N", parse=int
+    )
+    seed: int = option(
+        0, "--calibration-seed", "of the draw of these images", metavar="N", parse=int
+    )
+    part: int = option(
+        0,
+        "--calibration-part",
+        "1 calibrates on as many other images of the same seed's order",
+        metavar="N",
+        parse=int,
+    )
 
     def __post_init__(self) -> None:
         if not 1 <= self.count <= 100_000:
@@ -133,7 +167,9 @@ class Settings:
         calibration: which training images calibrate.
     """
 
-    opset: int = 15
+    opset: int = option(
+        15, "--opset", f"ONNX: {OPSETS.start} to {OPSETS.stop - 1}", metavar="N", parse=int
+    )
     onnx: OnnxScheme = field(default_factory=OnnxScheme)
     torch: TorchScheme = field(default_factory=TorchScheme)
     calibration: CalibrationChoice = field(default_factory=CalibrationChoice)

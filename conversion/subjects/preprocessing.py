@@ -9,6 +9,7 @@ from types import MappingProxyType
 import numpy as np
 
 from conversion.errors import UserError
+from conversion.options import as_number, as_numbers, option
 from conversion.subjects.resizing import resized
 
 BATCH = 64
@@ -79,11 +80,30 @@ class Preprocessing:
         UserError: the family is unknown or given beside a formula, or a number cannot be used.
     """
 
-    family: str = ""
-    scale: float | None = None
-    mean: tuple[float, ...] = ()
-    std: tuple[float, ...] = ()
-    resize: bool = False
+    family: str = option(
+        "",
+        "--preprocess",
+        f"what keras.applications does for a family: {', '.join(FAMILIES)}",
+        metavar="FAMILY",
+    )
+    scale: float | None = option(
+        None, "--scale", "factor of every pixel, such as 1/255", metavar="S", parse=as_number
+    )
+    mean: tuple[float, ...] = option(
+        (),
+        "--mean",
+        "subtracted after scaling; one number or one a channel",
+        metavar="M[,M,M]",
+        parse=as_numbers,
+    )
+    std: tuple[float, ...] = option(
+        (),
+        "--std",
+        "divided by at the end; one number or one a channel",
+        metavar="S[,S,S]",
+        parse=as_numbers,
+    )
+    resize: bool = option(False, "--resize", "resize images to the model's input", const=True)
 
     def __post_init__(self) -> None:
         own = [
@@ -173,9 +193,9 @@ class Preprocessing:
         channels = images.shape[-1]
         for name, numbers in (("mean", formula.mean), ("std", formula.std)):
             if len(numbers) not in (1, channels):
-                option = f"--preprocess {self.family}" if self.family else f"--{name}"
+                flag = f"--preprocess {self.family}" if self.family else f"--{name}"
                 raise UserError(
-                    f"Expected images of {len(numbers)} channels, the last axis, for {option}; "
+                    f"Expected images of {len(numbers)} channels, the last axis, for {flag}; "
                     f"found {images.shape} in {source}."
                 )
 
