@@ -15,8 +15,8 @@ from conversion.errors import UserError
 from conversion.search.search import Choice
 from conversion.settings import CalibrationChoice, OnnxScheme, Settings, TorchScheme
 from conversion.subjects.preprocessing import Preprocessing
+from conversion.version import __version__
 
-__version__ = "0.1.0"
 __all__ = [
     "CalibrationChoice",
     "Choice",
@@ -28,6 +28,7 @@ __all__ = [
     "TorchScheme",
     "UserError",
     "Verification",
+    "__version__",
     "convert",
     "evaluate",
     "power",

@@ -9,7 +9,6 @@ from conversion.verification.layers import layer_error
 from conversion.verification.weights import onnx_weights
 
 pytestmark = [
-    pytest.mark.parity,
     # The exporter that needs no further package is the older one, and says so.
     pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:You are using the legacy"),
     pytest.mark.filterwarnings("ignore:Constant folding"),

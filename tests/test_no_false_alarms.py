@@ -5,13 +5,13 @@ from itertools import cycle, islice, product
 
 import numpy as np
 import pytest
+from conversion.plugin.options import subjects
 
 from conversion.artifact import Store
 from conversion.backends import available
 from conversion.measurement import Verdict
 from conversion.verification import checks
 from conversion.verification.case import Case
-from fixtures.options import subjects
 
 RUNS = 20
 IMAGES = 1000

@@ -9,8 +9,6 @@ from conversion.settings import OPSETS
 from conversion.verification import structure
 from conversion.verification.case import Case
 
-pytestmark = pytest.mark.structure
-
 EVERYDAY = (13, 18, 19, 26)
 
 

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from keras_notation import sequential
 
 import conversion
 from conversion import UserError
 from conversion.artifact import Store
 from conversion.measurement import Verdict
 from conversion.readers import read_spec
-from fixtures.keras_notation import sequential
 
 LAYERS = [
     ("InputLayer", {"batch_shape": [None, 12, 12, 3], "dtype": "float32", "name": "image"}),
@@ -138,7 +138,7 @@ def suite(*options):
 
 
 def test_pytest_judges_a_users_own_model(model, data):
-    ran = suite("--model", model, "--data", data, "-m", "parity", "tests/test_parity.py")
+    ran = suite(f"--model={model}", f"--data={data}", "-m", "parity")
     assert ran.returncode == 0, ran.stdout
     assert "onnx-fp32" in ran.stdout
     assert "embedded" not in ran.stdout
@@ -147,8 +147,8 @@ def test_pytest_judges_a_users_own_model(model, data):
 @pytest.mark.slow
 def test_pytest_fails_on_a_damaged_file(model, data, damaged):
     brought = f"onnx-fp32={damaged}"
-    chosen = ("-k", "test_parity and onnx-fp32 and not via", "tests/test_parity.py")
-    ran = suite("--model", model, "--data", data, "--artifact", brought, *chosen)
+    chosen = ("-k", "test_parity and onnx-fp32 and not via")
+    ran = suite(f"--model={model}", f"--data={data}", f"--artifact={brought}", *chosen)
     assert ran.returncode == 1, ran.stdout
     assert re.search(r"fail: onnx-fp32 on mine in layer '\w+': output_error_pooled", ran.stdout)
     assert "the first layer at fault is" in ran.stdout
@@ -156,7 +156,7 @@ def test_pytest_fails_on_a_damaged_file(model, data, damaged):
 
 def test_pytest_refuses_a_file_that_does_not_fit_as_a_usage_error(model, data, workspaces):
     other = workspaces("embedded").artifact("torch-fp32").path
-    ran = suite("--model", model, "--data", data, "--artifact", f"torch-fp32={other}", "tests")
+    ran = suite(f"--model={model}", f"--data={data}", f"--artifact=torch-fp32={other}")
     assert ran.returncode == 4, ran.stdout
     assert "ERROR: Expected" in ran.stderr
 
@@ -176,7 +176,7 @@ def test_the_direct_route_needs_no_tensorflow(folder, model):
     command = [sys.executable, "-c", program, str(model), str(folder / "bare")]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert ran.stdout.splitlines()[0] == "True", ran.stderr
-    assert "TensorFlow is not installed: pip install tensorflow" in ran.stdout
+    assert "TensorFlow is not installed: pip install 'keras-conversion-suite[keras]'" in ran.stdout
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ from typing import Any, Protocol, cast
 
 from conversion.artifact import Artifact, Runner
 from conversion.errors import MissingDependency, UserError
+from conversion.extras import advice
 from conversion.reference import KerasModel
 from conversion.settings import Settings
 from conversion.spec import Spec
@@ -61,8 +62,6 @@ class Backend:
         settings: the parts of `Settings` that it depends on.
         packages: distributions that make or run it.
         baseline: the float artifact that an int8 one is measured against.
-        extra: the optional extra of this project that installs what runs it; empty where that
-            comes with the project.
     """
 
     name: str
@@ -72,7 +71,6 @@ class Backend:
     settings: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
     baseline: str | None = None
-    extra: str = ""
 
     @property
     def is_float(self) -> bool:
@@ -82,10 +80,12 @@ class Backend:
     @property
     def missing(self) -> str:
         """What is not installed that it needs, and how to get it; empty where it can be used."""
-        package = EXTRAS.get(self.extra, "")
-        if not package or importlib.util.find_spec(package) is not None:
-            return ""
-        return f"{self.name} needs the package '{package}': pip install conversion[{self.extra}]"
+        for distribution in self.packages:
+            package = distribution.replace("-", "_")
+            if importlib.util.find_spec(package) is None:
+                return f"{self.name} needs the package '{package}': {advice(package)}"
+        makers = {**BACKENDS, **STEPS}
+        return next(filter(None, (makers[n].missing for n in self.needs if n in makers)), "")
 
     def load(self) -> Implementation:
         """Import the implementation.
@@ -99,15 +99,9 @@ class Backend:
             if error.name is None or error.name.split(".")[0] == "conversion":
                 raise
             package = error.name.split(".")[0]
-            if self.missing:
-                raise MissingDependency(f"Backend {self.missing}.") from None
-            raise MissingDependency(
-                f"Backend {self.name} needs the package '{package}': pip install {package}."
-            ) from None
+            told = self.missing or f"{self.name} needs the package '{package}': {advice(package)}"
+            raise MissingDependency(f"Backend {told}.") from None
 
-
-EXTRAS = {"litert": "ai_edge_litert"}
-"""Optional extra to the package whose presence tells that it is installed."""
 
 _TF = ("tensorflow", "keras", "numpy")
 
@@ -158,7 +152,6 @@ BACKENDS: dict[str, Backend] = {
             "conversion.backends.litert_fp32",
             ".tflite",
             packages=(*_TF, "ai-edge-litert"),
-            extra="litert",
         ),
         Backend(
             "litert-int8",
@@ -167,7 +160,6 @@ BACKENDS: dict[str, Backend] = {
             needs=("calibration",),
             packages=(*_TF, "ai-edge-litert"),
             baseline="onnx-fp32",
-            extra="litert",
         ),
     )
 }

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from conversion.plugin.options import subjects
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -13,7 +14,6 @@ from conversion.checks.weights import Held, weights
 from conversion.spec import Layer, Spec
 from conversion.verification.case import Case
 from conversion.verification.weights import held_weights, onnx_weights
-from fixtures.options import subjects
 
 f32 = np.float32
 ABOUT = Subjected("synthetic", "onnx-fp32")

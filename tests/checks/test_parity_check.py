@@ -298,6 +298,7 @@ def test_the_limits_are_where_the_design_puts_them():
         "LEVELS": 10,
         "LEVELS_LAYER": 0.1,
         "LEVELS_STEP": 0.5,
+        "LEVELS_MOST": 0.25,
         "LEVELS_ANSWERS": 99,
         "CLASSES": 0.01,
         "RANGE": 1e-5,

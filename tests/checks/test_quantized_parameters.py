@@ -5,6 +5,7 @@ from itertools import product
 
 import numpy as np
 import pytest
+from conversion.plugin.options import subjects
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -20,7 +21,6 @@ from conversion.subjects.data import Dataset
 from conversion.verification.case import Case
 from conversion.verification.quantized import quantized_parameters
 from conversion.workspace import Workspace
-from fixtures.options import subjects
 
 f32 = np.float32
 ABOUT = Subjected("synthetic", "onnx-int8")

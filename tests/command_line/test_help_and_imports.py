@@ -63,14 +63,14 @@ def test_help_has_an_example_of_every_verb(run):
     code, out, _ = run("--help")
     assert code == 0
     for verb in VERBS:
-        assert f"  python -m conversion {verb}" in out
+        assert f"  conversion {verb}" in out
 
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_has_help(run, verb):
     code, out, _ = run(verb, "--help")
     assert code == 0
-    assert out.startswith(f"usage: python -m conversion {verb}")
+    assert out.startswith(f"usage: conversion {verb}")
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,7 @@ def test_pytorch_file_of_the_direct_route(found, artifact):
 
 
 def test_litert_file(found, artifact):
-    pytest.importorskip("ai_edge_litert", reason="pip install conversion[litert]")
+    pytest.importorskip("ai_edge_litert", reason="keras-conversion-suite[litert] brings it")
     seen = found(artifact("litert-fp32"))
     assert [(port["dtype"], port["shape"]) for port in seen["inputs"]] == [
         ("float32", ["batch", 32, 32, 3])

@@ -27,7 +27,7 @@ from conversion.verification.case import Case
 from conversion.workspace import Workspace
 
 ROOT = Path(__file__).parents[2]
-TESTS = "tests/test_parity.py"
+TESTS = "tests/suite/test_parity.py"
 TRUTH = "        truth=truth,\n"
 TORCH = "        torch=torch_module,\n"
 CLASS = "        keras=keras_class,\n"

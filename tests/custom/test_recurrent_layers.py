@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from keras_notation import sequential
 
 from conversion.artifact import Store
 from conversion.custom import brought, load
@@ -12,7 +13,6 @@ from conversion.readers import read_spec
 from conversion.subjects import Subject
 from conversion.verification.case import Case
 from conversion.workspace import Workspace
-from fixtures.keras_notation import sequential
 
 LAYERS = [
     ("InputLayer", {"batch_shape": [None, 8, 5], "dtype": "float32", "name": "steps"}),

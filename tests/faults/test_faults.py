@@ -3,11 +3,11 @@
 from dataclasses import replace
 
 import pytest
+from conversion.plugin.options import subjects
 
 from conversion import detection
 from conversion.backends import backend
 from conversion.faults import MODULES, all_faults, faults_of
-from fixtures.options import subjects
 
 ELSEWHERE = {"mlperf-tiny": pytest.mark.slow}
 """The embedded model stands for both every day; `tox -e slow` and `power` take the other one."""

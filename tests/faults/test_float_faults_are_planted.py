@@ -7,8 +7,6 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-pytestmark = pytest.mark.structure
-
 MODULES = (
     *("padding", "convolutions", "normalization", "activations", "merging", "pooling"),
     *("weights", "other_models", "inputs", "outputs", "ports"),

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
+from conversion.plugin.options import subjects
 
 from conversion import detection
 from conversion.faults.fault import Fault
-from fixtures.options import subjects
 
 SAMPLE = 100
 """Weights drawn by seed from all of a subject's; 98 of 100 must be seen by taps or outputs."""

@@ -1,6 +1,6 @@
 """Models with nested models and shared layers whose int8 files are judged."""
 
-from fixtures.keras_notation import entry, functional
+from keras_notation import entry, functional
 
 
 def image(name):

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conversion.plugin.options import subjects
 
 from conversion.quantization import calibration
 from conversion.settings import CalibrationChoice
 from conversion.subjects.data import Dataset
-from fixtures.options import subjects
 
 FEW, MANY = 500, 5_000
 METHODS = ("onnx-minmax", "onnx-entropy", "onnx-percentile", "torch-minmax", "torch-histogram")

@@ -15,8 +15,6 @@ from conversion.verification.quantized import quantized_parameters
 from conversion.verification.structure import litert_integer_weights
 from conversion.verification.weights import litert_weights
 
-pytestmark = pytest.mark.quantization
-
 INT8, FLOAT = "litert-int8", "litert-fp32"
 ALL = {**MODELS, **nested_kinds.MODELS}
 DAILY = ("Conv2DTranspose", "dilated", "LayerNormalization", "sum of three")

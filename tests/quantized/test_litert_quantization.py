@@ -13,8 +13,6 @@ from conversion.subjects import mlperf_tiny
 from conversion.verification import checks
 from conversion.verification.case import Case
 
-pytestmark = pytest.mark.quantization
-
 CONV = ("Conv2D", "c", ["x"], {"filters": 4, "kernel_size": 3, "activation": "relu"})
 HEAD = [("Flatten", "f", ["c"], {}), ("Dense", "d", ["f"], {"units": 3})]
 

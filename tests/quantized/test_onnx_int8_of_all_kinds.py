@@ -16,8 +16,6 @@ from conversion.verification.kernels import integer_kernels
 from conversion.verification.quantized import quantized_parameters
 from conversion.verification.quantized_layers import layer_sqnr
 
-pytestmark = pytest.mark.quantization
-
 FORMATS = ("qoperator", "qdq")
 ALL = {**MODELS, **nested_kinds.MODELS}
 DAILY = ("Conv2DTranspose", "conv 1d, maximum, conv 1d", "sum of three", "nested block")

@@ -6,9 +6,9 @@ from statistics import median
 
 import numpy as np
 import pytest
+from conversion.plugin.options import subjects
 
 from conversion.quantization import calibration
-from fixtures.options import subjects
 
 # torchao and the exporter warn of what they are about to change.
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
@@ -24,7 +24,7 @@ def quantized(workspace):
     """The float module and the module that PT2E makes of it, calibrated on the same images."""
     import torch
 
-    pytest.importorskip("torchao", reason="PT2E needs torchao: pip install conversion[pt2e]")
+    pytest.importorskip("torchao", reason="keras-conversion-suite[pt2e] brings it")
     from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
     from torchao.quantization.pt2e.quantizer import x86_inductor_quantizer as x86
 

@@ -2,7 +2,7 @@
 
 import copy
 
-from fixtures.keras_notation import entry, functional, node, tensor
+from keras_notation import entry, functional, node, tensor
 
 SHAPE = (6, 6, 3)
 

@@ -59,7 +59,7 @@ def test_uint8_weights_are_slower_ten_times_of_ten(busy, workspace):
 
 
 def test_litert_is_faster_ten_times_of_ten(busy, workspace):
-    pytest.importorskip("ai_edge_litert", reason="pip install conversion[litert]")
+    pytest.importorskip("ai_edge_litert", reason="keras-conversion-suite[litert] brings it")
     assert verdicts(workspace, workspace.artifact("litert-int8")) == always("faster")
 
 

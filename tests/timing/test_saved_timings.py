@@ -3,13 +3,13 @@
 import copy
 
 import pytest
-
-from conversion import machine
-from fixtures.machines import (
+from conversion.plugin.machines import (
     KEY,
     pytest_benchmark_compare_machine_info,
     pytest_benchmark_update_machine_info,
 )
+
+from conversion import machine
 
 
 @pytest.fixture

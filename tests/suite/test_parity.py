@@ -2,9 +2,8 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 
 from conversion import truth
 from conversion.checks.compare import VIEWS, compare
@@ -19,26 +18,31 @@ def test_parity(case, check, judge):
     judge(check.measure(case))
 
 
-def images(shape):
-    """Any uint8 images: noise, flat extremes, and everything that hypothesis shrinks towards."""
-    noise = arrays(np.uint8, shape)
-    extremes = st.sampled_from((0, 1, 127, 128, 254, 255)).map(
-        lambda value: np.full(shape, value, np.uint8)
-    )
-    return st.one_of(noise, extremes)
+def noise(random, shape):
+    return random.randint(0, 256, shape)
+
+
+def flat(random, shape):
+    return np.broadcast_to(random.randint(0, 256, (shape[0], *[1] * (len(shape) - 1))), shape)
+
+
+def extremes(random, shape):
+    return random.choice((0, 1, 127, 128, 254, 255), shape)
+
+
+KINDS = {each.__name__: each for each in (noise, flat, extremes)}
 
 
 @pytest.mark.artifacts(*CONVERTED)
-# No database: examples of one model's shapes mean nothing to another's.
-@settings(max_examples=15, database=None)
-@given(drawn=st.data())
-def test_any_image_in_any_batch_gives_keras_outputs(case, drawn):
-    spec = case.workspace.spec
-    size = drawn.draw(st.integers(1, 9), label="batch")
-    shapes = {name: (size, *spec.layer(name).shape) for name in spec.inputs}
+# No database: examples of one model's shapes mean nothing to another's. No shrinking: the error of
+# a wrong artifact is as large in every image, and what is said of it is in the numbers drawn.
+@settings(max_examples=15, database=None, deadline=None, phases=(Phase.generate,))
+@given(batch=st.integers(1, 9), kind=st.sampled_from(sorted(KINDS)), seed=st.integers(0, 2**32 - 1))
+def test_any_image_in_any_batch_gives_keras_outputs(case, batch, kind, seed):
+    spec, random = case.workspace.spec, np.random.RandomState(seed)
     inputs = {
-        name: drawn.draw(images(shape), label=name).astype(np.float32)
-        for name, shape in shapes.items()
+        name: KINDS[kind](random, (batch, *spec.layer(name).shape)).astype(np.float32)
+        for name in spec.inputs
     }
     # Beside a few real images, so that flat drawings do not make the outputs flat.
     real = {name: array[:4] for name, array in case.workspace.parity_inputs.items()}
@@ -49,7 +53,14 @@ def test_any_image_in_any_batch_gives_keras_outputs(case, drawn):
     found = compare(exact, case.workspace.runner(case.name).run(both), views, np.float32)
     for pooled, ours, theirs in zip(case.noise, keras, found, strict=True):
         # A drawn image may have larger logits, and rounding, than the images behind the noise.
-        assert theirs.rms <= POOLED.value * max(pooled.rms, ours.rms)
+        times = theirs.rms / max(pooled.rms, ours.rms)
+        if times > POOLED.value:
+            pytest.fail(
+                f"fail: {case.name} on {case.workspace.subject.name}: output '{theirs.output}' is "
+                f"{times:.4g} x Keras's noise away from the truth (must be <= {POOLED.value:g}) on "
+                f"{batch} synthetic images ({kind}, seed {seed})",
+                pytrace=False,
+            )
 
 
 @pytest.mark.artifacts("keras-fp32")

@@ -4,14 +4,12 @@ from dataclasses import replace
 from itertools import product
 
 import pytest
+from conversion.plugin.options import subjects
 
 from conversion.settings import OnnxScheme, TorchScheme
 from conversion.verification import accuracy
 from conversion.verification.case import Case
 from conversion.verification.structure import onnx_integer_weights, torch_integer_weights
-from fixtures.options import subjects
-
-pytestmark = pytest.mark.quantization
 
 TYPES = [("uint8", "uint8"), ("uint8", "int8"), ("int8", "int8")]
 SCHEMES = [
@@ -47,10 +45,6 @@ def scheme_params(schemes):
     for scheme in schemes:
         marks = () if scheme in EVERYDAY else (pytest.mark.slow,)
         yield pytest.param(scheme, id=scheme.label, marks=marks)
-
-
-def test_quantization(case, check, judge):
-    judge(check.measure(case))
 
 
 @pytest.mark.parametrize("scheme", list(scheme_params(SCHEMES)))

@@ -1,0 +1,210 @@
+"""The command line's verbs and which options each of them has."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NoReturn
+
+from conversion.cli import options, values, verbs
+from conversion.cli.options import BACKENDS, CUSTOM, DATA, GROUPS, Option
+from conversion.running import Running
+from conversion.subjects.preprocessing import Preprocessing
+from conversion.version import __version__
+
+EXAMPLES = """\
+examples:
+  conversion verify                          the embedded model, everything, offline
+  conversion verify mine.h5 --data mine.npz --report out/
+  conversion verify mine.h5 --data photos/ --preprocess resnet --resize
+  conversion verify mine.h5 --data mine.npz --artifact onnx-fp32=theirs.onnx
+  conversion test mine.h5 --data photos/ -- -m parity
+  conversion convert mine.h5 --backends onnx-fp32,torch-fp32 --opset 17 --out out/
+  conversion quantize mine.h5 --data mine.npz --format qdq --out out/
+  conversion quantize mine.h5 --data mine.npz --search --out out/
+  conversion evaluate mlperf-tiny
+  conversion inspect out/onnx-fp32.onnx
+  conversion fetch mlperf-tiny
+  conversion power --report out/             inject every known fault; what is caught?
+
+artifacts: keras-fp32 (the reference), onnx-fp32, torch-fp32, torch-via-onnx-fp32, onnx-int8,
+torch-int8, litert-fp32, litert-int8. A subject is embedded, mlperf-tiny, or a Keras file of your
+own. `python -m conversion` is the same command.
+
+exit codes: 0 every check that was asked for passed; 1 converted wrongly: a check failed (power: a
+fault is not caught or not named); 2 a mistake in what was given, said in one sentence; 3 converted
+rightly, but int8 costs more than allowed, or is slower than demanded; 4 parity has too little power
+to decide; 130 interrupted.
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says a mistake in one sentence, without the usage."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"conversion: {message} (see conversion --help)\n")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line's arguments."""
+    top = _Parser(
+        prog="conversion",
+        description="Convert, quantize and judge a Keras model.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument("--version", action="version", version=f"conversion {__version__}")
+    made = top.add_subparsers(dest="verb", required=True, metavar="VERB", parser_class=_Parser)
+
+    def verb(
+        name: str, run: Callable[[argparse.Namespace], int], words: str
+    ) -> argparse.ArgumentParser:
+        added: argparse.ArgumentParser = made.add_parser(name, help=words, description=words)
+        added.set_defaults(run=run)
+        return added
+
+    _convert(verb("convert", verbs.convert, "make ONNX and PyTorch files from a Keras file"))
+    _quantize(verb("quantize", verbs.quantize, "make int8 files, calibrated on training images"))
+    _evaluate(verb("evaluate", verbs.evaluate, "count the right answers of every artifact"))
+    words = "say what a .h5, .keras, .onnx, .pt or .tflite file holds"
+    _inspect(verb("inspect", verbs.inspect, words))
+    _fetch(verb("fetch", verbs.fetch, "download a subject's files, checked by digest"))
+    _power(verb("power", verbs.power, "inject every known fault and say which checks catch it"))
+    _verify(verb("verify", verbs.verify, "convert, quantize and judge; print one table"))
+    _test(verb("test", verbs.test, "judge a model with pytest; its own options stand behind --"))
+    return top
+
+
+def _convert(verb: argparse.ArgumentParser) -> None:
+    _model(verb)
+    backends = ("onnx-fp32", "torch-fp32")
+    words = {"default": backends, "help": f"only these artifacts (default: {','.join(backends)})"}
+    _add(verb, (replace(BACKENDS, keywords={**BACKENDS.keywords, **words}), CUSTOM))
+    _out(verb)
+    _groups(verb, without=(Preprocessing, Running, *options.QUANTIZATION))
+
+
+def _quantize(verb: argparse.ArgumentParser) -> None:
+    _model(verb)
+    _add(verb, (DATA, BACKENDS, CUSTOM))
+    _out(verb)
+    _searching(verb)
+    _groups(verb)
+
+
+def _evaluate(verb: argparse.ArgumentParser) -> None:
+    _model(verb)
+    _add(verb, options.FILES)
+    _groups(verb)
+
+
+def _verify(verb: argparse.ArgumentParser) -> None:
+    _model(verb, nargs="?", default="embedded")
+    _add(verb, options.FILES)
+    verb.add_argument(
+        "--topics",
+        metavar="T,T",
+        type=values.topics,
+        help="only structure, parity, accuracy, quantization, latency",
+    )
+    verb.add_argument(
+        "--report",
+        metavar="DIR",
+        type=Path,
+        default=Path("conversion-report"),
+        help="for report.json, report.html, the log and the artifacts (default: %(default)s)",
+    )
+    _groups(verb)
+
+
+def _test(verb: argparse.ArgumentParser, typed: bool = True) -> None:
+    _model(verb)
+    _add(verb, options.FILES, typed)
+    verb.add_argument("--report", metavar="DIR", help="for report.json and report.html")
+    verb.add_argument("--slow", action="store_true", help="run slow tests too")
+    _groups(verb, typed=typed)
+
+
+def as_typed(words: list[str]) -> argparse.Namespace:
+    """The words behind `test`, each value as it was typed, to be given to pytest."""
+    verb = _Parser(prog="conversion test")
+    _test(verb, typed=False)
+    return verb.parse_args(words)
+
+
+def _inspect(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("file", metavar="FILE", type=Path, help="the file")
+    verb.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _fetch(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("subject", choices=["mlperf-tiny"], help="the subject")
+    verb.add_argument("--out", metavar="DIR", type=Path, help="where to (default: the user's data)")
+
+
+def _power(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "subjects",
+        metavar="SUBJECT",
+        nargs="*",
+        help="embedded, mlperf-tiny (default: those whose files are here)",
+    )
+    verb.add_argument("--faults", metavar="A,B", type=BACKENDS.keywords["type"], help="only these")
+    verb.add_argument(
+        "--no-sweep", action="store_true", help="do not look for the smallest size that is caught"
+    )
+    verb.add_argument(
+        "--report", metavar="DIR", type=Path, help="for power.json, report.json and report.html"
+    )
+
+
+def _searching(verb: argparse.ArgumentParser) -> None:
+    group = verb.add_argument_group(
+        "search", "measure many schemes on this machine and take the best"
+    )
+    group.add_argument(
+        "--search", action="store_true", help="find the fastest scheme that costs no accuracy"
+    )
+    group.add_argument(
+        "--budget", metavar="S", type=values.seconds, help="seconds for all of it (default: 300)"
+    )
+    group.add_argument(
+        "--ban",
+        metavar="WORDS",
+        action="append",
+        default=[],
+        help="try no scheme whose label has these words; may be repeated",
+    )
+    group.add_argument(
+        "--resume", action="store_true", help="go on with the search that was stopped in --out"
+    )
+
+
+def _model(verb: argparse.ArgumentParser, **keywords: Any) -> None:
+    default = f"; default: {keywords['default']}" if keywords else ""
+    verb.add_argument(
+        "model", metavar="SUBJECT|FILE", help=f"a Keras file or a subject{default}", **keywords
+    )
+
+
+def _out(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--out", metavar="DIR", type=Path, help="default: a folder beside the model")
+
+
+def _groups(
+    verb: argparse.ArgumentParser, without: tuple[type, ...] = (), typed: bool = True
+) -> None:
+    for heading, kinds in GROUPS.items():
+        wanted = tuple(kind for kind in kinds if kind not in without)
+        if wanted:
+            _add(verb.add_argument_group(heading), options.of_fields(*wanted), typed)
+
+
+def _add(verb: argparse._ActionsContainer, rows: Iterable[Option], typed: bool = True) -> None:
+    for row in rows:
+        keywords = dict(row.keywords)
+        if not typed:
+            keywords.pop("type", None)
+        verb.add_argument(row.flag, **keywords)
