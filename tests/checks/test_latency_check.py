@@ -68,13 +68,13 @@ def test_a_process_whose_every_round_is_a_quarter_slow_is_seen_in_the_interval()
 
 
 def test_an_interval_that_is_decided_and_narrow_needs_no_more_rounds():
-    assert ratio(processes(1.3, 1.3, 1.31, 1.3, 1.3)).closed
-    assert not ratio(processes(1.2, 1.4, 1.3, 1.5, 1.1)).closed
+    assert ratio(processes(1.3, 1.3, 1.31, 1.3, 1.3)).closed()
+    assert not ratio(processes(1.2, 1.4, 1.3, 1.5, 1.1)).closed()
 
 
 def test_an_interval_around_one_closes_when_it_is_too_narrow_to_leave_the_margin():
-    assert ratio(processes(1.0, 1.001, 0.999, 1.0, 1.0)).closed
-    assert not ratio(processes(0.97, 1.03, 1.0, 0.98, 1.02)).closed
+    assert ratio(processes(1.0, 1.001, 0.999, 1.0, 1.0)).closed()
+    assert not ratio(processes(0.97, 1.03, 1.0, 0.98, 1.02)).closed()
 
 
 @pytest.mark.parametrize("seconds", [[], processes(1.2), [rounds([], []), *processes(1.2)]])

@@ -7,7 +7,7 @@ from python_sources import FRAMEWORKS, files, imports, parsed
 
 ORDER = (
     ("errors", "digest", "measurement"),
-    ("spec", "settings", "variables", "machine", "notation", "user_code"),
+    ("spec", "settings", "demands", "variables", "machine", "notation", "user_code"),
     ("readers", "truth", "reference", "subjects"),
     ("custom",),
     ("artifact", "checks", "made"),
