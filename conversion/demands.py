@@ -23,7 +23,7 @@ class Demands:
         max_drop: how many points of top-1 int8 may cost.
         max_class_drop: how many points int8 may cost a single class; None reports the classes
             without a limit.
-        atol: absolute tolerance of the outputs of float artifacts against Keras's, beside the noise.
+        atol: absolute tolerance of float artifacts' outputs against Keras's, beside the noise.
         rtol: the same relative to Keras's outputs.
         min_speed_up: how many times as fast as its float baseline an int8 artifact must be; None
             reports the speed without a limit.

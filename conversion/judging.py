@@ -16,10 +16,9 @@ from conversion.backends import BACKENDS, available, backend
 from conversion.demands import Demands
 from conversion.errors import ReferenceCrashed, UserError
 from conversion.journal import LOG, journal
-from conversion.measurement import Measurement, Verdict
+from conversion.measurement import BUILT, Measurement, Verdict
 from conversion.readers import read_spec
 from conversion.reference import Reference
-from conversion.report.overview import BUILT
 from conversion.search.search import Found
 from conversion.settings import Settings
 from conversion.subjects import find

@@ -103,8 +103,11 @@ def class_change(
         concerns: a cost where the margin is what a user allows.
     """
     demanded = concerns is Concern.COST and margin is not None
-    least = (lambda c: c.interval[0]) if demanded else (lambda c: c.points)
-    worst = min(found, key=lambda each: (least(each.change), each.p))
+
+    def least(each: ClassChange) -> float:
+        return each.change.interval[0] if demanded else each.change.points
+
+    worst = min(found, key=lambda each: (least(each), each.p))
     surest = min(found, key=lambda each: each.p)
     verdict, reason = Verdict.PASS, f"class {worst.name} lost most"
     if margin is not None and surest.p * len(found) < SIGNIFICANCE:
@@ -112,7 +115,7 @@ def class_change(
         lost = f"lost {surest.change.lost} of {surest.change.n} answers, gained "
         reason = f"class {surest.name} {lost}{surest.change.gained}: p = {surest.p:.2g}, times "
         reason += f"{len(found)} classes"
-    elif margin is not None and not least(worst.change) >= margin:
+    elif margin is not None and least(worst) < margin:
         z = NormalDist().inv_cdf(1 - SIGNIFICANCE / len(found))
         needed = worst.change.settled_by(margin, z)
         settles = "no number of images" if needed is None else f"about {needed} images a class"

@@ -162,10 +162,7 @@ def speed_up(
         verdict, reason = {
             "faster": (Verdict.PASS, f"faster than {baseline}"),
             "slower": (Verdict.PASS, f"slower than {baseline}; no speed is demanded"),
-            "undecided": (
-                Verdict.UNDECIDED,
-                f"the interval reaches into 1/{margin:g} to {margin:g}",
-            ),
+            "undecided": (Verdict.UNDECIDED, near),
         }[found.verdict]
     elif low >= least:
         verdict, reason = Verdict.PASS, ""

@@ -102,9 +102,7 @@ def output_tolerance(
     shares = {name: _share(array, candidate[name], atol, rtol) for name, array in keras.items()}
     output = max(shares, key=lambda each: float(shares[each].max()))
     place = np.unravel_index(int(shares[output].argmax()), shares[output].shape)
-    value, ours, theirs = (
-        float(a[place]) for a in (shares[output], keras[output], candidate[output])
-    )
+    value, ours, theirs = (float(each[output][place]) for each in (shares, keras, candidate))
     return Measurement(
         name=name,
         topic=topic,

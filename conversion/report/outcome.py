@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from conversion.demands import Demands
-from conversion.measurement import Concern, Measurement, Verdict
+from conversion.measurement import BUILT, Concern, Measurement, Verdict
 
 REFERENCE = "keras-fp32"
 """What is no converted artifact."""
@@ -96,8 +96,8 @@ def _meaning(code: int, found: Iterable[Measurement]) -> str:
     return f"converted rightly, but int8 {said}"
 
 
-def _left(measurements: Iterable[Measurement]) -> list[str]:
-    """What is undecided and may be, in words."""
+def _left(measurements: Sequence[Measurement]) -> list[str]:
+    """What is undecided and may be, and what was not made, in words."""
     undecided = [
         m
         for m in measurements
@@ -105,8 +105,13 @@ def _left(measurements: Iterable[Measurement]) -> list[str]:
     ]
     images = [m for m in undecided if m.lacks_images]
     power = [m for m in undecided if not m.lacks_images]
-    found = [f"too few images to decide {_named(images)}"] if images else []
-    return [*found, *([f"undecided, as is allowed: {_named(power)}"] if power else [])]
+    unmade = dict.fromkeys(m.artifact for m in measurements if m.name == BUILT)
+    found = {
+        "too few images to decide": _named(images),
+        "undecided, as is allowed:": _named(power),
+        "skipped:": ", ".join(unmade),
+    }
+    return [f"{words} {names}" for words, names in found.items() if names]
 
 
 def _named(found: Sequence[Measurement]) -> str:

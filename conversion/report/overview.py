@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from conversion.measurement import Concern, Measurement, Verdict
+from conversion.measurement import BUILT, Concern, Measurement, Verdict
 
 HEADERS = (
     "artifact",
@@ -24,8 +24,6 @@ LATENCY = ("latency_batch_1", "latency_ratio_batch_1")
 MISSING = ("-",)
 NOT_CHECKED = "not checked"
 SLOWER = "slower"
-BUILT = "built"
-"""What is said of an artifact that was not made."""
 
 Cell = tuple[str, ...]
 """The parts of a cell, which a table may align one by one."""
@@ -93,7 +91,7 @@ def attention(measurements: Sequence[Measurement]) -> list[Measurement]:
 
 
 def skips(measurements: Iterable[Measurement]) -> list[str]:
-    """What was skipped and why: artifacts that were not made by name, other measurements counted."""
+    """What was skipped and why: artifacts that were not made by name, the rest in numbers."""
     unmade: dict[str, list[str]] = {}
     others = Counter[str]()
     for m in measurements:

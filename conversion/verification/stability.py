@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 
 from conversion.checks import accuracy, stability
-from conversion.measurement import Concern, Measurement, Verdict
+from conversion.measurement import Concern, Measurement
 from conversion.settings import CalibrationChoice
 from conversion.verification.accuracy import measured_change, uncounted, without_labels
 from conversion.verification.calibration import unknown
