@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,22 @@ from conversion import report as reports
 from conversion.artifact import Artifact, Store
 from conversion.backends import backend
 from conversion.checks.accuracy import Tally
+from conversion.demands import Demands
 from conversion.detection import Power
 from conversion.detection import power as measure_power
 from conversion.errors import UserError
 from conversion.journal import LOG
-from conversion.judging import File, approved, chosen, described, export, judge, known, opened
+from conversion.judging import (
+    File,
+    approved,
+    chosen,
+    described,
+    export,
+    judge_all,
+    known,
+    not_made,
+    opened,
+)
 from conversion.measurement import Measurement
 from conversion.search.document import document as as_plain
 from conversion.search.search import Choice, Found
@@ -144,7 +155,13 @@ def evaluate(
             )
         if reason := not_answers(Case(workspace, names[0])):
             raise UserError(f"Expected class scores to count right answers; {reason}.")
-        return {name: Case(workspace, name).tally(name)[0] for name in names}
+        counted = {}
+        for case in (Case(workspace, name) for name in names):
+            if backends is None and (reason := not_made(case)):
+                workspace.announce(f"skipped: {case.name}: {reason}")
+            else:
+                counted[case.name] = case.tally(case.name)[0]
+        return counted
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,15 +172,18 @@ class Verification:
         measurements: every measurement, in the order in which they were made.
         document: what `report.json` holds.
         table: the table for a terminal.
+        demands: what was allowed and asked for.
     """
 
     measurements: tuple[Measurement, ...]
     document: Mapping[str, Any]
     table: str
+    demands: Demands = field(default_factory=Demands)
 
     def exit_code(self, allow_undecided: bool = False) -> int:
-        """0 when all pass, 1 when a check fails or parity or accuracy is undecided."""
-        return reports.exit_code(self.measurements, allow_undecided)
+        """0 passed, 1 converted wrongly, 2 nothing judged, 3 costs too much, 4 undecided."""
+        allowed = allow_undecided or self.demands.allow_undecided
+        return reports.exit_code(self.measurements, replace(self.demands, allow_undecided=allowed))
 
 
 def verify(
@@ -175,6 +195,7 @@ def verify(
     backends: Sequence[str] | None = None,
     topics: Sequence[str] | None = None,
     settings: Settings | None = None,
+    demands: Demands | None = None,
     report: File | None = None,
     progress: bool = False,
     store: Store | None = None,
@@ -188,10 +209,12 @@ def verify(
             which is executed; a subject brings its own.
         preprocessing: what is done to the images of `data`, once, when they are read.
         artifacts: files made elsewhere, by the backend that they stand in for.
-        backends: what to judge; by default all that are installed.
+        backends: what to judge; by default all that are installed, and what cannot be made of this
+            model is skipped with the reason.
         topics: ``structure``, ``parity``, ``accuracy``, ``quantization``, ``latency``; all of
             them by default.
         settings: the choices.
+        demands: how much int8 may cost, and what else is allowed or asked for.
         report: a folder for `report.json`, `report.html`, `conversion.log` and the artifacts.
         progress: whether to show progress bars.
         store: where finished work is kept between runs.
@@ -202,16 +225,16 @@ def verify(
         The measurements with their verdicts.
 
     Raises:
-        UserError: as `convert`, or a file made elsewhere does not fit the model.
+        UserError: as `convert`, or a file made elsewhere does not fit the model, or a backend that
+            was named cannot be made.
     """
     out = None if report is None else Path(report)
     with opened(
-        model, data, artifacts, settings, out, store, progress, custom, preprocessing
+        model, data, artifacts, settings, out, store, progress, custom, preprocessing, demands
     ) as workspace:
         names = chosen(backends, workspace)
-        measured, made = [], dict[str, Artifact]()
-        for name in names:
-            measured += judge(Case(workspace, name), topics, made)
+        measured, made = judge_all(workspace, names, backends, topics)
+        outcome = reports.outcome(measured, workspace.demands)
         listed = [described(Case(workspace, name)) for name in made]
         warnings = [w for a in made.values() for w in a.provenance.get("warnings", ())]
         extra = {
@@ -219,6 +242,8 @@ def verify(
             "data": workspace.subject.described,
             "artifacts": listed,
             "warnings": warnings,
+            "demands": asdict(workspace.demands),
+            "outcome": asdict(outcome),
         }
         document = reports.as_document(measured, reports.environment(), extra)
         if out is not None:
@@ -226,7 +251,8 @@ def verify(
             reports.write(document, out)
             reports.write_page(document, out)
         sizes = {each["label"]: each["size"] for each in listed}
-        return Verification(tuple(measured), document, reports.render(measured, sizes))
+        table = reports.render(measured, sizes, outcome)
+        return Verification(tuple(measured), document, table, workspace.demands)
 
 
 @dataclass(frozen=True, eq=False)
@@ -315,10 +341,8 @@ class Searched:
     table: str
 
     def exit_code(self, allow_undecided: bool = False) -> int:
-        """0 where an artifact is recommended and passes, else 1."""
-        if self.found.candidate is None:
-            return 1
-        return reports.exit_code(self.measurements, allow_undecided)
+        """As of `Verification`; 2 where no artifact is recommended."""
+        return reports.exit_code(self.measurements, Demands(allow_undecided=allow_undecided))
 
 
 def search(

@@ -13,9 +13,10 @@ from typing import Any
 from conversion import custom
 from conversion.artifact import Artifact, Store
 from conversion.backends import BACKENDS, available, backend
-from conversion.errors import MissingDependency, UserError
+from conversion.demands import Demands
+from conversion.errors import ReferenceCrashed, UserError
 from conversion.journal import LOG, journal
-from conversion.measurement import Measurement, Verdict
+from conversion.measurement import BUILT, Measurement, Verdict
 from conversion.readers import read_spec
 from conversion.reference import Reference
 from conversion.search.search import Found
@@ -29,8 +30,68 @@ from conversion.workspace import Workspace
 File = str | Path
 
 
+NO_IMAGES = "no images to calibrate on: pass --data FILE"
+
+
+def not_made(case: Case) -> str:
+    """Why the artifact cannot be made here; empty where it can, and then it is.
+
+    An int8 artifact without its float baseline could not be judged, so it counts as not made.
+
+    Args:
+        case: the artifact.
+
+    Raises:
+        UserError: the reference or a file made elsewhere cannot be read, or images that would
+            calibrate are also evaluated on: mistakes that no route is to blame for.
+    """
+    workspace, name, own = case.workspace, case.name, case.backend
+    if name in workspace.brought or name == "keras-fp32":
+        _ = case.artifact
+        return ""
+    if not own.is_float:
+        if workspace.subject.train is None:
+            return NO_IMAGES
+        workspace.artifact("calibration")
+    try:
+        own.load()
+        for needed in filter(None, (own.baseline, name)):
+            workspace.artifact(needed)
+    except (UserError, ReferenceCrashed) as error:
+        LOG.debug("making %s stopped", name, exc_info=True)
+        return " ".join(str(error).split())
+    return ""
+
+
+def judge_all(
+    workspace: Workspace,
+    names: Sequence[str],
+    backends: Sequence[str] | None,
+    topics: Sequence[str] | None,
+) -> tuple[list[Measurement], dict[str, Artifact]]:
+    """Every check of several artifacts.
+
+    Args:
+        workspace: the model that they come from.
+        names: the artifacts' backends.
+        backends: those that the user named; they are made before anything is judged.
+        topics: only these; all of them by default.
+
+    Returns:
+        The measurements, and the artifacts that were made by their backends.
+
+    Raises:
+        UserError: one that the user named cannot be made, or as `not_made`.
+    """
+    for name in known(backends or ()):
+        if reason := not_made(Case(workspace, name)):
+            raise UserError(f"{name} cannot be made: {reason}")
+    made = dict[str, Artifact]()
+    return [m for name in names for m in judge(Case(workspace, name), topics, made)], made
+
+
 def judge(case: Case, topics: Sequence[str] | None, made: dict[str, Artifact]) -> list[Measurement]:
-    """Every check of one artifact; one that cannot be built is a failure of its own.
+    """Every check of one artifact; one that cannot be made is skipped with the reason.
 
     Args:
         case: the artifact.
@@ -38,22 +99,20 @@ def judge(case: Case, topics: Sequence[str] | None, made: dict[str, Artifact]) -
         made: gets the artifact under its backend's name.
 
     Raises:
-        UserError: a file made elsewhere, or the reference itself, cannot be opened.
+        UserError: as `not_made`, or a file made elsewhere does not fit the model.
     """
-    name, brought = case.name, case.name in case.workspace.brought
-    if not (case.backend.is_float or brought) and case.workspace.subject.train is None:
-        return case.skip("built", "structure", "no images to calibrate on: pass --data FILE")
+    name = case.name
+    if reason := not_made(case):
+        LOG.info("skipped: %s: %s", name, reason)
+        return case.skip(BUILT, "structure", reason)
+    made[name] = case.artifact
     try:
-        made[name] = case.artifact
         case.workspace.runner(name)
-    except MissingDependency:
-        raise
     except UserError as error:
-        if brought or name == "keras-fp32":
+        if name in case.workspace.brought or name == "keras-fp32":
             raise
-        LOG.info("%s could not be built: %s", name, error)
-        LOG.debug("building %s stopped", name, exc_info=True)
-        return case.without_value("built", "structure", Verdict.FAIL, str(error))
+        LOG.debug("opening %s stopped", name, exc_info=True)
+        return case.without_value(BUILT, "structure", Verdict.FAIL, str(error))
     wanted = None if topics is None else tuple(topics)
     measured = [found for check in checks(name, wanted) for found in check.measure(case)]
     for found in measured:
@@ -76,7 +135,7 @@ def approved(found: Found) -> tuple[Found, list[Measurement], dict[str, Artifact
             break
         made = dict[str, Artifact]()
         measured = judge(Case(found.workspace, found.candidate.backend), None, made)
-        failures = [m for m in measured if m.verdict is Verdict.FAIL]
+        failures = [m for m in measured if m.verdict is Verdict.FAIL or m.name == BUILT]
         if not failures:
             return found, measured, made
         LOG.info("%s fails: %s", found.candidate.label, failures[0].explain())
@@ -94,9 +153,18 @@ def known(backends: Sequence[str]) -> list[str]:
 
 
 def chosen(backends: Sequence[str] | None, workspace: Workspace) -> list[str]:
-    """The backends that were asked for, or all that are installed, said where some are not."""
+    """The backends that were asked for, or all that are installed, said where some are not.
+
+    A file made elsewhere is judged whether its backend was asked for or not.
+
+    Raises:
+        UserError: a name is unknown, or what runs a file made elsewhere is not installed.
+    """
+    for name in workspace.brought:
+        if missing := backend(name).missing:
+            raise UserError(f"{missing}.")
     if backends is not None:
-        return known(backends)
+        return list(dict.fromkeys([*known(backends), *workspace.brought]))
     for each in BACKENDS.values():
         if each.missing:
             workspace.announce(f"left out: {each.missing}")
@@ -114,6 +182,7 @@ def opened(
     progress: bool,
     brings: Sequence[File] = (),
     preprocessing: Preprocessing | None = None,
+    demands: Demands | None = None,
 ) -> Iterator[Workspace]:
     """A workspace with its reference process and its log.
 
@@ -127,6 +196,7 @@ def opened(
         progress: whether to show progress bars.
         brings: Python files with layers, executed because the user named them.
         preprocessing: what is done to the images of `data`.
+        demands: what the user allows and asks for beside being right.
 
     Raises:
         UserError: the model or the data cannot be read, or a file is not there.
@@ -148,6 +218,7 @@ def opened(
             brought,
             progress,
             log.info,
+            demands=demands or Demands(),
         )
         _ = workspace.spec  # a file that cannot be read is said before anything is built
         yield workspace

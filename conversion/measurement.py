@@ -17,6 +17,26 @@ class Verdict(StrEnum):
     SKIPPED = "skipped"
 
 
+class Concern(StrEnum):
+    """What a measurement is about, and so what its failure means for the whole run."""
+
+    CONVERSION = "conversion"
+    """The artifact is wrong; undecided, parity has too little power to say so."""
+    COST = "cost"
+    """int8 costs more than allowed."""
+    SPEED = "speed"
+    """int8 is slower than demanded, where a speed is demanded."""
+    ADVICE = "advice"
+    """Nothing: it is said for the reader."""
+
+
+BUILT = "built"
+"""The measurement of an artifact that was not made, or does not open."""
+
+WORDS = {Concern.COST: "costs too much", Concern.SPEED: "too slow"}
+"""What a failure is called where the artifact is not wrong."""
+
+
 @dataclass(frozen=True)
 class Measurement:
     """One measured value against its limit.
@@ -39,6 +59,8 @@ class Measurement:
         cached: whether the predictions behind the value were kept from an earlier run.
         digest: SHA-256 of the predictions behind the value.
         rows: further rows for the report.
+        concerns: what a failure would mean.
+        lacks_images: whether it is undecided only because more images are needed.
     """
 
     name: str
@@ -58,11 +80,19 @@ class Measurement:
     cached: bool = False
     digest: str | None = None
     rows: tuple[Mapping[str, Any], ...] = ()
+    concerns: Concern = Concern.CONVERSION
+    lacks_images: bool = False
+
+    @property
+    def word(self) -> str:
+        """The verdict as a reader is told it: ``costs too much`` is no wrong conversion."""
+        found = WORDS.get(self.concerns) if self.verdict is Verdict.FAIL else None
+        return found or str(self.verdict)
 
     def explain(self) -> str:
         """The verdict in one sentence that needs no source to be read."""
         where = f" in layer '{self.layer}'" if self.layer else ""
-        parts = [f"{self.verdict}: {self.artifact} on {self.subject}{where}: {self.name}"]
+        parts = [f"{self.word}: {self.artifact} on {self.subject}{where}: {self.name}"]
         if self.value is not None:
             parts.append(f"= {self.value:.6g} {self.unit}".rstrip())
         if self.limit is not None:

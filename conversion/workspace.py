@@ -17,6 +17,7 @@ from conversion.artifact import Artifact, Runner, Store
 from conversion.backends import BACKENDS, STEPS, Backend, Ingredients, backend
 from conversion.checks.compare import Difference
 from conversion.checks.layers import layer_noise
+from conversion.demands import Demands
 from conversion.errors import UserError
 from conversion.made import made_inputs
 from conversion.quantization import calibration
@@ -82,6 +83,7 @@ class Workspace:
         progress: whether long work shows a progress bar.
         announce: told what is being built, one line a time.
         threads: threads of an operator in evaluation; latency always takes one.
+        demands: what the user allows and asks for beside being right.
     """
 
     subject: Subject
@@ -92,6 +94,7 @@ class Workspace:
     progress: bool = False
     announce: Callable[[str], None] = lambda line: None
     threads: int = field(default_factory=lambda: os.cpu_count() or 1)
+    demands: Demands = field(default_factory=Demands)
     _artifacts: dict[str, Artifact] = field(default_factory=dict)
     _runners: dict[tuple[str, int], Runner] = field(default_factory=dict)
     _outputs: dict[str, Outputs] = field(default_factory=dict)

@@ -10,10 +10,16 @@ import numpy as np
 
 from conversion import digest
 from conversion.checks.parity import Subjected
-from conversion.measurement import Measurement, Verdict, judged
+from conversion.measurement import Concern, Measurement, Verdict, judged
 
 CONFIDENCE = 0.95
 _Z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
+
+UNLIKELY = (
+    "no better than the commonest class alone: are the images prepared as in training (--scale, "
+    "--preprocess), and are the labels the model's?"
+)
+"""What is said of a model that is hardly ever right, which is no fault of a conversion."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,13 +89,14 @@ def top1_correct(
     Args:
         about: what is measured.
         found: the tally.
-        floor: the least share of right answers, in percent; None where the subject states none,
-            and then the count must exceed what the commonest class alone would give.
+        floor: the least share of right answers, in percent; None where the subject states none:
+            then a count that the commonest class alone would give is said, and is no failure.
         classes: class names for the rows; may be empty.
         cached: whether the predictions were kept from an earlier run.
     """
     commonest = int(found.confusion.sum(axis=1).max()) + 1
     limit = commonest if floor is None else int(np.ceil(floor * found.n / 100))
+    verdict = judged(found.hits, ">=", limit)
     rows = tuple(
         {
             "class": classes[index] if index < len(classes) else str(index),
@@ -100,14 +107,15 @@ def top1_correct(
         for index, (correct, images) in enumerate(found.per_class)
     )
     reasons = [] if floor is not None else ["the limit is one more than the commonest class"]
-    if found.hits < limit:
-        reasons.append(_worst_class(found, classes))
+    if verdict is Verdict.FAIL:
+        reasons = [*([UNLIKELY] if floor is None else reasons), _worst_class(found, classes)]
+        verdict = Verdict.UNDECIDED if floor is None else verdict
     return Measurement(
         name="top1_correct",
         topic="accuracy",
         subject=about.subject,
         artifact=about.artifact,
-        verdict=judged(found.hits, ">=", limit),
+        verdict=verdict,
         value=found.hits,
         unit="right answers",
         relation=">=",
@@ -117,6 +125,7 @@ def top1_correct(
         cached=cached,
         digest=digest.of_arrays([found.predictions]),
         rows=rows,
+        concerns=Concern.ADVICE if floor is None else Concern.CONVERSION,
     )
 
 
@@ -208,7 +217,12 @@ def _centre(lost: int, gained: int, n: int) -> tuple[float, float]:
 
 
 def top1_change(
-    about: Subjected, baseline: Tally, candidate: Tally, limit: float, topic: str, cached: bool
+    about: Subjected,
+    baseline: Tally,
+    candidate: Tally,
+    limit: float | None,
+    topic: str,
+    cached: bool,
 ) -> Measurement:
     """The change of accuracy against a baseline, as measured.
 
@@ -216,7 +230,7 @@ def top1_change(
         about: what is measured.
         baseline: the tally to compare with.
         candidate: the artifact's tally, over the same images.
-        limit: the least change, in points.
+        limit: the least change, in points; None where it is reported only.
         topic: ``accuracy`` or ``quantization``.
         cached: whether the predictions were kept from an earlier run.
     """
@@ -229,7 +243,12 @@ def top1_change(
 
 
 def top1_non_inferiority(
-    about: Subjected, baseline: Tally, candidate: Tally, margin: float, cached: bool
+    about: Subjected,
+    baseline: Tally,
+    candidate: Tally,
+    margin: float,
+    cached: bool,
+    concerns: Concern = Concern.COST,
 ) -> Measurement:
     """Whether the loss of accuracy is shown to be smaller than the margin.
 
@@ -242,6 +261,7 @@ def top1_non_inferiority(
         candidate: the artifact's tally, over the same images.
         margin: the largest loss that may be, as a negative number of points.
         cached: whether the predictions were kept from an earlier run.
+        concerns: a cost where the margin is what a user allows.
     """
     change = paired_change(baseline.correct, candidate.correct)
     low, high = change.interval
@@ -254,7 +274,8 @@ def top1_non_inferiority(
         verdict = Verdict.UNDECIDED
         reason = f"the interval reaches over the margin; {settles} would settle it"
     found = _changed("top1_non_inferiority", "quantization", about, change, low, margin, cached)
-    return replace(found, verdict=verdict, reason=reason)
+    few = verdict is Verdict.UNDECIDED
+    return replace(found, verdict=verdict, reason=reason, concerns=concerns, lacks_images=few)
 
 
 def _changed(
@@ -263,7 +284,7 @@ def _changed(
     about: Subjected,
     change: Change,
     value: float,
-    limit: float,
+    limit: float | None,
     cached: bool,
 ) -> Measurement:
     return Measurement(
@@ -271,10 +292,10 @@ def _changed(
         topic=topic,
         subject=about.subject,
         artifact=about.artifact,
-        verdict=judged(value, ">=", limit),
+        verdict=Verdict.PASS if limit is None else judged(value, ">=", limit),
         value=value,
         unit="points",
-        relation=">=",
+        relation="" if limit is None else ">=",
         limit=limit,
         interval=change.interval,
         n=change.n,

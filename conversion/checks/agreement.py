@@ -64,6 +64,7 @@ def agreement(
             n=n,
             reason=reason,
             cached=cached,
+            lacks_images=verdict is Verdict.UNDECIDED,
             rows=(
                 {
                     "certified": found.share,

@@ -9,7 +9,7 @@ import numpy as np
 
 from conversion.checks.accuracy import Change, Tally, paired_change
 from conversion.checks.parity import Subjected
-from conversion.measurement import Measurement, Verdict, judged
+from conversion.measurement import Concern, Measurement, Verdict
 
 SIGNIFICANCE = 0.05
 """Of all classes together: how often one of them is called lost by chance."""
@@ -83,28 +83,39 @@ def loss_p(change: Change, margin: float) -> float:
 
 
 def class_change(
-    about: Subjected, found: list[ClassChange], margin: float, cached: bool
+    about: Subjected,
+    found: list[ClassChange],
+    margin: float | None,
+    cached: bool,
+    concerns: Concern = Concern.COST,
 ) -> Measurement:
     """The class that lost most, and whether any is shown to have lost more than the margin.
 
     Fail where a class is shown to: its p, times the number of classes (Bonferroni), is below 5 %.
-    Pass where the worst class as measured is within the margin; undecided between.
+    Pass where none has: by its interval for what a user allows, as measured for our own limit.
+    Undecided between.
 
     Args:
         about: what is measured.
         found: the change of every class.
-        margin: as a negative number of points.
+        margin: as a negative number of points; None where the classes are reported only.
         cached: whether the predictions were kept from an earlier run.
+        concerns: a cost where the margin is what a user allows.
     """
-    worst = min(found, key=lambda each: (each.change.points, each.p))
+    demanded = concerns is Concern.COST and margin is not None
+
+    def least(each: ClassChange) -> float:
+        return each.change.interval[0] if demanded else each.change.points
+
+    worst = min(found, key=lambda each: (least(each), each.p))
     surest = min(found, key=lambda each: each.p)
-    verdict, reason = judged(worst.change.points, ">=", margin), f"class {worst.name} lost most"
-    if surest.p * len(found) < SIGNIFICANCE:
+    verdict, reason = Verdict.PASS, f"class {worst.name} lost most"
+    if margin is not None and surest.p * len(found) < SIGNIFICANCE:
         worst, verdict = surest, Verdict.FAIL
         lost = f"lost {surest.change.lost} of {surest.change.n} answers, gained "
         reason = f"class {surest.name} {lost}{surest.change.gained}: p = {surest.p:.2g}, times "
         reason += f"{len(found)} classes"
-    elif verdict is Verdict.FAIL:
+    elif margin is not None and least(worst) < margin:
         z = NormalDist().inv_cdf(1 - SIGNIFICANCE / len(found))
         needed = worst.change.settled_by(margin, z)
         settles = "no number of images" if needed is None else f"about {needed} images a class"
@@ -118,7 +129,7 @@ def class_change(
         verdict=verdict,
         value=worst.change.points,
         unit="points",
-        relation=">=",
+        relation="" if margin is None else ">=",
         limit=margin,
         interval=worst.change.interval,
         n=worst.change.n,
@@ -135,4 +146,6 @@ def class_change(
             }
             for each in found
         ),
+        concerns=concerns,
+        lacks_images=verdict is Verdict.UNDECIDED,
     )

@@ -92,18 +92,29 @@ def own_predictions(about: Subjected, causes: Sequence[str], differing: int, n: 
     )
 
 
-def outputs_vary(about: Subjected, outputs: Mapping[str, np.ndarray]) -> Measurement:
-    """The outputs are finite and not the same for every image.
+def outputs_vary(
+    about: Subjected, outputs: Mapping[str, np.ndarray], keras: Mapping[str, np.ndarray]
+) -> Measurement:
+    """The outputs are finite and not the same for every image; undecided where Keras's are.
 
     Args:
         about: what is measured.
         outputs: output name to ``(N, ...)``.
+        keras: the same of Keras.
     """
-    reason = ""
+    reason, verdict = _flat(outputs), Verdict.PASS
+    if reason and _flat(keras):
+        verdict, reason = Verdict.UNDECIDED, f"no power: Keras's own are such: {reason}"
+    elif reason:
+        verdict = Verdict.FAIL
+    name = "outputs_vary"
+    return Measurement(name, TOPIC, about.subject, about.artifact, verdict, reason=reason)
+
+
+def _flat(outputs: Mapping[str, np.ndarray]) -> str:
+    """Why outputs say nothing; empty where they do."""
     try:
         compare(outputs, outputs)
     except (NoPower, Incomparable) as error:
-        reason = str(error)
-    verdict = Verdict.FAIL if reason else Verdict.PASS
-    name = "outputs_vary"
-    return Measurement(name, TOPIC, about.subject, about.artifact, verdict, reason=reason)
+        return str(error)
+    return ""

@@ -12,7 +12,7 @@ import numpy as np
 from conversion.checks import limits
 from conversion.checks.compare import odd_one
 from conversion.checks.parity import Subjected
-from conversion.measurement import Measurement, Verdict
+from conversion.measurement import Concern, Measurement, Verdict
 
 CONFIDENCE = 0.99
 """Of the interval on the ratio: it is looked at after every turn, so it must be a strict one."""
@@ -50,11 +50,15 @@ class Ratio:
             return "faster"
         return "slower" if self.interval[1] < 1 / margin else "undecided"
 
-    @property
-    def closed(self) -> bool:
-        """Whether more rounds would change nothing that is asked."""
-        width = self.interval[1] / self.interval[0]
-        return width < (LEVEL if self.verdict == "undecided" else CLOSED)
+    def closed(self, least: float | None = None) -> bool:
+        """Whether more rounds would change nothing that is asked.
+
+        Args:
+            least: the speed that is demanded; None where it is asked which is faster.
+        """
+        low, high = self.interval
+        undecided = self.verdict == "undecided" if least is None else low < least <= high
+        return high / low < (LEVEL if undecided else CLOSED)
 
 
 def ratio(seconds: Sequence[np.ndarray], candidate: int = 0, baseline: int = 1) -> Ratio:
@@ -134,9 +138,14 @@ def latency(
 
 
 def speed_up(
-    about: Subjected, batch: int, found: Ratio, baseline: str, record: Mapping[str, Any]
+    about: Subjected,
+    batch: int,
+    found: Ratio,
+    baseline: str,
+    record: Mapping[str, Any],
+    least: float | None = None,
 ) -> Measurement:
-    """Whether the artifact is faster than its baseline: fail where it is slower.
+    """How much faster than its baseline the artifact is, and whether that is enough.
 
     Args:
         about: what is measured.
@@ -144,13 +153,23 @@ def speed_up(
         found: the ratio.
         baseline: the artifact that it is compared with.
         record: on what it was measured, plain values.
+        least: the speed-up that is demanded: fail where the whole interval lies below it. None
+            where none is: then faster or slower is said, and is no failure.
     """
-    margin = limits.FASTER.value
-    verdict, reason = {
-        "faster": (Verdict.PASS, ""),
-        "slower": (Verdict.FAIL, f"slower than {baseline}: the whole interval lies below 1"),
-        "undecided": (Verdict.UNDECIDED, f"the interval reaches into 1/{margin:g} to {margin:g}"),
-    }[found.verdict]
+    margin, (low, high) = limits.FASTER.value, found.interval
+    near = f"the interval reaches into {1 / margin:.2f} to {margin:g}"
+    if least is None:
+        verdict, reason = {
+            "faster": (Verdict.PASS, f"faster than {baseline}"),
+            "slower": (Verdict.PASS, f"slower than {baseline}; no speed is demanded"),
+            "undecided": (Verdict.UNDECIDED, near),
+        }[found.verdict]
+    elif low >= least:
+        verdict, reason = Verdict.PASS, ""
+    elif high < least:
+        verdict, reason = Verdict.FAIL, "the whole interval lies below what is demanded"
+    else:
+        verdict, reason = Verdict.UNDECIDED, "the interval reaches over what is demanded"
     return Measurement(
         name=f"latency_ratio_batch_{batch}",
         topic="latency",
@@ -159,13 +178,14 @@ def speed_up(
         verdict=verdict,
         value=found.value,
         unit=f"x the speed of {baseline}",
-        relation=">=",
-        limit=margin,
+        relation="" if least is None else ">=",
+        limit=least,
         interval=found.interval,
         n=found.rounds,
         seed=SEED,
         reason=reason,
         rows=({**record, "processes": list(found.processes)},),
+        concerns=Concern.SPEED,
     )
 
 

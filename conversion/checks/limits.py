@@ -93,9 +93,6 @@ INT8_TORCH = Limit(
     "what PyTorch's default scheme may lose: with calibration seeds 0 to 2 it loses 0.19 to 0.28; "
     "with activations of seven bits, for CPUs without VNNI, 0.47",
 )
-INT8_OUTER = Limit(
-    -5.0, "points", None, "what any int8 artifact may lose before it is called broken"
-)
 MARGIN = Limit(
     -0.75,
     "points",

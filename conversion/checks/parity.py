@@ -69,6 +69,65 @@ def output_error(
     return found
 
 
+def output_tolerance(
+    about: Subjected,
+    keras: Mapping[str, np.ndarray],
+    candidate: Mapping[str, np.ndarray],
+    atol: float,
+    rtol: float,
+    cached: bool = False,
+) -> Measurement:
+    """The largest difference from Keras's outputs as a share of what a user tolerates.
+
+    Args:
+        about: what is measured.
+        keras: output name to ``(N, ...)`` float32 from the reference.
+        candidate: the same from the artifact.
+        atol: the absolute tolerance.
+        rtol: the tolerance relative to Keras's output.
+        cached: whether the candidate's outputs were kept from an earlier run.
+
+    Returns:
+        Over all outputs, the largest ``|artifact - Keras| / (atol + rtol |Keras|)``.
+    """
+    name, topic = "output_tolerance", "parity"
+    try:
+        compare(keras, candidate)
+    except Incomparable as why:
+        verdict, reason = Verdict.FAIL, str(why)
+        return Measurement(name, topic, about.subject, about.artifact, verdict, reason=reason)
+    except NoPower as why:
+        verdict, reason = Verdict.UNDECIDED, f"no power: {why}"
+        return Measurement(name, topic, about.subject, about.artifact, verdict, reason=reason)
+    shares = {name: _share(array, candidate[name], atol, rtol) for name, array in keras.items()}
+    output = max(shares, key=lambda each: float(shares[each].max()))
+    place = np.unravel_index(int(shares[output].argmax()), shares[output].shape)
+    value, ours, theirs = (float(each[output][place]) for each in (shares, keras, candidate))
+    return Measurement(
+        name=name,
+        topic=topic,
+        subject=about.subject,
+        artifact=about.artifact,
+        verdict=judged(value, "<=", 1.0),
+        value=value,
+        unit=f"x the tolerance {atol:g} + {rtol:g} |Keras|",
+        relation="<=",
+        limit=1.0,
+        layer=output,
+        n=len(shares[output]),
+        reason=f"image {place[0]} has {theirs:.7g} where Keras has {ours:.7g}",
+        cached=cached,
+    )
+
+
+def _share(keras: np.ndarray, candidate: np.ndarray, atol: float, rtol: float) -> np.ndarray:
+    """Differences as multiples of the tolerance; of none at all, 0 or infinity."""
+    exact = keras.astype(np.float64)
+    far = np.abs(candidate.astype(np.float64) - exact)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(far == 0, 0.0, far / (atol + rtol * np.abs(exact)))
+
+
 def _sum(about: Subjected, output: str, candidate: np.ndarray, cached: bool) -> Measurement:
     """How far the probabilities of an image are from a sum of 1."""
     value = float(np.abs(candidate.sum(axis=-1, dtype=np.float64) - 1).max())

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from conversion.cli import values
+from conversion.demands import Demands
 from conversion.options import as_names
 from conversion.running import Running
 from conversion.settings import CalibrationChoice, OnnxScheme, Settings, TorchScheme
@@ -49,6 +50,7 @@ GROUPS: Mapping[str, tuple[type, ...]] = {
     "conversion": (Settings,),
     "quantization": QUANTIZATION,
     "preprocessing of the images of --data, once, when they are read": (Preprocessing,),
+    "demands": (Demands,),
     "running": (Running,),
 }
 """Heading to the dataclasses whose fields stand under it."""

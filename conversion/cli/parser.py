@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 from conversion.cli import options, values, verbs
 from conversion.cli.options import BACKENDS, CUSTOM, DATA, GROUPS, Option
+from conversion.demands import Demands
 from conversion.running import Running
 from conversion.subjects.preprocessing import Preprocessing
 from conversion.version import __version__
@@ -83,7 +84,7 @@ def _convert(verb: argparse.ArgumentParser) -> None:
     words = {"default": backends, "help": f"only these artifacts (default: {','.join(backends)})"}
     _add(verb, (replace(BACKENDS, keywords={**BACKENDS.keywords, **words}), CUSTOM))
     _out(verb)
-    _groups(verb, without=(Preprocessing, Running, *options.QUANTIZATION))
+    _groups(verb, without=(Preprocessing, Demands, Running, *options.QUANTIZATION))
 
 
 def _quantize(verb: argparse.ArgumentParser) -> None:
@@ -91,13 +92,13 @@ def _quantize(verb: argparse.ArgumentParser) -> None:
     _add(verb, (DATA, BACKENDS, CUSTOM))
     _out(verb)
     _searching(verb)
-    _groups(verb)
+    _groups(verb, without=(Demands,))
 
 
 def _evaluate(verb: argparse.ArgumentParser) -> None:
     _model(verb)
     _add(verb, options.FILES)
-    _groups(verb)
+    _groups(verb, without=(Demands,))
 
 
 def _verify(verb: argparse.ArgumentParser) -> None:

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from conversion.cli import options
+from conversion.demands import Demands
 from conversion.errors import UserError
 from conversion.subjects.preprocessing import Preprocessing
 
@@ -151,6 +152,7 @@ def verify(given: argparse.Namespace) -> int:
         backends=given.backends,
         topics=given.topics,
         settings=options.settings(given),
+        demands=options.made(Demands, given),
         custom=given.custom,
         report=given.report,
         progress=sys.stderr.isatty(),

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from conversion.report.document import as_document, environment, place, write
-from conversion.report.overview import exit_code
+from conversion.report.outcome import ORDER, code_of, exit_code, outcome
 from conversion.report.page import write_page
 from conversion.report.power_table import render_power
 from conversion.report.search_table import render_search
 from conversion.report.table import render
 
 __all__ = [
+    "ORDER",
     "as_document",
+    "code_of",
     "environment",
     "exit_code",
+    "outcome",
     "place",
     "render",
     "render_power",

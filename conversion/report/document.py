@@ -15,7 +15,7 @@ from typing import Any
 
 from conversion import machine
 from conversion.artifact import versions
-from conversion.measurement import Measurement, Verdict
+from conversion.measurement import Concern, Measurement, Verdict
 
 SCHEMA = 1
 NAME = "report.json"
@@ -59,7 +59,7 @@ def as_document(
     return {
         "schema": SCHEMA,
         "environment": _plain(environment, []),
-        "measurements": [_entry(measurement) for measurement in measurements],
+        "measurements": [entry(measurement) for measurement in measurements],
         "artifacts": [],
         "warnings": [],
         **_plain(extra, []),
@@ -68,7 +68,7 @@ def as_document(
 
 def measurements_of(document: Mapping[str, Any]) -> list[Measurement]:
     """The measurements that a document holds; what was not finite stays None, NaN in a bound."""
-    return [_measurement(entry) for entry in document["measurements"]]
+    return [measurement_of(each) for each in document["measurements"]]
 
 
 def write(document: Mapping[str, Any], folder: Path) -> Path:
@@ -115,28 +115,31 @@ def environment() -> dict[str, Any]:
     }
 
 
-def _entry(measurement: Measurement) -> dict[str, Any]:
-    entry: dict[str, Any] = {}
+def entry(measurement: Measurement) -> dict[str, Any]:
+    """A measurement as plain values; what is not finite is None, and the reason says so."""
+    found: dict[str, Any] = {}
     lost: list[str] = []
     for field in dataclasses.fields(measurement):
         missing: list[str] = []
-        entry[field.name] = _plain(getattr(measurement, field.name), missing)
+        found[field.name] = _plain(getattr(measurement, field.name), missing)
         if missing:
             lost.append(f"{field.name} is {' and '.join(dict.fromkeys(missing))}")
     if lost:
         reasons = (measurement.reason, f"{', '.join(lost)}: written as null")
-        entry["reason"] = "; ".join(reason for reason in reasons if reason)
-    return entry
+        found["reason"] = "; ".join(reason for reason in reasons if reason)
+    return found
 
 
-def _measurement(entry: Mapping[str, Any]) -> Measurement:
+def measurement_of(plain: Mapping[str, Any]) -> Measurement:
+    """The measurement that `entry` made plain values of."""
     known = {field.name for field in dataclasses.fields(Measurement)}
-    values = {key: value for key, value in entry.items() if key in known}
+    values = {key: value for key, value in plain.items() if key in known}
     interval = values.get("interval")
     if interval is not None:
         lower, upper = (math.nan if bound is None else bound for bound in interval)
         values["interval"] = (lower, upper)
     values["verdict"] = Verdict(values["verdict"])
+    values["concerns"] = Concern(values.get("concerns", Concern.CONVERSION))
     values["rows"] = tuple(values.get("rows", ()))
     return Measurement(**values)
 

@@ -1,4 +1,4 @@
-"""What a list of measurements comes to: one row an artifact, one verdict, one exit code."""
+"""What a list of measurements comes to: one row an artifact, one verdict."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from conversion.measurement import Measurement, Verdict
+from conversion.measurement import BUILT, Concern, Measurement, Verdict
 
 HEADERS = (
     "artifact",
@@ -23,6 +23,7 @@ ACCURACY = ("top1_correct", "top1_change", "top1_non_inferiority")
 LATENCY = ("latency_batch_1", "latency_ratio_batch_1")
 MISSING = ("-",)
 NOT_CHECKED = "not checked"
+SLOWER = "slower"
 
 Cell = tuple[str, ...]
 """The parts of a cell, which a table may align one by one."""
@@ -47,8 +48,10 @@ def counts(measurements: Iterable[Measurement]) -> Counter[Verdict]:
 
 
 def is_open(measurement: Measurement) -> bool:
-    """Whether it is undecided where that is not allowed, which is everywhere but in latency."""
-    return measurement.verdict is Verdict.UNDECIDED and measurement.topic != "latency"
+    """Whether it is undecided where a verdict was asked for."""
+    asked = measurement.limit is not None if measurement.concerns is Concern.SPEED else True
+    asked = asked and measurement.concerns is not Concern.ADVICE
+    return measurement.verdict is Verdict.UNDECIDED and asked
 
 
 def overall(measurements: Sequence[Measurement]) -> Verdict:
@@ -70,32 +73,36 @@ def overall(measurements: Sequence[Measurement]) -> Verdict:
     return Verdict.UNDECIDED if found[Verdict.UNDECIDED] else Verdict.SKIPPED
 
 
-def exit_code(measurements: Sequence[Measurement], allow_undecided: bool = False) -> int:
-    """The exit code of a run.
-
-    Args:
-        measurements: all of the run's.
-        allow_undecided: whether undecided measurements outside latency may stand.
-
-    Returns:
-        0 where something passed, nothing failed and nothing is left open; else 1.
-    """
+def word(measurements: Sequence[Measurement]) -> str:
+    """The worst verdict as a reader is told it; of failures a wrong conversion goes first."""
     verdict = overall(measurements)
-    if verdict is Verdict.UNDECIDED and allow_undecided:
-        return 0 if counts(measurements)[Verdict.PASS] else 1
-    return 0 if verdict is Verdict.PASS else 1
+    words = [m.word for m in measurements if m.verdict is Verdict.FAIL] or [str(verdict)]
+    return str(verdict) if verdict in words else words[0]
 
 
-def attention(measurements: Iterable[Measurement]) -> list[Measurement]:
-    """The measurements that keep the run from passing, failures first."""
-    found = [m for m in measurements if m.verdict is Verdict.FAIL or is_open(m)]
-    return sorted(found, key=lambda measurement: measurement.verdict is not Verdict.FAIL)
+def attention(measurements: Sequence[Measurement]) -> list[Measurement]:
+    """The measurements that did not pass, failures first, advice last."""
+    advice = [m for m in measurements if m.concerns is Concern.ADVICE]
+    return [
+        *(m for m in measurements if m.verdict is Verdict.FAIL),
+        *(m for m in measurements if is_open(m)),
+        *(m for m in advice if m.verdict is Verdict.UNDECIDED),
+    ]
 
 
-def skips(measurements: Iterable[Measurement]) -> Counter[str]:
-    """How many measurements were skipped for each reason."""
-    reasons = (m.reason for m in measurements if m.verdict is Verdict.SKIPPED)
-    return Counter(reason or "no reason given" for reason in reasons)
+def skips(measurements: Iterable[Measurement]) -> list[str]:
+    """What was skipped and why: artifacts that were not made by name, the rest in numbers."""
+    unmade: dict[str, list[str]] = {}
+    others = Counter[str]()
+    for m in measurements:
+        if m.verdict is Verdict.SKIPPED and m.name == BUILT:
+            unmade.setdefault(m.reason, []).append(m.artifact)
+        elif m.verdict is Verdict.SKIPPED:
+            others[m.reason or "no reason given"] += 1
+    return [
+        *(f"skipped: {', '.join(names)}: {reason}" for reason, names in unmade.items()),
+        *(f"skipped {count}: {reason}" for reason, count in others.items()),
+    ]
 
 
 def kept(measurements: Iterable[Measurement]) -> list[str]:
@@ -144,8 +151,10 @@ def _named(group: Iterable[Measurement], names: Iterable[str]) -> dict[str, list
 
 def _mark(named: Mapping[str, list[Measurement]]) -> Cell:
     """The worst verdict as a word of its own, where it is not a pass."""
-    found = counts(measurement for group in named.values() for measurement in group)
-    return next(((str(v),) for v in (Verdict.FAIL, Verdict.UNDECIDED) if found[v]), ())
+    shown = [measurement for group in named.values() for measurement in group]
+    found = counts(shown)
+    said = next((v for v in (Verdict.FAIL, Verdict.UNDECIDED) if found[v]), None)
+    return () if said is None else (word(shown) if said is Verdict.FAIL else str(said),)
 
 
 def _parity(named: Mapping[str, list[Measurement]]) -> Cell:
@@ -186,10 +195,11 @@ def _accuracy(named: Mapping[str, list[Measurement]]) -> Cell:
 def _latency(named: Mapping[str, list[Measurement]]) -> Cell:
     median = _first(named["latency_batch_1"])
     ratio = _first(named["latency_ratio_batch_1"])
+    slower = ratio is not None and ratio.interval is not None and ratio.interval[1] < 1
     parts = ["-" if median is None or median.value is None else f"{1000 * median.value:.3f}"]
     if ratio is not None:
         parts.extend((f"{ratio.value:.2f}x", _interval(ratio, ".2f")))
-    return tuple(_pad(parts, 3, _mark(named)))
+    return tuple(_pad(parts, 3, _mark(named) or ((SLOWER,) if slower else ())))
 
 
 def _memory(named: Mapping[str, list[Measurement]]) -> Cell:
@@ -216,8 +226,7 @@ def _interval(measurement: Measurement, form: str) -> str:
 def _verdict(group: Sequence[Measurement]) -> str:
     if not group:
         return NOT_CHECKED
-    verdict = overall(group)
     skipped = counts(group)[Verdict.SKIPPED]
-    if verdict is Verdict.SKIPPED:
+    if overall(group) is Verdict.SKIPPED:
         return f"skipped ({skipped})"
-    return f"{verdict} ({skipped} skipped)" if skipped else str(verdict)
+    return f"{word(group)} ({skipped} skipped)" if skipped else word(group)

@@ -44,7 +44,9 @@ def _content(document: Mapping[str, Any]) -> dict[str, Any]:
     sizes = {a.get("label", a["name"]): a["size"] for a in artifacts if a.get("size") is not None}
     return {
         "verdict": overview.overall(measurements),
+        "word": overview.word(measurements),
         "summary": summary(measurements),
+        "outcome": document.get("outcome"),
         "subjects": list(dict.fromkeys(m.subject for m in measurements)),
         "headers": overview.HEADERS,
         "rows": overview.rows(measurements, sizes),

@@ -7,34 +7,36 @@ from itertools import zip_longest
 
 from conversion.measurement import Measurement, Verdict
 from conversion.report import overview
+from conversion.report.outcome import Outcome
 
 MOST_EXPLAINED = 12
 GAP = "  "
 
 
-def render(measurements: Sequence[Measurement], sizes: Mapping[str, int]) -> str:
-    """The table, one row an artifact, and below it what keeps the run from passing.
+def render(
+    measurements: Sequence[Measurement], sizes: Mapping[str, int], outcome: Outcome | None = None
+) -> str:
+    """The table, one row an artifact, and below it what did not pass.
 
     Args:
         measurements: the checks' results. They decide every verdict in the table.
         sizes: bytes by artifact; a KB is 1,000 of them.
+        outcome: what the run comes to, where it ends with it.
 
     Returns:
         Lines without a newline at the end: the table, at most 12 explanations, what was skipped
-        and why, whose predictions were kept, and the counts.
+        and why, whose predictions were kept, the counts, and the exit code in words.
     """
     lines = _aligned([row.cells for row in overview.rows(measurements, sizes)])
     wanting = overview.attention(measurements)
     notes = [one_line(measurement.explain()) for measurement in wanting[:MOST_EXPLAINED]]
     if len(wanting) > MOST_EXPLAINED:
         notes.append(f"… and {len(wanting) - MOST_EXPLAINED} more")
-    notes.extend(
-        f"skipped {count}: {one_line(reason)}"
-        for reason, count in overview.skips(measurements).items()
-    )
+    notes.extend(map(one_line, overview.skips(measurements)))
     if kept := overview.kept(measurements):
         notes.append(f"predictions kept from an earlier run: {one_line(', '.join(kept))}")
-    blocks = [lines, notes, [summary(measurements)]]
+    last = [] if outcome is None else [one_line(str(outcome))]
+    blocks = [lines, notes, [summary(measurements), *last]]
     return "\n\n".join("\n".join(block) for block in blocks if block)
 
 

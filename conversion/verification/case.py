@@ -64,6 +64,11 @@ class Case:
         return self.label == self.name and not self.artifact.brought
 
     @property
+    def is_regression_test(self) -> bool:
+        """Whether the tight limits hold that our own quantizers keep on the reference subjects."""
+        return self.is_default and self.workspace.subject.floor is not None
+
+    @property
     def heads(self) -> dict[str, str]:
         """Output name to what it means."""
         return {name: self.workspace.spec.head(name) for name in self.workspace.spec.outputs}

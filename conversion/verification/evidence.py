@@ -23,7 +23,9 @@ def evidence_of(case: Case) -> list[Measurement]:
     rows = min(len(array) for array in found.arrays.values())
     measured = [
         evidence.images_evaluated(case.about, rows, len(workspace.test), len(subject)),
-        evidence.outputs_vary(case.about, found.arrays),
+        evidence.outputs_vary(
+            case.about, found.arrays, workspace.outputs(KERAS, workspace.test).arrays
+        ),
     ]
     if workspace.test.digest != subject.digest and len(workspace.test) == len(subject):
         reason = "the images or labels are not those of the subject's test set"

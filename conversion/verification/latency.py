@@ -25,6 +25,7 @@ BUDGET = 20.0
 def speed(case: Case) -> list[Measurement]:
     """Time of one call at batch 1 and 32 on one thread, and the ratio to the float baseline."""
     workspace, baseline = case.workspace, case.backend.baseline
+    least = workspace.demands.min_speed_up
     if baseline and case.artifact.digest == workspace.artifact(baseline).digest:
         reason = f"two copies of one file: {case.name} is {baseline}"
         return case.without_value("latency_files", "latency", Verdict.FAIL, reason)
@@ -38,7 +39,7 @@ def speed(case: Case) -> list[Measurement]:
         if baseline:
             ratio = latency.ratio(seconds)
             found.append(
-                latency.speed_up(case.about, batch, ratio, baseline, record(times)),
+                latency.speed_up(case.about, batch, ratio, baseline, record(times), least),
             )
     return [*found, latency.memory(case.about, times.memory[:, 0])]
 
@@ -57,7 +58,7 @@ def timed(workspace: Workspace, artifacts: Sequence[Artifact], budget: float = B
     several = len(artifacts) > 1
 
     def closed(batch: int, seconds: Sequence[np.ndarray]) -> bool:
-        return not several or latency.ratio(seconds).closed
+        return not several or latency.ratio(seconds).closed(workspace.demands.min_speed_up)
 
     return take_turns(
         workspace.subject.model,

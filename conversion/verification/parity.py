@@ -20,4 +20,12 @@ def output_error(case: Case) -> list[Measurement]:
     measured = parity.output_error(
         case.about, workspace.truth, keras.arrays, found.arrays, case.heads, found.cached
     )
+    demands = workspace.demands
+    if demands.atol is not None or demands.rtol is not None:
+        tolerances = demands.atol or 0.0, demands.rtol or 0.0
+        measured.append(
+            parity.output_tolerance(
+                case.about, keras.arrays, found.arrays, *tolerances, found.cached
+            )
+        )
     return located(case, measured)

@@ -8,9 +8,9 @@ from functools import lru_cache
 import numpy as np
 
 from conversion.checks import accuracy, stability
-from conversion.measurement import Measurement, Verdict
+from conversion.measurement import Concern, Measurement
 from conversion.settings import CalibrationChoice
-from conversion.verification.accuracy import measured_change, without_labels
+from conversion.verification.accuracy import measured_change, uncounted, without_labels
 from conversion.verification.calibration import unknown
 from conversion.verification.case import Case
 from conversion.workspace import Workspace
@@ -48,13 +48,17 @@ def calibration_stability(case: Case) -> list[Measurement]:
         before, _ = case.tally(baseline)
         tallies = [accuracy.tally(each, workspace.test.labels) for each in (one, other)]
     except ValueError as error:
-        return case.without_value(name, topic, Verdict.FAIL, str(error))
+        return uncounted(case, name, topic, error)
     gates = [measured_change(case, before, found, cached=False) for found in tallies]
     change = accuracy.paired_change(tallies[1].correct, tallies[0].correct)
-    return [
-        stability.stability_verdict(case.about, gates[0], gates[1], change),
+    concerns = Concern.CONVERSION if case.is_regression_test else Concern.COST
+    moved = [
         stability.stability_change(case.about, change),
         *stability.stability_agreement(case.about, one, other),
+    ]
+    return [
+        stability.stability_verdict(case.about, gates[0], gates[1], change, concerns),
+        *(moved if case.is_regression_test else map(stability.reported, moved)),
     ]
 
 

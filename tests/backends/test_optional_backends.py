@@ -50,7 +50,7 @@ def test_the_default_choice_leaves_it_out_and_says_so(absent):
     said = []
 
     class Told:
-        announce = staticmethod(said.append)
+        announce, brought = staticmethod(said.append), ()
 
     assert judging.chosen(None, Told()) == available()
     assert [line.split()[2] for line in said] == OPTIONAL

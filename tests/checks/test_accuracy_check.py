@@ -117,7 +117,7 @@ def test_hits_are_where_the_largest_score_is_the_label(data):
         (85.0, 7, 6, "pass", 6),
         (85.0, 7, 5, "fail", 6),
         (None, 10, 6, "pass", 6),
-        (None, 10, 5, "fail", 6),
+        (None, 10, 5, "undecided", 6),  # a weak model is no wrong conversion
     ],
 )
 def test_the_least_count_is_the_floor_or_one_more_than_the_commonest_class(
@@ -127,6 +127,8 @@ def test_the_least_count_is_the_floor_or_one_more_than_the_commonest_class(
     confusion = np.array([[n // 2, 0], [0, n - n // 2]])
     found = top1_correct(ABOUT, Tally(right.astype(int), right, confusion), floor, (), False)
     assert (str(found.verdict), found.value, found.limit, found.n) == (verdict, hits, limit, n)
+    assert ("--preprocess" in found.reason) is (verdict == "undecided")
+    assert found.concerns == ("conversion" if floor else "advice")
 
 
 def test_the_rows_of_a_count_name_the_classes():
@@ -193,6 +195,7 @@ def test_a_loss_is_shown_to_be_within_the_margin_or_beyond_it_or_neither(lost, v
     said = {"pass": "", "undecided": "reaches over", "fail": "whole interval lies below"}
     assert said[verdict] in found.reason
     assert bool(found.reason) is (verdict != "pass")
+    assert (found.concerns, found.lacks_images) == ("cost", verdict == "undecided")
 
 
 @pytest.mark.parametrize(
@@ -204,6 +207,16 @@ def test_the_measured_change_is_held_against_its_limit(lost, gained, verdict):
     assert str(found.verdict) == verdict
     assert found.value == pytest.approx((gained - lost) / 100)
     assert (found.rows[0]["lost"], found.rows[0]["gained"]) == (lost, gained)
+
+
+def test_a_change_without_a_limit_is_reported():
+    found = top1_change(ABOUT, *paired(900, 0), None, "quantization", cached=False)
+    assert (str(found.verdict), found.value, found.limit, found.relation) == (
+        "pass",
+        -9.0,
+        None,
+        "",
+    )
 
 
 # (1.959964 s / |centre - margin|)^2 - 2 with s^2 = (b + c) / (n + 2) - centre^2, b and c with a

@@ -6,6 +6,7 @@ import pytest
 from conversion.checks.accuracy import Change, Tally
 from conversion.checks.classes import class_change, class_changes, loss_p
 from conversion.checks.parity import Subjected
+from conversion.measurement import Concern
 
 ABOUT = Subjected("synthetic", "onnx-int8")
 MARGIN = -3.0
@@ -30,7 +31,7 @@ def tallies(lost, gained, images=1000):
 
 def measured(lost, gained, images=1000, classes=()):
     found = class_changes(*tallies(lost, gained, images), MARGIN, classes)
-    return class_change(ABOUT, found, MARGIN, cached=True)
+    return class_change(ABOUT, found, MARGIN, True, Concern.CONVERSION)
 
 
 # Lost and gained answers of torch-int8 on mlperf-tiny, calibration seed 1, and worse.
@@ -74,6 +75,28 @@ def test_what_is_undecided_says_how_many_images_would_settle_it():
     found = measured([5, 0], [0, 0], 100)
     assert str(found.verdict) == "undecided"
     assert "may be chance for 2 classes; about" in found.reason
+
+
+@pytest.mark.parametrize(
+    ("lost", "verdict"),
+    [
+        (10, "pass"),  # the interval reaches to -0.9
+        (31, "undecided"),  # 2.2 points as measured, and down to -3.5
+        (72, "fail"),
+    ],
+)
+def test_what_a_user_allows_a_class_to_lose_is_judged_by_the_interval(lost, verdict):
+    found = class_changes(*tallies([lost] + [9] * 9, [9] * 10), MARGIN)
+    measured = class_change(ABOUT, found, MARGIN, cached=True)
+    assert (str(measured.verdict), measured.concerns) == (verdict, "cost")
+    assert measured.lacks_images is (verdict == "undecided")
+
+
+def test_classes_without_a_limit_are_reported():
+    found = class_changes(*tallies([300, 0], [0, 0]), 0.0)
+    measured = class_change(ABOUT, found, None, cached=True)
+    assert (str(measured.verdict), measured.limit, measured.value) == ("pass", None, -30.0)
+    assert measured.reason == "class 0 lost most"
 
 
 def test_the_rows_hold_every_class():

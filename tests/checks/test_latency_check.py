@@ -58,8 +58,26 @@ def test_only_an_interval_past_the_margin_decides(speeds, verdict):
     found = ratio(processes(*speeds))
     assert found.verdict == verdict
     measured = speed_up(ABOUT, 1, found, "onnx-fp32", {})
-    expected = {"faster": "pass", "slower": "fail", "undecided": "undecided"}[verdict]
-    assert str(measured.verdict) == expected
+    # Nobody has demanded a speed: slower is said, and is no failure.
+    assert str(measured.verdict) == ("undecided" if verdict == "undecided" else "pass")
+    assert (measured.limit, measured.concerns) == (None, "speed")
+
+
+@pytest.mark.parametrize(
+    ("least", "verdict"), [(1.1, "pass"), (1.29, "pass"), (1.3, "undecided"), (1.4, "fail")]
+)
+def test_a_speed_that_is_demanded_is_judged_by_the_interval(least, verdict):
+    found = speed_up(ABOUT, 1, ratio(processes(1.29, 1.3, 1.31, 1.29, 1.31)), "x", {}, least)
+    assert (str(found.verdict), found.limit) == (verdict, least)
+    assert found.word == {"fail": "too slow"}.get(verdict, verdict)
+
+
+def test_an_interval_over_a_demanded_speed_needs_more_rounds_until_it_is_narrow():
+    wide, narrow = processes(1.18, 1.2, 1.22), processes(1.199, 1.2, 1.201)
+    assert ratio(wide).closed()
+    assert not ratio(wide).closed(least=1.2)
+    assert ratio(wide).closed(least=1.1)
+    assert ratio(narrow).closed(least=1.2)
 
 
 def test_a_process_whose_every_round_is_a_quarter_slow_is_seen_in_the_interval():
@@ -68,13 +86,13 @@ def test_a_process_whose_every_round_is_a_quarter_slow_is_seen_in_the_interval()
 
 
 def test_an_interval_that_is_decided_and_narrow_needs_no_more_rounds():
-    assert ratio(processes(1.3, 1.3, 1.31, 1.3, 1.3)).closed
-    assert not ratio(processes(1.2, 1.4, 1.3, 1.5, 1.1)).closed
+    assert ratio(processes(1.3, 1.3, 1.31, 1.3, 1.3)).closed()
+    assert not ratio(processes(1.2, 1.4, 1.3, 1.5, 1.1)).closed()
 
 
 def test_an_interval_around_one_closes_when_it_is_too_narrow_to_leave_the_margin():
-    assert ratio(processes(1.0, 1.001, 0.999, 1.0, 1.0)).closed
-    assert not ratio(processes(0.97, 1.03, 1.0, 0.98, 1.02)).closed
+    assert ratio(processes(1.0, 1.001, 0.999, 1.0, 1.0)).closed()
+    assert not ratio(processes(0.97, 1.03, 1.0, 0.98, 1.02)).closed()
 
 
 @pytest.mark.parametrize("seconds", [[], processes(1.2), [rounds([], []), *processes(1.2)]])
@@ -88,7 +106,7 @@ def test_the_interval_is_the_same_every_time():
     assert one == other
 
 
-def test_the_failure_names_the_baseline_and_the_record_keeps_every_process():
+def test_the_reason_names_the_baseline_and_the_record_keeps_every_process():
     found = speed_up(ABOUT, 1, ratio(processes(0.8, 0.81, 0.8)), "onnx-fp32", {"threads": 1})
     assert found.name == "latency_ratio_batch_1"
     assert "slower than onnx-fp32" in found.reason

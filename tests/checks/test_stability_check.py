@@ -7,8 +7,13 @@ import pytest
 
 from conversion.checks.accuracy import Change
 from conversion.checks.parity import Subjected
-from conversion.checks.stability import stability_agreement, stability_change, stability_verdict
-from conversion.measurement import Measurement, Verdict
+from conversion.checks.stability import (
+    reported,
+    stability_agreement,
+    stability_change,
+    stability_verdict,
+)
+from conversion.measurement import Concern, Measurement, Verdict
 from conversion.quantization.calibration import draw
 from conversion.settings import CalibrationChoice
 from conversion.verification.case import Case
@@ -36,8 +41,9 @@ def gates(*verdicts):
     ],
 )
 def test_gates_that_disagree_beyond_chance_fail(one, other, change, verdict):
-    found = stability_verdict(ABOUT, gates(*one), gates(*other), change)
-    assert str(found.verdict) == verdict
+    found = stability_verdict(ABOUT, gates(*one), gates(*other), change, Concern.COST)
+    assert (str(found.verdict), found.concerns) == (verdict, "cost")
+    assert found.lacks_images is (verdict == "undecided")
     assert ("for the other artifact" in found.reason) == (verdict != "pass")
 
 
@@ -57,6 +63,11 @@ def test_more_or_fewer_right_answers_fail_where_the_whole_interval_says_so(
 ):
     found = stability_change(ABOUT, Change(90, 10, points, interval, 10_000))
     assert (str(found.verdict), found.value) == (verdict, abs(points))
+
+
+def test_what_is_only_reported_has_no_limit_and_keeps_its_value():
+    found = reported(stability_change(ABOUT, REAL))
+    assert (str(found.verdict), found.limit, found.value) == ("pass", None, 0.8)
 
 
 def test_other_answers_fail():

@@ -8,7 +8,7 @@ from python_sources import FRAMEWORKS, files, imports, parsed
 ORDER = (
     ("errors", "digest", "extras", "measurement", "version"),
     ("options",),
-    ("spec", "settings", "running", "variables", "machine", "notation", "user_code"),
+    ("spec", "settings", "demands", "running", "variables", "machine", "notation", "user_code"),
     ("readers", "truth", "reference", "subjects"),
     ("custom",),
     ("artifact", "checks", "made"),

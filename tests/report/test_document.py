@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conversion import machine
-from conversion.measurement import Measurement, Verdict
+from conversion.measurement import Concern, Measurement, Verdict
 from conversion.report import as_document, environment, write
 from conversion.report.document import measurements_of
 
@@ -67,6 +67,7 @@ def test_a_measurement_has_these_keys() -> None:
         cached=True,
         digest="ab",
         rows=({"channel": 0, "rms": 0.5},),
+        concerns=Concern.COST,
     )
     assert as_document([measurement], {}, {})["measurements"] == [
         {
@@ -87,6 +88,8 @@ def test_a_measurement_has_these_keys() -> None:
             "cached": True,
             "digest": "ab",
             "rows": [{"channel": 0, "rms": 0.5}],
+            "concerns": "cost",
+            "lacks_images": False,
         }
     ]
 
@@ -171,6 +174,12 @@ def test_measurements_come_back_from_json_with_their_verdicts(
     assert [m.verdict for m in back] == verdicts
     if interval is None:
         assert back == measurements
+
+
+def test_a_document_that_knows_no_concerns_is_read_as_before() -> None:
+    plain = as_document([MINIMAL], {}, {})
+    del plain["measurements"][0]["concerns"], plain["measurements"][0]["lacks_images"]
+    assert measurements_of(plain) == [MINIMAL]
 
 
 def test_the_file_holds_the_document(tmp_path: Path) -> None:

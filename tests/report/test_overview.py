@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from conversion.measurement import Measurement, Verdict
+from conversion.measurement import Concern, Measurement, Verdict
 from conversion.report import overview
 
 COLUMNS = ("artifact", "parity", "top-1", "latency", "size", "memory", "verdict")
@@ -15,7 +15,8 @@ COLUMNS = ("artifact", "parity", "top-1", "latency", "size", "memory", "verdict"
 
 def measured(name: str, topic: str, verdict: str = "pass", **fields: Any) -> Measurement:
     """A measurement of ``onnx-int8`` on ``mine`` unless the fields say otherwise."""
-    fields = {"subject": "mine", "artifact": "onnx-int8", **fields}
+    concerns = Concern.SPEED if topic == "latency" else Concern.CONVERSION
+    fields = {"subject": "mine", "artifact": "onnx-int8", "concerns": concerns, **fields}
     return Measurement(name=name, topic=topic, verdict=Verdict(verdict), **fields)
 
 
@@ -42,7 +43,7 @@ def test_every_column_has_its_header() -> None:
         ([("parity", "pass"), ("parity", "fail"), ("parity", "undecided")], "fail"),
         ([("parity", "pass"), ("accuracy", "undecided")], "undecided"),
         ([("parity", "pass"), ("latency", "undecided")], "pass"),
-        ([("parity", "pass"), ("latency", "fail")], "fail"),
+        ([("parity", "pass"), ("latency", "fail")], "too slow"),
         ([("latency", "undecided"), ("parity", "skipped")], "undecided (1 skipped)"),
         ([("parity", "pass"), ("parity", "skipped"), ("layers", "skipped")], "pass (2 skipped)"),
         ([("parity", "skipped"), ("accuracy", "skipped")], "skipped (2)"),
@@ -135,6 +136,11 @@ def test_top1_is_a_count_with_its_change(
 def test_latency_is_in_milliseconds_at_batch_1(found: dict[str, float], expected: str) -> None:
     latency = [measured(name, "latency", value=value) for name, value in found.items()]
     assert column("latency", *latency) == expected
+
+
+def test_an_artifact_that_is_slower_than_its_baseline_is_called_so() -> None:
+    ratio = measured("latency_ratio_batch_1", "latency", value=0.61, interval=(0.6, 0.62))
+    assert column("latency", ratio) == "- 0.61x [0.60, 0.62] slower"
 
 
 def test_a_size_is_in_thousands_of_bytes() -> None:

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from conversion.measurement import Measurement, Verdict
+from conversion.measurement import Concern, Measurement, Verdict
 from conversion.report import as_document, write, write_page
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>{{ 777 * 777 }}"
@@ -41,7 +41,9 @@ class Tags(HTMLParser):
 
 def measured(topic: str, verdict: str, **fields: Any) -> Measurement:
     """A measurement of ``onnx-fp32`` on ``mine`` unless the fields say otherwise."""
-    fields = {"name": "m", "subject": "mine", "artifact": "onnx-fp32", **fields}
+    concerns = Concern.SPEED if topic == "latency" else Concern.CONVERSION
+    named = {"name": "m", "subject": "mine", "artifact": "onnx-fp32", "concerns": concerns}
+    fields = named | fields
     return Measurement(topic=topic, verdict=Verdict(verdict), **fields)
 
 
@@ -59,25 +61,33 @@ def headline(content: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("results", "expected"),
+    ("results", "expected", "word"),
     [
-        ([], "skipped"),
-        ([("parity", "skipped")], "skipped"),
-        ([("parity", "pass")], "pass"),
-        ([("parity", "pass"), ("latency", "undecided")], "pass"),
-        ([("parity", "pass"), ("parity", "undecided")], "undecided"),
-        ([("parity", "pass"), ("accuracy", "undecided")], "undecided"),
-        ([("latency", "undecided")], "undecided"),
-        ([("parity", "pass"), ("accuracy", "undecided"), ("latency", "fail")], "fail"),
+        ([], "skipped", "skipped"),
+        ([("parity", "skipped")], "skipped", "skipped"),
+        ([("parity", "pass")], "pass", "pass"),
+        ([("parity", "pass"), ("latency", "undecided")], "pass", "pass"),
+        ([("parity", "pass"), ("parity", "undecided")], "undecided", "undecided"),
+        ([("parity", "pass"), ("accuracy", "undecided")], "undecided", "undecided"),
+        ([("latency", "undecided")], "undecided", "undecided"),
+        ([("parity", "fail"), ("latency", "fail")], "fail", "fail"),
+        ([("parity", "pass"), ("latency", "fail")], "fail", "too slow"),
     ],
 )
 def test_the_headline_is_the_overall_verdict(
-    results: list[tuple[str, str]], expected: str, tmp_path: Path
+    results: list[tuple[str, str]], expected: str, word: str, tmp_path: Path
 ) -> None:
     content = page(tmp_path, *(measured(topic, verdict) for topic, verdict in results))
     assert headline(content) == expected
-    assert f'<h1><span class="verdict {expected}">{expected}</span>' in content
-    assert f"<title>{expected}: " in content
+    assert f'<h1><span class="verdict {expected}">{word}</span>' in content
+    assert f"<title>{word}: " in content
+
+
+def test_the_exit_code_stands_on_the_page_in_words(tmp_path: Path) -> None:
+    outcome = {"code": 3, "words": "int8 costs <more> than allowed"}
+    content = page(tmp_path, measured("parity", "pass"), outcome=outcome)
+    assert "<p>exit 3: int8 costs &lt;more&gt; than allowed</p>" in content
+    assert "exit" not in page(tmp_path, measured("parity", "pass"))
 
 
 @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -133,7 +143,7 @@ def test_a_measurement_is_shown_with_all_that_is_known_of_it(tmp_path: Path) -> 
         "the interval reaches below the margin seed 17 predictions kept from an earlier run "
         "predictions' SHA-256 0123456789abcdef…"
     ) in text
-    assert "What keeps it from passing" in text
+    assert "What did not pass" in text
 
 
 def test_rows_are_a_small_table_that_can_be_opened(tmp_path: Path) -> None:

@@ -7,8 +7,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conversion.measurement import Measurement, Verdict
+from conversion.measurement import Concern, Measurement, Verdict
 from conversion.report import render
+from conversion.report.outcome import Outcome
 
 NAMES = (
     "output_error_pooled",
@@ -36,12 +37,14 @@ MEASUREMENTS = st.builds(
     interval=st.none() | st.tuples(st.floats(), st.floats()),
     n=st.none() | st.integers(0, 10_000),
     reason=st.sampled_from(["", "why"]),
+    concerns=st.sampled_from(list(Concern)),
 )
 
 
 def measured(name: str, topic: str, verdict: str = "pass", **fields: Any) -> Measurement:
     """A measurement of ``onnx-int8`` on ``mine`` unless the fields say otherwise."""
-    fields = {"subject": "mine", "artifact": "onnx-int8", **fields}
+    concerns = Concern.SPEED if topic == "latency" else Concern.CONVERSION
+    fields = {"subject": "mine", "artifact": "onnx-int8", "concerns": concerns, **fields}
     return Measurement(name=name, topic=topic, verdict=Verdict(verdict), **fields)
 
 
@@ -145,6 +148,29 @@ def test_hostile_names_break_no_line_and_send_no_escape() -> None:
     assert table.splitlines()[4].endswith("first second")
 
 
+def test_the_last_line_is_the_exit_code_in_words() -> None:
+    table = render([parity(1.0, "fail")], {}, Outcome(1, "converted\x1b wrongly"))
+    assert table.splitlines()[-2:] == [
+        "0 passed, 1 failed, 0 undecided, 0 skipped",
+        "exit 1: converted wrongly",
+    ]
+
+
+def test_what_was_not_made_is_named_with_its_reason() -> None:
+    unmade = [
+        measured("built", "structure", "skipped", artifact=name, reason=reason)
+        for name, reason in (("a", "no data"), ("b", "no converter"), ("c", "no data"))
+    ]
+    notes = [line for line in lines(*unmade) if line.startswith("skipped: ")]
+    assert notes == ["skipped: a, c: no data", "skipped: b: no converter"]
+
+
+def test_what_int8_costs_is_not_called_a_failure() -> None:
+    dear = measured("top1_non_inferiority", "quantization", "fail", concerns=Concern.COST)
+    assert lines(dear)[2].endswith("costs too much")
+    assert lines(dear, parity(99.0, "fail"))[2].endswith("fail")
+
+
 @given(st.lists(MEASUREMENTS, max_size=8))
 def test_no_row_says_pass_where_a_measurement_failed(measurements: list[Measurement]) -> None:
     table = render(measurements, {}).splitlines()
@@ -154,7 +180,9 @@ def test_no_row_says_pass_where_a_measurement_failed(measurements: list[Measurem
     for artifact, word in said.items():
         own = [m for m in measurements if m.artifact == artifact]
         verdicts = {m.verdict for m in own}
-        undecided = any(m.verdict == "undecided" and m.topic != "latency" for m in own)
-        assert (word == "fail") == (Verdict.FAIL in verdicts)
+        undecided = any(
+            m.verdict == "undecided" and m.concerns in ("conversion", "cost") for m in own
+        )
+        assert (word in ("fail", "costs", "too")) == (Verdict.FAIL in verdicts)
         assert word != "pass" or (Verdict.PASS in verdicts and not undecided)
         assert (word == "skipped") == (verdicts == {Verdict.SKIPPED})
