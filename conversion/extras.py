@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 DISTRIBUTION = "keras-conversion-suite"
 
 PACKAGES = {
@@ -21,11 +23,11 @@ PACKAGES = {
 """Import name to the extra that brings it; what is not named here comes with the project."""
 
 
-def install(extra: str) -> str:
-    """The command that installs an extra."""
-    return f"pip install '{DISTRIBUTION}[{extra}]'"
-
-
-def advice(package: str) -> str:
-    """The command that brings a package."""
-    return install(PACKAGES[package]) if package in PACKAGES else f"pip install {package}"
+def needs(packages: Sequence[str]) -> str:
+    """Packages that are missing, and the one command that brings them all."""
+    plain = [package for package in packages if package not in PACKAGES]
+    extras = ",".join(dict.fromkeys(PACKAGES[each] for each in packages if each in PACKAGES))
+    wanted = [*([f"'{DISTRIBUTION}[{extras}]'"] if extras else []), *plain]
+    named = ", ".join(f"'{package}'" for package in packages)
+    noun = "package" if len(packages) == 1 else "packages"
+    return f"the {noun} {named}: pip install {' '.join(wanted)}"

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, cast
 
 from conversion.artifact import Artifact, Runner
 from conversion.errors import MissingDependency, UserError
-from conversion.extras import advice
+from conversion.extras import needs
 from conversion.reference import KerasModel
 from conversion.settings import Settings
 from conversion.spec import Spec
@@ -80,12 +80,18 @@ class Backend:
     @property
     def missing(self) -> str:
         """What is not installed that it needs, and how to get it; empty where it can be used."""
-        for distribution in self.packages:
-            package = distribution.replace("-", "_")
-            if importlib.util.find_spec(package) is None:
-                return f"{self.name} needs the package '{package}': {advice(package)}"
+        absent = dict.fromkeys(
+            package for package in self._imports() if importlib.util.find_spec(package) is None
+        )
+        return f"{self.name} needs {needs(tuple(absent))}" if absent else ""
+
+    def _imports(self) -> Iterator[str]:
+        """Import names of what makes or runs it and whatever it is made from."""
+        yield from (distribution.replace("-", "_") for distribution in self.packages)
         makers = {**BACKENDS, **STEPS}
-        return next(filter(None, (makers[n].missing for n in self.needs if n in makers)), "")
+        for name in self.needs:
+            if name in makers:
+                yield from makers[name]._imports()
 
     def load(self) -> Implementation:
         """Import the implementation.
@@ -98,8 +104,7 @@ class Backend:
         except ModuleNotFoundError as error:
             if error.name is None or error.name.split(".")[0] == "conversion":
                 raise
-            package = error.name.split(".")[0]
-            told = self.missing or f"{self.name} needs the package '{package}': {advice(package)}"
+            told = self.missing or f"{self.name} needs {needs((error.name.split('.')[0],))}"
             raise MissingDependency(f"Backend {told}.") from None
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from conversion.cli import options
 from conversion.errors import MissingDependency
-from conversion.extras import install
+from conversion.extras import needs
 
 PLUGIN = "conversion.plugin"
 CODES = {0: 0, 1: 1, 2: 130, 4: 2, 5: 2}
@@ -28,9 +28,9 @@ def run(given: argparse.Namespace) -> int:
     Raises:
         MissingDependency: pytest or one of its plugins is not installed.
     """
-    for package in ("pytest", "hypothesis", "pytest_benchmark"):
-        if importlib.util.find_spec(package) is None:
-            raise MissingDependency(f"The suite needs the package '{package}': {install('test')}.")
+    wanted = ("pytest", "hypothesis", "pytest_benchmark")
+    if absent := [each for each in wanted if importlib.util.find_spec(each) is None]:
+        raise MissingDependency(f"The suite needs {needs(absent)}.")
     import pytest
 
     found = importlib.util.find_spec(PLUGIN)

@@ -17,7 +17,7 @@ import numpy as np
 
 from conversion import digest
 from conversion.errors import MissingDependency, ReferenceCrashed, UserError
-from conversion.extras import advice
+from conversion.extras import needs
 from conversion.reference.channel import Message, receive, send, start
 from conversion.spec import Spec
 from conversion.user_code import UserFile
@@ -130,8 +130,8 @@ class Reference:
     def _start(self) -> Connection:
         if importlib.util.find_spec("tensorflow") is None:
             raise MissingDependency(
-                "This needs the Keras reference, and TensorFlow is not installed: "
-                f"{advice('tensorflow')} (the direct route to PyTorch works without it)."
+                f"The Keras reference needs {needs(('tensorflow',))} (the direct route to PyTorch "
+                "works without it)."
             )
         self.close()
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the process
