@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from conversion.cli.parser import as_typed, parser
+from conversion.cli.parser import parsed
 from conversion.errors import ReferenceCrashed, UserError
 from conversion.variables import refuse_unknown
 
@@ -21,14 +21,7 @@ def main(words: Sequence[str] | None = None) -> int:
     Returns:
         The exit code.
     """
-    typed = list(sys.argv[1:] if words is None else words)
-    behind = list[str]()
-    if typed[:1] == ["test"] and "--" in typed:
-        cut = typed.index("--")
-        typed, behind = typed[:cut], typed[cut + 1 :]
-    given = parser().parse_args(typed)
-    if given.verb == "test":
-        given.typed, given.behind = as_typed(typed[1:]), behind
+    given = parsed(sys.argv[1:] if words is None else words)
     _console()
     try:
         refuse_unknown(os.environ)
