@@ -26,7 +26,6 @@ from conversion.judging import (
     export,
     judge_all,
     known,
-    not_made,
     opened,
 )
 from conversion.measurement import Measurement
@@ -38,6 +37,7 @@ from conversion.subjects import SUBJECTS, Absent, find
 from conversion.subjects.preprocessing import Preprocessing
 from conversion.verification.case import Case
 from conversion.verification.margins import not_answers
+from conversion.verification.unmade import not_made
 
 
 def convert(

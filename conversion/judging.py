@@ -14,7 +14,7 @@ from conversion import custom
 from conversion.artifact import Artifact, Store
 from conversion.backends import BACKENDS, available, backend
 from conversion.demands import Demands
-from conversion.errors import ReferenceCrashed, UserError
+from conversion.errors import UserError
 from conversion.journal import LOG, journal
 from conversion.measurement import BUILT, Measurement, Verdict
 from conversion.readers import read_spec
@@ -25,42 +25,10 @@ from conversion.subjects import find
 from conversion.subjects.preprocessing import Preprocessing
 from conversion.verification import checks
 from conversion.verification.case import Case
+from conversion.verification.unmade import not_made
 from conversion.workspace import Workspace
 
 File = str | Path
-
-
-NO_IMAGES = "no images to calibrate on: pass --data FILE"
-
-
-def not_made(case: Case) -> str:
-    """Why the artifact cannot be made here; empty where it can, and then it is.
-
-    An int8 artifact without its float baseline could not be judged, so it counts as not made.
-
-    Args:
-        case: the artifact.
-
-    Raises:
-        UserError: the reference or a file made elsewhere cannot be read, or images that would
-            calibrate are also evaluated on: mistakes that no route is to blame for.
-    """
-    workspace, name, own = case.workspace, case.name, case.backend
-    if name in workspace.brought or name == "keras-fp32":
-        _ = case.artifact
-        return ""
-    if not own.is_float:
-        if workspace.subject.train is None:
-            return NO_IMAGES
-        workspace.artifact("calibration")
-    try:
-        own.load()
-        for needed in filter(None, (own.baseline, name)):
-            workspace.artifact(needed)
-    except (UserError, ReferenceCrashed) as error:
-        LOG.debug("making %s stopped", name, exc_info=True)
-        return " ".join(str(error).split())
-    return ""
 
 
 def judge_all(
