@@ -27,6 +27,10 @@ def _float_layers() -> Any:
     return option((), "--float-layers", told, metavar="NAME,NAME", parse=as_names)
 
 
+def _labelled(words: str, float_layers: tuple[str, ...]) -> str:
+    return f"{words}, {'+'.join(float_layers)} in float" if float_layers else words
+
+
 @dataclass(frozen=True)
 class OnnxScheme:
     """How ONNX Runtime quantizes.
@@ -76,7 +80,7 @@ class OnnxScheme:
         grain = "channel" if self.per_channel else "tensor"
         weights = "int7" if self.seven_bits else self.weights
         words = "-".join((self.activations, weights, grain, self.format, self.method))
-        return f"{words}, {'+'.join(self.float_layers)} in float" if self.float_layers else words
+        return _labelled(words, self.float_layers)
 
     @property
     def seven_bits(self) -> bool:
@@ -92,6 +96,8 @@ class TorchScheme:
         engine: ``onednn``, ``x86``, ``fbgemm`` or ``qnnpack``.
         per_channel: one scale for each output channel of a weight, not one for the tensor.
         method: the observer of activations: ``histogram`` or ``minmax``.
+        float_layers: names of the model's layers that are left in float32, with what is fused into
+            them: the BatchNormalization and the ReLU that alone read a convolution.
         reduce_range: 7-bit activations, which fbgemm and x86 need where the CPU lacks VNNI.
     """
 
@@ -105,6 +111,7 @@ class TorchScheme:
         "PyTorch: how ranges come from calibration",
         choices=("histogram", "minmax"),
     )
+    float_layers: tuple[str, ...] = _float_layers()
     reduce_range: bool = option(
         False,
         "--torch-reduce-range",
@@ -120,7 +127,25 @@ class TorchScheme:
         """Stable words, such as ``onednn-channel-histogram``."""
         grain = "channel" if self.per_channel else "tensor"
         bits = ("7bit",) if self.reduce_range else ()
-        return "-".join((self.engine, grain, self.method, *bits))
+        words = "-".join((self.engine, grain, self.method, *bits))
+        return _labelled(words, self.float_layers)
+
+
+@dataclass(frozen=True)
+class LitertScheme:
+    """How TensorFlow's converter quantizes for LiteRT: in int8, per channel, by minimum and maximum.
+
+    Attributes:
+        float_layers: names of the model's layers that are left in float32, with what the converter
+            fuses into them.
+    """
+
+    float_layers: tuple[str, ...] = _float_layers()
+
+    @property
+    def label(self) -> str:
+        """Stable words, such as ``int8-channel-minmax``."""
+        return _labelled("int8-channel-minmax", self.float_layers)
 
 
 @dataclass(frozen=True)
@@ -164,6 +189,7 @@ class Settings:
         opset: the ONNX opset, 13 to 26.
         onnx: how ONNX Runtime quantizes.
         torch: how PyTorch quantizes.
+        litert: how TensorFlow's converter to LiteRT quantizes.
         calibration: which training images calibrate.
     """
 
@@ -172,6 +198,7 @@ class Settings:
     )
     onnx: OnnxScheme = field(default_factory=OnnxScheme)
     torch: TorchScheme = field(default_factory=TorchScheme)
+    litert: LitertScheme = field(default_factory=LitertScheme)
     calibration: CalibrationChoice = field(default_factory=CalibrationChoice)
 
     def __post_init__(self) -> None:
@@ -179,6 +206,12 @@ class Settings:
             raise UserError(
                 f"Expected an opset from {OPSETS.start} to {OPSETS.stop - 1}; got {self.opset}."
             )
+
+    @property
+    def float_layers(self) -> tuple[str, ...]:
+        """Layers that some scheme leaves in float, each once."""
+        schemes = (self.onnx, self.torch, self.litert)
+        return tuple(dict.fromkeys(name for each in schemes for name in each.float_layers))
 
     def part(self, name: str) -> Any:
         """One setting by its dotted name as plain values, for keys and provenance."""

@@ -19,7 +19,7 @@ from conversion.checks.compare import Difference
 from conversion.checks.layers import layer_noise
 from conversion.errors import UserError
 from conversion.made import made_inputs
-from conversion.quantization import calibration
+from conversion.quantization import calibration, coverage
 from conversion.readers import read_spec
 from conversion.reference import KerasModel, Reference
 from conversion.settings import Settings
@@ -142,10 +142,12 @@ class Workspace:
         """What the model file says.
 
         Raises:
-            UserError: the file cannot be read, or the subject's data does not fit the model.
+            UserError: the file cannot be read, or the subject's data or the names of layers in the
+                settings do not fit the model.
         """
         spec = read_spec(self.subject.model)
         self.subject.check_fits(spec)
+        coverage.check_names(spec, self.settings)
         return spec
 
     @cached_property

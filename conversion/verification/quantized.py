@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from conversion.checks import quantized, weights
 from conversion.measurement import Measurement
+from conversion.quantization.coverage import BY_CHOICE
 from conversion.spec import Spec
 from conversion.verification.case import Case
 
@@ -58,7 +59,8 @@ def _torch(case: Case) -> list[Measurement]:
         remark = ELSEWHERE + "compared with those that the file itself states"
     else:
         recorded = json.loads(workspace.artifact("torch-ranges").path.read_text())
-    made = Recomputed(spec, content, recorded, exact=not case.artifact.brought)
+    chosen = [name for name, why in case.in_float.items() if why == BY_CHOICE]
+    made = Recomputed(spec, content, recorded, exact=not case.artifact.brought, chosen=chosen)
     order = [layer.name for layer in spec.layers]
     pairs, unchecked = made.pairs(), made.unchecked()
     return quantized.parameters(case.about, order, pairs, unchecked, remark, _dispensable(spec))

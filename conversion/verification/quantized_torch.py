@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,17 +36,20 @@ class Recomputed:
         content: the file: ``state_dict``, ``scheme`` and ``ranges``.
         recorded: observer to scale and zero point, as the calibration recorded them.
         exact: whether weights must be equal; those of a file made elsewhere, within half a step.
+        chosen: layers that the scheme leaves in float.
     """
 
     spec: Spec
     content: Mapping[str, Any]
     recorded: Mapping[str, Mapping[str, Any]]
     exact: bool = True
+    chosen: Collection[str] = ()
     _visited: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.state: Mapping[str, Any] = self.content["state_dict"]
-        self.in_float = coverage.in_float(self.spec, "torch-int8", Settings())
+        by_choice = dict.fromkeys(self.chosen, coverage.BY_CHOICE)
+        self.in_float = coverage.in_float(self.spec, "torch-int8", Settings()) | by_choice
         self.after: dict[str, list[Layer]] = {layer.name: [] for layer in self.spec.layers}
         for layer in self.spec.layers:
             for name in dict.fromkeys(layer.inputs):
@@ -55,7 +58,8 @@ class Recomputed:
     def pairs(self) -> list[Pair]:
         """All that can be compared."""
         weights = [pair for layer in self.spec.layers for pair in self._weights(layer)]
-        return [*self._activations(), *weights, *self._left_in_float()]
+        fused = [pair for layer in self.spec.layers for pair in self._fused_in_float(layer)]
+        return [*self._activations(), *weights, *fused, *self._left_in_float()]
 
     def unchecked(self) -> list[str]:
         """Parts of the state, and ranges, that nothing was compared with."""
@@ -96,12 +100,41 @@ class Recomputed:
         """The modules of a layer that multiply in integers, in order; empty names the layer's."""
         if layer.name in self.in_float or not any(role in layer.weights for role in ROLES):
             return ()
-        return ("depthwise", "pointwise") if layer.kind.startswith("Separable") else ("",)
+        return _modules(layer)
 
     def _weights(self, layer: Layer) -> Iterator[Pair]:
-        parts, group = self._parts(layer), self._group(layer.name)
-        if not parts:
+        if not self._parts(layer):
             return
+        for part, owner, words, kernel, bias in self._expected(layer):
+            yield from self._module(f"{BODY}{_join(layer, part)}", owner, words, kernel, bias)
+
+    def _fused_in_float(self, layer: Layer) -> Iterator[Pair]:
+        """Layers that the scheme leaves in float, with what is folded into them."""
+        if not self._fuses_in_float(layer):
+            return
+        for part, owner, words, kernel, bias in self._expected(layer):
+            prefix = f"{BODY}{attribute_name(layer.name)}.module.{part}".rstrip(".")
+            inside = "" if f"{prefix}.weight" in self.state else ".0"  # beside a ReLU
+            for role, wanted in (("weight", kernel), ("bias", bias)):
+                key = f"{prefix}{inside}.{role}"
+                self._visited.add(key)
+                if wanted is None and key not in self.state:
+                    continue
+                value = np.zeros(len(kernel), np.float32) if wanted is None else wanted
+                near = 0.0 if self.exact else 4.0 * float(np.spacing(np.abs(value).max()))
+                found = self.state.get(key, _NOTHING).numpy()
+                told = f"the {role} of {words}"
+                yield Pair(
+                    "biases" if role == "bias" else "weights", owner, told, found, value, near
+                )
+
+    def _fuses_in_float(self, layer: Layer) -> bool:
+        fusible = layer.kind in (*CONVOLUTIONS, "Dense")
+        return layer.name in self.chosen and fusible
+
+    def _expected(self, layer: Layer) -> Iterator[tuple[str, str, str, np.ndarray, Any]]:
+        """Each module of a layer: its part, its owner, its name, its kernel and its bias."""
+        parts, group = _modules(layer), self._group(layer.name)
         spec = {name: tensor.numpy() for name, tensor in _parameters(self.spec, layer).items()}
         for part in parts:
             kernel = spec[f"{part}.weight".strip(".")]
@@ -110,8 +143,7 @@ class Recomputed:
             if last:
                 kernel, bias = self._folded(kernel, bias, group)
             words = f"{layer.name}{'' if last else _DEPTHWISE}"
-            owner = group[-1] if last else layer.name
-            yield from self._module(f"{BODY}{_join(layer, part)}", owner, words, kernel, bias)
+            yield part, group[-1] if last else layer.name, words, kernel, bias
 
     def _module(
         self, prefix: str, owner: str, name: str, kernel: np.ndarray, bias: np.ndarray | None
@@ -161,11 +193,17 @@ class Recomputed:
 
     def _left_in_float(self) -> Iterator[Pair]:
         """Modules that run in float between two casts hold the spec's weights as they are."""
-        multiplying = [layer.name for layer in self.spec.layers if self._parts(layer)]
+        multiplying = [
+            layer.name
+            for layer in self.spec.layers
+            if self._parts(layer) or self._fuses_in_float(layer)
+        ]
         whole = {member for name in multiplying for member in self._group(name)}
         for name, tensor in state_of(self.spec).items():
             attribute, _, role = name.partition(".")
             layer, key = self._layer(BODY + attribute), f"{BODY}{attribute}.module.{role}"
+            if key in self._visited:
+                continue
             if key in self.state or layer not in whole:
                 self._visited.add(key)
                 part = "biases" if role.endswith("bias") else "weights"
@@ -185,6 +223,8 @@ class Recomputed:
             following = self.after[group[-1]]
             alone = len(following) == 1 and group[-1] not in self.spec.outputs
             if alone and len(following[0].inputs) == 1 and fits(following[0], layer):
+                if following[0].name in self.chosen and name not in self.chosen:
+                    continue
                 group.append(following[0].name)
         return tuple(group)
 
@@ -199,6 +239,11 @@ class Recomputed:
 
 
 _NOTHING = torch.zeros(0)
+
+
+def _modules(layer: Layer) -> tuple[str, ...]:
+    """The modules of a layer that multiply, in order; empty names the layer's."""
+    return ("depthwise", "pointwise") if layer.kind.startswith("Separable") else ("",)
 
 
 def _inner(prefix: str) -> str:
