@@ -133,7 +133,7 @@ class TorchScheme:
 
 @dataclass(frozen=True)
 class LitertScheme:
-    """How TensorFlow's converter quantizes for LiteRT: in int8, per channel, by minimum and maximum.
+    """How TensorFlow's converter quantizes for LiteRT: in int8, per channel, by lowest and highest.
 
     Attributes:
         float_layers: names of the model's layers that are left in float32, with what the converter
