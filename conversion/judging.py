@@ -18,6 +18,7 @@ from conversion.journal import LOG, journal
 from conversion.measurement import Measurement, Verdict
 from conversion.readers import read_spec
 from conversion.reference import Reference
+from conversion.running import Running
 from conversion.search.search import Found
 from conversion.settings import Settings
 from conversion.subjects import find
@@ -114,6 +115,7 @@ def opened(
     progress: bool,
     brings: Sequence[File] = (),
     preprocessing: Preprocessing | None = None,
+    running: Running | None = None,
 ) -> Iterator[Workspace]:
     """A workspace with its reference process and its log.
 
@@ -127,10 +129,12 @@ def opened(
         progress: whether to show progress bars.
         brings: Python files with layers, executed because the user named them.
         preprocessing: what is done to the images of `data`.
+        running: threads and seed.
 
     Raises:
         UserError: the model or the data cannot be read, or a file is not there.
     """
+    run = running or Running()
     brought = {backend(name).name: Path(file) for name, file in (artifacts or {}).items()}
     for name, file in brought.items():
         if not file.is_file():
@@ -144,10 +148,12 @@ def opened(
             find(str(model), None if data is None else Path(data), preprocessing, read_spec),
             reference,
             store or Store(),
-            settings or Settings(),
+            (settings or Settings()).seeded(run.seed),
             brought,
             progress,
             log.info,
+            run.threads or os.cpu_count() or 1,
+            run.seed,
         )
         _ = workspace.spec  # a file that cannot be read is said before anything is built
         yield workspace

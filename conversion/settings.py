@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, is_dataclass
+from dataclasses import asdict, dataclass, field, is_dataclass, replace
 from operator import attrgetter
 from typing import Any
 
@@ -154,15 +154,20 @@ class CalibrationChoice:
 
     Attributes:
         count: how many, 500 to 1,000; fewer only where there are no more.
-        seed: of the draw, stratified by class; never chosen on test images.
+        seed: of the draw, stratified by class; never chosen on test images. None is the seed of
+            the run, 0 by default.
         part: 0 for the first so many of the seed's order, 1 for as many that 0 has none of.
     """
 
     count: int = option(
         1000, "--calibration-count", "how many images calibrate", metavar="N", parse=int
     )
-    seed: int = option(
-        0, "--calibration-seed", "of the draw of these images", metavar="N", parse=int
+    seed: int | None = option(
+        None,
+        "--calibration-seed",
+        "of the draw of these images (default: that of --seed)",
+        metavar="N",
+        parse=int,
     )
     part: int = option(
         0,
@@ -175,10 +180,15 @@ class CalibrationChoice:
     def __post_init__(self) -> None:
         if not 1 <= self.count <= 100_000:
             raise UserError(f"Expected 1 to 100000 calibration images; got {self.count}.")
-        if not 0 <= self.seed < 2**32:
+        if not 0 <= self.drawn_by < 2**32:
             raise UserError(f"Expected a calibration seed from 0 to {2**32 - 1}; got {self.seed}.")
         if self.part < 0:
             raise UserError(f"Expected a calibration part from 0 on; got {self.part}.")
+
+    @property
+    def drawn_by(self) -> int:
+        """The seed of the draw."""
+        return 0 if self.seed is None else self.seed
 
 
 @dataclass(frozen=True)
@@ -212,6 +222,16 @@ class Settings:
         """Layers that some scheme leaves in float, each once."""
         schemes = (self.onnx, self.torch, self.litert)
         return tuple(dict.fromkeys(name for each in schemes for name in each.float_layers))
+
+    def seeded(self, seed: int) -> Settings:
+        """The same, with a seed for the calibration images where none is chosen.
+
+        Args:
+            seed: of the run.
+        """
+        if self.calibration.seed is not None:
+            return self
+        return replace(self, calibration=replace(self.calibration, seed=seed))
 
     def part(self, name: str) -> Any:
         """One setting by its dotted name as plain values, for keys and provenance."""

@@ -82,6 +82,7 @@ class Workspace:
         progress: whether long work shows a progress bar.
         announce: told what is being built, one line a time.
         threads: threads of an operator in evaluation; latency always takes one.
+        seed: of the synthetic inputs.
     """
 
     subject: Subject
@@ -92,6 +93,7 @@ class Workspace:
     progress: bool = False
     announce: Callable[[str], None] = lambda line: None
     threads: int = field(default_factory=lambda: os.cpu_count() or 1)
+    seed: int = 0
     _artifacts: dict[str, Artifact] = field(default_factory=dict)
     _runners: dict[tuple[str, int], Runner] = field(default_factory=dict)
     _outputs: dict[str, Outputs] = field(default_factory=dict)
@@ -170,14 +172,20 @@ class Workspace:
     def parity_inputs(self) -> dict[str, np.ndarray]:
         """Input name to the first 1,000 test images, or to made ones where there are too few."""
         if self.subject.test is None:
-            return made_inputs(self.spec, LEAST_PARITY_IMAGES)
+            return made_inputs(self.spec, LEAST_PARITY_IMAGES, seed=self.seed)
         name = self.spec.inputs[0]
         images = self.subject.test.images[:PARITY_IMAGES].astype(np.float32)
         missing = max(LEAST_PARITY_IMAGES - len(images), 0)
         if not missing:
             return {name: images}
-        made = made_inputs(self.spec, missing, {name: images})
+        made = made_inputs(self.spec, missing, {name: images}, self.seed)
         return {name: np.concatenate([images, made[name]])}
+
+    @property
+    def synthetic_seed(self) -> int | None:
+        """The seed of the parity inputs, where some of them are synthetic."""
+        real = 0 if self.subject.test is None else len(self.subject.test)
+        return self.seed if real < LEAST_PARITY_IMAGES else None
 
     @cached_property
     def truth(self) -> Mapping[str, np.ndarray]:
@@ -327,7 +335,7 @@ class Workspace:
         return made
 
     def _calibration(self) -> Artifact:
-        train, choice = self.subject.train, self.settings.calibration
+        train, settings = self.subject.train, self.settings.seeded(0)
         if train is None:
             raise UserError(
                 f"{self.subject.name} has no training images to calibrate on: pass --data FILE."
@@ -337,10 +345,11 @@ class Workspace:
             "train": train.digest,
             "test": None if test is None else test.digest,
             "preprocessing": train.preprocessing,
-            "choice": self.settings.part("calibration"),
+            "choice": settings.part("calibration"),
         }
 
         def build(folder: Path) -> Mapping[str, Any]:
+            choice = settings.calibration
             return calibration.save(calibration.draw(train, test, choice), folder, choice)
 
         entry = self.store.obtain("calibration", key, ("numpy",), build)

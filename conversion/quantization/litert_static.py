@@ -34,6 +34,7 @@ def build(ingredients: Ingredients, target: Path) -> Mapping[str, Any]:
     route = "tf.lite.TFLiteConverter, int8 activations, int8 weights per channel, int8 ends"
     if chosen:
         nodes = [node for found in known.values() for node in found]
+        nodes += places.provenance["between"]
         content = ingredients.keras.quantize_litert(places.path.read_bytes(), nodes)
         warnings = without_effect(chosen, known)
         route = f"{route}; {', '.join(known)} in float"

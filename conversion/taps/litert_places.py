@@ -15,6 +15,7 @@ from conversion.backends import Ingredients
 from conversion.backends.litert_file import load
 from conversion.errors import UserError
 from conversion.taps.alignment import align
+from conversion.taps.graph import Graph
 from conversion.taps.litert_operations import graph_of
 
 
@@ -22,7 +23,8 @@ def build(ingredients: Ingredients, target: Path) -> Mapping[str, Any]:
     """Save the calibrated file that is not quantized yet; an empty one where no layer is chosen.
 
     Returns:
-        The provenance, with the names of the tensors that the chosen layers compute, by layer.
+        The provenance, with the names of the tensors that the chosen layers compute, by layer, and
+        of those between them.
 
     Raises:
         UserError: the converter gave one of them a name that another tensor has too.
@@ -31,7 +33,7 @@ def build(ingredients: Ingredients, target: Path) -> Mapping[str, Any]:
     route = {"source": ingredients.spec.digest, "route": "aligned by topology"}
     if not chosen:
         target.write_bytes(b"")
-        return {**route, "nodes": {}, "warnings": []}
+        return {**route, "nodes": {}, "between": [], "warnings": []}
     images = ingredients.artifacts["calibration"].path
     content, warnings = ingredients.keras.to_litert(images, quantized=False)
     target.write_bytes(content)
@@ -39,12 +41,30 @@ def build(ingredients: Ingredients, target: Path) -> Mapping[str, Any]:
     places = align(ingredients.spec, graph).places
     steps = {name: [o.node for o in places[name].operations if not o.moves] for name in chosen}
     count = Counter(operation.node for operation in graph.operations)
-    for name, nodes in steps.items():
-        if any(count[node] > 1 for node in nodes):
+    for name, given in steps.items():
+        if any(count[node] > 1 for node in given):
             raise UserError(
                 f"TensorFlow's converter gave the tensor of '{name}' the name of another one, so "
                 "LiteRT's int8 cannot leave that layer alone in float: leave it out of "
                 "--float-layers, or make --backends onnx-int8,torch-int8."
             )
-    computing = {name: found for name, found in steps.items() if found}
-    return {**route, "nodes": computing, "warnings": warnings}
+    nodes = {name: found for name, found in steps.items() if found}
+    return {**route, "nodes": nodes, "between": _between(graph, nodes), "warnings": warnings}
+
+
+def _between(graph: Graph, nodes: Mapping[str, list[str]]) -> list[str]:
+    """What only moves elements from one operator in float to others, and needs no cast."""
+    left = {node for found in nodes.values() for node in found}
+    readers, writer = graph.readers(), graph.writer()
+
+    def in_float(tensor: str) -> bool:
+        behind = readers.get(tensor, ())
+        return all(o.node in left or (o.moves and in_float(o.writes)) for o in behind)
+
+    found: list[str] = []
+    for operation in graph.operations:
+        before = writer.get(operation.reads[0]) if operation.moves and operation.reads else None
+        from_float = before is not None and before.node in {*left, *found}
+        if from_float and readers.get(operation.writes) and in_float(operation.writes):
+            found.append(operation.node)
+    return found

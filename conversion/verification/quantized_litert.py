@@ -101,6 +101,7 @@ class Parameters:
             if each.kind in known
             and self.graph.tensors[each.writes].scale is None
             and self._owner(each) not in self._float
+            and not (each.moves and self.graph.tensors[each.reads[0]].scale is None)
         ]
         return [*lost, *self._lost, *floats]
 

@@ -18,10 +18,8 @@ from conversion.quantization import coverage
 from conversion.settings import Settings
 from conversion.spec import Layer, Spec
 from conversion.taps.kernels import ROLES
+from conversion.verification.torch_groups import CONVOLUTIONS, Groups
 
-CONVOLUTIONS = tuple(
-    f"{kind}{rank}D" for rank in (1, 2) for kind in ("Conv", "DepthwiseConv", "SeparableConv")
-)
 BODY, OBSERVER = "body.", ".activation_post_process"
 _DEPTHWISE, _PARTIAL = "'s depthwise part", "'s sum of its first inputs"
 _DENSE = "._packed_params._packed_params"
@@ -50,10 +48,7 @@ class Recomputed:
         self.state: Mapping[str, Any] = self.content["state_dict"]
         by_choice = dict.fromkeys(self.chosen, coverage.BY_CHOICE)
         self.in_float = coverage.in_float(self.spec, "torch-int8", Settings()) | by_choice
-        self.after: dict[str, list[Layer]] = {layer.name: [] for layer in self.spec.layers}
-        for layer in self.spec.layers:
-            for name in dict.fromkeys(layer.inputs):
-                self.after[name].append(layer)
+        self._group = Groups(self.spec, self.chosen).of
 
     def pairs(self) -> list[Pair]:
         """All that can be compared."""
@@ -210,24 +205,6 @@ class Recomputed:
                 found = self.state.get(key, _NOTHING).numpy()
                 yield Pair(part, layer, f"the {role} of {layer}", found, tensor.numpy())
 
-    def _group(self, name: str) -> tuple[str, ...]:
-        """Layers that become one module: a kernel or sum, BatchNormalization, ReLU, in order."""
-        layer = self.spec.layer(name)
-        ranks = {len(self.spec.layer(each).shape) for each in layer.inputs}
-        summed = layer.kind == "Add" and len(ranks) == 1
-        multiplies = layer.kind in (*CONVOLUTIONS, "Dense") and layer.activation == "linear"
-        if not (summed or multiplies):
-            return (name,)
-        group = [name]
-        for fits in (_normalises, _is_relu):
-            following = self.after[group[-1]]
-            alone = len(following) == 1 and group[-1] not in self.spec.outputs
-            if alone and len(following[0].inputs) == 1 and fits(following[0], layer):
-                if following[0].name in self.chosen and name not in self.chosen:
-                    continue
-                group.append(following[0].name)
-        return tuple(group)
-
     def _layer(self, prefix: str) -> str:
         """The layer that a module belongs to."""
         if prefix.startswith("enter."):
@@ -254,27 +231,6 @@ def _inner(prefix: str) -> str:
 
 def _join(layer: Layer, part: str) -> str:
     return f"{attribute_name(layer.name)}.{part}".rstrip(".")
-
-
-def _normalises(layer: Layer, before: Layer) -> bool:
-    """Whether a layer is a BatchNormalization of the channels of the convolution before it."""
-    if layer.kind != "BatchNormalization" or before.kind not in CONVOLUTIONS:
-        return False
-    setting, rank = layer.config.get("axis", -1), len(before.shape) + 1
-    axis = setting[0] if isinstance(setting, list | tuple) else setting
-    first = before.config.get("data_format") == "channels_first"
-    return bool(axis % rank == (1 if first else rank - 1))
-
-
-def _is_relu(layer: Layer, before: Layer) -> bool:
-    """Whether a layer cuts off at 0 and does nothing else."""
-    inside = layer.config.get("activation") if layer.kind == "Activation" else None
-    if layer.kind == "Activation" and not isinstance(inside, Mapping):
-        return layer.activation == "relu"
-    kind = inside["class_name"] if inside else layer.kind
-    config = inside["config"] if inside else layer.config
-    bent = config.get("negative_slope") or config.get("threshold")
-    return kind == "ReLU" and config.get("max_value") is None and not bent
 
 
 def _parameters(spec: Spec, layer: Layer) -> dict[str, Tensor]:
