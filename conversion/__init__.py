@@ -12,8 +12,15 @@ from conversion.api import (
     verify,
 )
 from conversion.errors import UserError
+from conversion.running import Running
 from conversion.search.search import Choice
-from conversion.settings import CalibrationChoice, OnnxScheme, Settings, TorchScheme
+from conversion.settings import (
+    CalibrationChoice,
+    LitertScheme,
+    OnnxScheme,
+    Settings,
+    TorchScheme,
+)
 from conversion.subjects.preprocessing import Preprocessing
 from conversion.version import __version__
 
@@ -21,8 +28,10 @@ __all__ = [
     "CalibrationChoice",
     "Choice",
     "Detection",
+    "LitertScheme",
     "OnnxScheme",
     "Preprocessing",
+    "Running",
     "Searched",
     "Settings",
     "TorchScheme",

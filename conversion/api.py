@@ -29,6 +29,7 @@ from conversion.judging import (
     opened,
 )
 from conversion.measurement import Measurement
+from conversion.running import Running
 from conversion.search.document import document as as_plain
 from conversion.search.search import Choice, Found
 from conversion.search.search import search as run_search
@@ -85,6 +86,7 @@ def quantize(
     out: File | None = None,
     store: Store | None = None,
     custom: Sequence[File] = (),
+    running: Running | None = None,
 ) -> dict[str, Artifact]:
     """Quantize a Keras model to int8, from a calibration set of training images.
 
@@ -100,6 +102,7 @@ def quantize(
         store: where finished work is kept between runs.
         custom: Python files with layers of your own, executed because you name them; see
             docs/custom.md.
+        running: the seed of the calibration images where the settings have none.
 
     Returns:
         Backend name to artifact.
@@ -108,7 +111,7 @@ def quantize(
         UserError: as `convert`, or there are no images to calibrate on, or one of them is also in
             the evaluation set.
     """
-    return _make(model, data, preprocessing, backends, settings, out, store, custom)
+    return _make(model, data, preprocessing, backends, settings, out, store, custom, running)
 
 
 def evaluate(
@@ -122,6 +125,7 @@ def evaluate(
     progress: bool = False,
     store: Store | None = None,
     custom: Sequence[File] = (),
+    running: Running | None = None,
 ) -> dict[str, Tally]:
     """Count the right answers of every artifact on the evaluation images.
 
@@ -137,6 +141,7 @@ def evaluate(
         store: where finished work is kept between runs.
         custom: Python files with layers of your own, executed because you name them; see
             docs/custom.md.
+        running: threads and seed.
 
     Returns:
         Backend name to tally: counts, by class, confusion matrix.
@@ -145,7 +150,15 @@ def evaluate(
         UserError: as `convert`, or there are no labelled images.
     """
     with opened(
-        model, data, artifacts, settings, None, store, progress, custom, preprocessing
+        model,
+        data=data,
+        preprocessing=preprocessing,
+        artifacts=artifacts,
+        settings=settings,
+        running=running,
+        custom_files=custom,
+        store=store,
+        progress=progress,
     ) as workspace:
         names = chosen(backends, workspace)
         if workspace.test.labels is None:
@@ -200,6 +213,7 @@ def verify(
     progress: bool = False,
     store: Store | None = None,
     custom: Sequence[File] = (),
+    running: Running | None = None,
 ) -> Verification:
     """Convert, quantize and judge a model: the checks of the test suite, without pytest.
 
@@ -220,6 +234,7 @@ def verify(
         store: where finished work is kept between runs.
         custom: Python files with layers of your own, executed because you name them; see
             docs/custom.md.
+        running: threads and seed.
 
     Returns:
         The measurements with their verdicts.
@@ -230,7 +245,17 @@ def verify(
     """
     out = None if report is None else Path(report)
     with opened(
-        model, data, artifacts, settings, out, store, progress, custom, preprocessing, demands
+        model,
+        data=data,
+        preprocessing=preprocessing,
+        artifacts=artifacts,
+        settings=settings,
+        demands=demands,
+        running=running,
+        custom_files=custom,
+        out=out,
+        store=store,
+        progress=progress,
     ) as workspace:
         names = chosen(backends, workspace)
         measured, made = judge_all(workspace, names, backends, topics)
@@ -356,6 +381,7 @@ def search(
     progress: bool = False,
     store: Store | None = None,
     custom: Sequence[File] = (),
+    running: Running | None = None,
 ) -> Searched:
     """Find the int8 scheme that is fastest on this machine and costs no accuracy, and judge it.
 
@@ -374,6 +400,7 @@ def search(
         progress: whether to show a progress bar.
         store: where finished work is kept between runs.
         custom: Python files with layers of your own, executed because you name them.
+        running: threads and seed.
 
     Returns:
         The candidates, the recommendation, and the verdict on it.
@@ -383,7 +410,15 @@ def search(
     """
     choice, folder, began = choice or Choice(), Path(out), time.monotonic()
     with opened(
-        model, data, None, settings, folder, store, progress, custom, preprocessing
+        model,
+        data=data,
+        preprocessing=preprocessing,
+        settings=settings,
+        running=running,
+        custom_files=custom,
+        out=folder,
+        store=store,
+        progress=progress,
     ) as workspace:
         found = run_search(workspace, choice, folder, began)
         found, measured, made = approved(found)
@@ -409,10 +444,18 @@ def _make(
     out: File | None,
     store: Store | None,
     custom: Sequence[File],
+    running: Running | None = None,
 ) -> dict[str, Artifact]:
     names, folder = known(backends), None if out is None else Path(out)
     with opened(
-        model, data, None, settings, folder, store, False, custom, preprocessing
+        model,
+        data=data,
+        preprocessing=preprocessing,
+        settings=settings,
+        running=running,
+        custom_files=custom,
+        out=folder,
+        store=store,
     ) as workspace:
         if workspace.subject.train is None and not all(backend(name).is_float for name in names):
             raise UserError(

@@ -19,6 +19,7 @@ from conversion.journal import LOG, journal
 from conversion.measurement import BUILT, Measurement, Verdict
 from conversion.readers import read_spec
 from conversion.reference import Reference
+from conversion.running import Running
 from conversion.search.search import Found
 from conversion.settings import Settings
 from conversion.subjects import find
@@ -142,51 +143,57 @@ def chosen(backends: Sequence[str] | None, workspace: Workspace) -> list[str]:
 @contextmanager
 def opened(
     model: File,
-    data: File | None,
-    artifacts: Mapping[str, File] | None,
-    settings: Settings | None,
-    out: Path | None,
-    store: Store | None,
-    progress: bool,
-    brings: Sequence[File] = (),
+    *,
+    data: File | None = None,
     preprocessing: Preprocessing | None = None,
+    artifacts: Mapping[str, File] | None = None,
+    settings: Settings | None = None,
     demands: Demands | None = None,
+    running: Running | None = None,
+    custom_files: Sequence[File] = (),
+    out: Path | None = None,
+    store: Store | None = None,
+    progress: bool = False,
 ) -> Iterator[Workspace]:
     """A workspace with its reference process and its log.
 
     Args:
         model: a Keras file, or the name of a subject.
         data: images; a subject brings its own.
+        preprocessing: what is done to the images of `data`.
         artifacts: files made elsewhere, by the backend that they stand in for.
         settings: the choices.
+        demands: what the user allows and asks for beside being right.
+        running: threads and seed.
+        custom_files: Python files with layers, executed because the user named them.
         out: where the log goes.
         store: where finished work is kept between runs.
         progress: whether to show progress bars.
-        brings: Python files with layers, executed because the user named them.
-        preprocessing: what is done to the images of `data`.
-        demands: what the user allows and asks for beside being right.
 
     Raises:
         UserError: the model or the data cannot be read, or a file is not there.
     """
+    run = running or Running()
     brought = {backend(name).name: Path(file) for name, file in (artifacts or {}).items()}
     for name, file in brought.items():
         if not file.is_file():
             raise UserError(f"Expected a {name} file at {file}; there is none.")
     with (
         journal(out) as log,
-        custom.brought(custom.load(brings)) as known_here,
+        custom.brought(custom.load(custom_files)) as known_here,
         Reference(custom=known_here.files) as reference,
     ):
         workspace = Workspace(
             find(str(model), None if data is None else Path(data), preprocessing, read_spec),
             reference,
             store or Store(),
-            settings or Settings(),
+            (settings or Settings()).seeded(run.seed),
             brought,
             progress,
             log.info,
-            demands=demands or Demands(),
+            run.threads or os.cpu_count() or 1,
+            demands or Demands(),
+            run.seed,
         )
         _ = workspace.spec  # a file that cannot be read is said before anything is built
         yield workspace

@@ -20,7 +20,7 @@ from conversion.checks.layers import layer_noise
 from conversion.demands import Demands
 from conversion.errors import UserError
 from conversion.made import made_inputs
-from conversion.quantization import calibration
+from conversion.quantization import calibration, coverage
 from conversion.readers import read_spec
 from conversion.reference import KerasModel, Reference
 from conversion.settings import Settings
@@ -84,6 +84,7 @@ class Workspace:
         announce: told what is being built, one line a time.
         threads: threads of an operator in evaluation; latency always takes one.
         demands: what the user allows and asks for beside being right.
+        seed: of the synthetic inputs.
     """
 
     subject: Subject
@@ -95,6 +96,7 @@ class Workspace:
     announce: Callable[[str], None] = lambda line: None
     threads: int = field(default_factory=lambda: os.cpu_count() or 1)
     demands: Demands = field(default_factory=Demands)
+    seed: int = 0
     _artifacts: dict[str, Artifact] = field(default_factory=dict)
     _runners: dict[tuple[str, int], Runner] = field(default_factory=dict)
     _outputs: dict[str, Outputs] = field(default_factory=dict)
@@ -145,10 +147,12 @@ class Workspace:
         """What the model file says.
 
         Raises:
-            UserError: the file cannot be read, or the subject's data does not fit the model.
+            UserError: the file cannot be read, or the subject's data or the names of layers in the
+                settings do not fit the model.
         """
         spec = read_spec(self.subject.model)
         self.subject.check_fits(spec)
+        coverage.check_names(spec, self.settings)
         return spec
 
     @cached_property
@@ -171,14 +175,20 @@ class Workspace:
     def parity_inputs(self) -> dict[str, np.ndarray]:
         """Input name to the first 1,000 test images, or to made ones where there are too few."""
         if self.subject.test is None:
-            return made_inputs(self.spec, LEAST_PARITY_IMAGES)
+            return made_inputs(self.spec, LEAST_PARITY_IMAGES, seed=self.seed)
         name = self.spec.inputs[0]
         images = self.subject.test.images[:PARITY_IMAGES].astype(np.float32)
         missing = max(LEAST_PARITY_IMAGES - len(images), 0)
         if not missing:
             return {name: images}
-        made = made_inputs(self.spec, missing, {name: images})
+        made = made_inputs(self.spec, missing, {name: images}, self.seed)
         return {name: np.concatenate([images, made[name]])}
+
+    @property
+    def synthetic_seed(self) -> int | None:
+        """The seed of the parity inputs, where some of them are synthetic."""
+        real = 0 if self.subject.test is None else len(self.subject.test)
+        return self.seed if real < LEAST_PARITY_IMAGES else None
 
     @cached_property
     def truth(self) -> Mapping[str, np.ndarray]:
@@ -328,7 +338,7 @@ class Workspace:
         return made
 
     def _calibration(self) -> Artifact:
-        train, choice = self.subject.train, self.settings.calibration
+        train, settings = self.subject.train, self.settings.seeded(0)
         if train is None:
             raise UserError(
                 f"{self.subject.name} has no training images to calibrate on: pass --data FILE."
@@ -338,10 +348,11 @@ class Workspace:
             "train": train.digest,
             "test": None if test is None else test.digest,
             "preprocessing": train.preprocessing,
-            "choice": self.settings.part("calibration"),
+            "choice": settings.part("calibration"),
         }
 
         def build(folder: Path) -> Mapping[str, Any]:
+            choice = settings.calibration
             return calibration.save(calibration.draw(train, test, choice), folder, choice)
 
         entry = self.store.obtain("calibration", key, ("numpy",), build)

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from keras_notation import sequential
 
 import conversion
 from conversion.artifact import Store
@@ -18,7 +19,6 @@ from conversion.subjects import find
 from conversion.verification import accuracy, parity, stability
 from conversion.verification.case import Case
 from conversion.workspace import Workspace
-from fixtures.keras_notation import sequential
 
 IMAGE = {"batch_shape": [None, 9, 9, 3], "dtype": "float32", "name": "image"}
 LAYERS = [

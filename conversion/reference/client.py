@@ -221,19 +221,33 @@ class KerasModel:
             )
         return answer.arrays["onnx"].tobytes(), said
 
-    def to_litert(self, images: Path | None = None) -> tuple[bytes, list[str]]:
+    def to_litert(
+        self, images: Path | None = None, quantized: bool = True
+    ) -> tuple[bytes, list[str]]:
         """The model as TensorFlow's converter to LiteRT writes it.
 
         Args:
             images: a file of calibration images, ``(N, H, W, C)``; with it the file is int8
                 throughout, its inputs and outputs too, else float32.
+            quantized: whether it is quantized once it is calibrated.
 
         Returns:
             The content of the `.tflite` file, and the converter's warnings.
         """
         chosen = None if images is None else str(images.resolve())
-        answer = self._call("to_litert", {}, images=chosen)
+        answer = self._call("to_litert", {}, images=chosen, quantized=quantized)
         return answer.arrays["litert"].tobytes(), list(answer.values["warnings"])
+
+    def quantize_litert(self, calibrated: bytes, in_float: Sequence[str]) -> bytes:
+        """A calibrated LiteRT file in int8 throughout, but for some operators.
+
+        Args:
+            calibrated: what `to_litert` gives where it does not quantize.
+            in_float: names of the tensors that these operators give.
+        """
+        given = {"calibrated": np.frombuffer(calibrated, np.uint8)}
+        answer = self.reference.call("quantize_litert", {"in_float": list(in_float)}, given)
+        return answer.arrays["litert"].tobytes()
 
     def versions(self) -> dict[str, str]:
         """Versions of the packages in the reference process."""

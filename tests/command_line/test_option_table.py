@@ -8,11 +8,20 @@ from conversion.cli import options, parser
 from conversion.cli.pytest_run import words
 from conversion.demands import Demands
 from conversion.running import Running
-from conversion.settings import CalibrationChoice, OnnxScheme, Settings, TorchScheme
+from conversion.settings import CalibrationChoice, LitertScheme, OnnxScheme, Settings, TorchScheme
 from conversion.subjects.preprocessing import Preprocessing
 
 TABLE = {option.flag: option for option in options.table()}
-KINDS = (Settings, OnnxScheme, TorchScheme, CalibrationChoice, Preprocessing, Demands, Running)
+KINDS = (
+    Settings,
+    OnnxScheme,
+    TorchScheme,
+    LitertScheme,
+    CalibrationChoice,
+    Preprocessing,
+    Demands,
+    Running,
+)
 FIELDS = [
     (kind, field)
     for kind in KINDS
@@ -66,6 +75,7 @@ def test_float_layers_are_for_every_int8_backend():
     found = options.settings(parsed("--float-layers", "conv2d,dense"))
     assert found.onnx.float_layers == ("conv2d", "dense")
     assert found.torch.float_layers == ("conv2d", "dense")
+    assert found.litert.float_layers == ("conv2d", "dense")
 
 
 TYPED = [

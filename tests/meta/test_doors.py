@@ -108,4 +108,3 @@ def test_without_a_model_their_tests_are_theirs(repository):
     (repository / "conftest.py").write_text(THEIRS["conftest.py"])
     assert code == 0, said
     assert found == ["checks/check_sums.py::check_sum"]
-
