@@ -13,6 +13,7 @@ from typing import Any
 from conversion import custom
 from conversion.artifact import Artifact, Store
 from conversion.backends import BACKENDS, available, backend
+from conversion.backends.beside_tensorflow import without_triton
 from conversion.errors import MissingDependency, UserError
 from conversion.journal import LOG, journal
 from conversion.measurement import Measurement, Verdict
@@ -21,6 +22,8 @@ from conversion.reference import Reference
 from conversion.search.search import Found
 from conversion.settings import Settings
 from conversion.subjects import find
+from conversion.subjects.arrays import Data, path_or_arrays
+from conversion.subjects.keras_object import Model, as_file
 from conversion.subjects.preprocessing import Preprocessing
 from conversion.verification import checks
 from conversion.verification.case import Case
@@ -105,8 +108,8 @@ def chosen(backends: Sequence[str] | None, workspace: Workspace) -> list[str]:
 
 @contextmanager
 def opened(
-    model: File,
-    data: File | None,
+    model: Model,
+    data: Data | None,
     artifacts: Mapping[str, File] | None,
     settings: Settings | None,
     out: Path | None,
@@ -118,8 +121,8 @@ def opened(
     """A workspace with its reference process and its log.
 
     Args:
-        model: a Keras file, or the name of a subject.
-        data: images; a subject brings its own.
+        model: a Keras file, the name of a subject, or a Keras model in memory.
+        data: a file or arrays of images; a subject brings its own.
         artifacts: files made elsewhere, by the backend that they stand in for.
         settings: the choices.
         out: where the log goes.
@@ -136,12 +139,19 @@ def opened(
         if not file.is_file():
             raise UserError(f"Expected a {name} file at {file}; there is none.")
     with (
+        without_triton(),
+        as_file(model) as file_or_name,
         journal(out) as log,
         custom.brought(custom.load(brings)) as known_here,
         Reference(custom=known_here.files) as reference,
     ):
         workspace = Workspace(
-            find(str(model), None if data is None else Path(data), preprocessing, read_spec),
+            find(
+                file_or_name,
+                None if data is None else path_or_arrays(data),
+                preprocessing,
+                read_spec,
+            ),
             reference,
             store or Store(),
             settings or Settings(),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -58,6 +58,9 @@ class Measurement:
     cached: bool = False
     digest: str | None = None
     rows: tuple[Mapping[str, Any], ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<{replace(self, reason='').explain()}>"
 
     def explain(self) -> str:
         """The verdict in one sentence that needs no source to be read."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from conversion.report.document import as_document, environment, place, write
-from conversion.report.overview import exit_code
+from conversion.report.overview import counted, exit_code
 from conversion.report.page import write_page
 from conversion.report.power_table import render_power
 from conversion.report.search_table import render_search
@@ -11,6 +11,7 @@ from conversion.report.table import render
 
 __all__ = [
     "as_document",
+    "counted",
     "environment",
     "exit_code",
     "place",
