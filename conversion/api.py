@@ -1,9 +1,8 @@
 """The public functions; the command line and the fixtures are callers of the same parts.
 
 A model may be a subject's name, a path, or a `keras.Model` in memory. That one is saved to a
-temporary folder for as long as the call takes, and the subject has the model's own name. TensorFlow
-is then loaded in the caller's process already; the reference still runs in a process of its own.
-See docs/python.md.
+temporary folder for as long as the call takes, and the subject has the model's own name; data may be
+arrays. See docs/python.md.
 """
 
 from __future__ import annotations
@@ -48,6 +47,9 @@ def convert(
     custom: Sequence[File] = (),
 ) -> dict[str, Artifact]:
     """Convert a Keras model.
+
+    With a `keras.Model` in memory TensorFlow is in the caller's process already; the reference runs
+    in a process of its own all the same.
 
     Args:
         model: a Keras file, the name of a subject, or a `keras.Model` in memory.
@@ -199,6 +201,9 @@ def verify(
     custom: Sequence[File] = (),
 ) -> Verification:
     """Convert, quantize and judge a model: the checks of the test suite, without pytest.
+
+    With a `keras.Model` in memory TensorFlow is in the caller's process already; the reference runs
+    in a process of its own all the same.
 
     Args:
         model: a Keras file, the name of a subject, or a `keras.Model` in memory.
