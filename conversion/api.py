@@ -1,4 +1,9 @@
-"""The public functions; the command line and the fixtures are callers of the same parts."""
+"""The public functions; the command line and the fixtures are callers of the same parts.
+
+A model may be a subject's name, a path, or a `keras.Model` in memory. That one is saved to a
+temporary folder for as long as the call takes, and the subject has the model's own name; data may
+be arrays. See docs/python.md.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +17,7 @@ from typing import Any
 from conversion import report as reports
 from conversion.artifact import Artifact, Store
 from conversion.backends import backend
+from conversion.backends.beside_tensorflow import without_triton
 from conversion.checks.accuracy import Tally
 from conversion.demands import Demands
 from conversion.detection import Power
@@ -35,6 +41,8 @@ from conversion.search.search import Choice, Found
 from conversion.search.search import search as run_search
 from conversion.settings import Settings
 from conversion.subjects import SUBJECTS, Absent, find
+from conversion.subjects.arrays import Data
+from conversion.subjects.keras_object import Model
 from conversion.subjects.preprocessing import Preprocessing
 from conversion.verification.case import Case
 from conversion.verification.margins import not_answers
@@ -42,7 +50,7 @@ from conversion.verification.unmade import not_made
 
 
 def convert(
-    model: File,
+    model: Model,
     *,
     backends: Sequence[str] = ("onnx-fp32", "torch-fp32"),
     settings: Settings | None = None,
@@ -52,8 +60,11 @@ def convert(
 ) -> dict[str, Artifact]:
     """Convert a Keras model.
 
+    With a `keras.Model` in memory TensorFlow is in the caller's process already; the reference runs
+    in a process of its own all the same.
+
     Args:
-        model: a Keras file, or the name of a subject.
+        model: a Keras file, the name of a subject, or a `keras.Model` in memory.
         backends: what to make: ``onnx-fp32``, ``torch-fp32``, ``torch-via-onnx-fp32``.
         settings: the choices, such as the opset.
         out: a folder for the files, their provenance and `conversion.log`; None leaves the files
@@ -77,9 +88,9 @@ def convert(
 
 
 def quantize(
-    model: File,
+    model: Model,
     *,
-    data: File | None = None,
+    data: Data | None = None,
     preprocessing: Preprocessing | None = None,
     backends: Sequence[str] = ("onnx-int8", "torch-int8"),
     settings: Settings | None = None,
@@ -91,9 +102,9 @@ def quantize(
     """Quantize a Keras model to int8, from a calibration set of training images.
 
     Args:
-        model: a Keras file, or the name of a subject.
-        data: images, with labels or without: a `.npz` in Keras's naming, a folder or a Python file,
-            which is executed; a subject brings its own.
+        model: a Keras file, the name of a subject, or a `keras.Model` in memory.
+        data: images, with labels or without: arrays ``x``, ``(x, y)`` or by Keras's names, a
+            `.npz`, a folder or a Python file, which is executed; a subject brings its own.
         preprocessing: what is done to the images of `data`, once, when they are read.
         backends: what to make: ``onnx-int8``, ``torch-int8``.
         settings: the choices: schemes, calibration.
@@ -115,9 +126,9 @@ def quantize(
 
 
 def evaluate(
-    model: File,
+    model: Model,
     *,
-    data: File | None = None,
+    data: Data | None = None,
     preprocessing: Preprocessing | None = None,
     backends: Sequence[str] | None = None,
     artifacts: Mapping[str, File] | None = None,
@@ -130,9 +141,9 @@ def evaluate(
     """Count the right answers of every artifact on the evaluation images.
 
     Args:
-        model: a Keras file, or the name of a subject.
-        data: images, with labels or without: a `.npz` in Keras's naming, a folder or a Python file,
-            which is executed; a subject brings its own.
+        model: a Keras file, the name of a subject, or a `keras.Model` in memory.
+        data: images, with labels or without: arrays ``x``, ``(x, y)`` or by Keras's names, a
+            `.npz`, a folder or a Python file, which is executed; a subject brings its own.
         preprocessing: what is done to the images of `data`, once, when they are read.
         backends: what to evaluate; by default all that are installed.
         artifacts: files made elsewhere, by the backend that they stand in for.
@@ -193,6 +204,15 @@ class Verification:
     table: str
     demands: Demands = field(default_factory=Demands)
 
+    def __bool__(self) -> bool:
+        """Whether it passed: the exit code is 0."""
+        return self.exit_code() == 0
+
+    def __repr__(self) -> str:
+        subjects = ", ".join(dict.fromkeys(m.subject for m in self.measurements)) or "nothing"
+        found = reports.counted(self.measurements)
+        return f"<Verification of {subjects}: {found}; exit {self.exit_code()}>"
+
     def exit_code(self, allow_undecided: bool = False) -> int:
         """0 passed, 1 converted wrongly, 2 nothing judged, 3 costs too much, 4 undecided."""
         allowed = allow_undecided or self.demands.allow_undecided
@@ -200,9 +220,9 @@ class Verification:
 
 
 def verify(
-    model: File,
+    model: Model,
     *,
-    data: File | None = None,
+    data: Data | None = None,
     preprocessing: Preprocessing | None = None,
     artifacts: Mapping[str, File] | None = None,
     backends: Sequence[str] | None = None,
@@ -217,10 +237,13 @@ def verify(
 ) -> Verification:
     """Convert, quantize and judge a model: the checks of the test suite, without pytest.
 
+    With a `keras.Model` in memory TensorFlow is in the caller's process already; the reference runs
+    in a process of its own all the same.
+
     Args:
-        model: a Keras file, or the name of a subject.
-        data: images, with labels or without: a `.npz` in Keras's naming, a folder or a Python file,
-            which is executed; a subject brings its own.
+        model: a Keras file, the name of a subject, or a `keras.Model` in memory.
+        data: images, with labels or without: arrays ``x``, ``(x, y)`` or by Keras's names, a
+            `.npz`, a folder or a Python file, which is executed; a subject brings its own.
         preprocessing: what is done to the images of `data`, once, when they are read.
         artifacts: files made elsewhere, by the backend that they stand in for.
         backends: what to judge; by default all that are installed, and what cannot be made of this
@@ -292,6 +315,19 @@ class Detection:
     power: Power
     table: str
 
+    def __bool__(self) -> bool:
+        """Whether it passed: the exit code is 0."""
+        return self.exit_code() == 0
+
+    def __repr__(self) -> str:
+        trials, controls = self.power.trials, self.power.controls
+        caught = sum(trial.caught and trial.localised for trial in trials)
+        good = sum(not control.failed for control in controls)
+        return (
+            f"<Detection: {caught} of {len(trials)} faults caught and named, {good} of "
+            f"{len(controls)} untouched artifacts pass; exit {self.exit_code()}>"
+        )
+
     def exit_code(self) -> int:
         """0 where every fault was caught and named and no untouched artifact fails, else 1."""
         return self.power.exit_code()
@@ -325,7 +361,8 @@ def power(
                 f"Expected subjects whose layers the faults know ({', '.join(SUBJECTS)}); got "
                 f"'{name}'."
             )
-    found = measure_power(list(subjects) or _here(), faults, sweeps)
+    with without_triton():
+        found = measure_power(list(subjects) or _here(), faults, sweeps)
     document = reports.as_document([], {}, {"power": found.document()})["power"]
     if report is not None:
         measured = [m for control in found.controls for m in control.measurements]
@@ -365,16 +402,26 @@ class Searched:
     document: Mapping[str, Any]
     table: str
 
+    def __bool__(self) -> bool:
+        """Whether it passed: the exit code is 0."""
+        return self.exit_code() == 0
+
+    def __repr__(self) -> str:
+        chosen = self.found.candidate
+        taken = "keeps float32" if chosen is None else f"recommends {chosen.label}"
+        found = reports.counted(self.measurements)
+        return f"<Searched: {taken}: {found}; exit {self.exit_code()}>"
+
     def exit_code(self, allow_undecided: bool = False) -> int:
         """As of `Verification`; 2 where no artifact is recommended."""
         return reports.exit_code(self.measurements, Demands(allow_undecided=allow_undecided))
 
 
 def search(
-    model: File,
+    model: Model,
     *,
     out: File,
-    data: File | None = None,
+    data: Data | None = None,
     preprocessing: Preprocessing | None = None,
     choice: Choice | None = None,
     settings: Settings | None = None,
@@ -389,11 +436,11 @@ def search(
     for the verdict on what it chose.
 
     Args:
-        model: a Keras file, or the name of a subject.
+        model: a Keras file, the name of a subject, or a `keras.Model` in memory.
         out: a folder for the record of the search, `search.json`, the recommended artifact and the
             report on it.
-        data: images, with labels or without: a `.npz` in Keras's naming, a folder or a Python file,
-            which is executed; a subject brings its own.
+        data: images, with labels or without: arrays ``x``, ``(x, y)`` or by Keras's names, a
+            `.npz`, a folder or a Python file, which is executed; a subject brings its own.
         preprocessing: what is done to the images of `data`, once, when they are read.
         choice: which runtimes, what is banned, how long; five minutes of ONNX Runtime by default.
         settings: where the search starts.
@@ -436,8 +483,8 @@ def search(
 
 
 def _make(
-    model: File,
-    data: File | None,
+    model: Model,
+    data: Data | None,
     preprocessing: Preprocessing | None,
     backends: Sequence[str],
     settings: Settings | None,

@@ -13,9 +13,19 @@ LOG = logging.getLogger("conversion")
 FILE = "conversion.log"
 
 
+class _Upwards(logging.Handler):
+    """Hands records on to the root logger's handlers, whatever level those have."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Hand one on."""
+        logging.getLogger().callHandlers(record)
+
+
 @contextmanager
 def journal(folder: Path | None) -> Iterator[logging.Logger]:
     """Keep a log file for the time being; what goes wrong is in it with its full traceback.
+
+    The caller's own logging gets what it is set to show: DEBUG is for the file.
 
     Args:
         folder: where `conversion.log` goes; None keeps none.
@@ -34,8 +44,11 @@ def journal(folder: Path | None) -> Iterator[logging.Logger]:
                 "another one with --out or --report."
             ) from None
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    level = LOG.level
+    level, propagate = LOG.level, LOG.propagate
+    upwards = _Upwards(LOG.getEffectiveLevel()) if propagate else logging.NullHandler()
     LOG.addHandler(handler)
+    LOG.addHandler(upwards)
+    LOG.propagate = False
     LOG.setLevel(logging.DEBUG)
     try:
         yield LOG
@@ -44,5 +57,7 @@ def journal(folder: Path | None) -> Iterator[logging.Logger]:
         raise
     finally:
         LOG.removeHandler(handler)
+        LOG.removeHandler(upwards)
+        LOG.propagate = propagate
         LOG.setLevel(level)
         handler.close()

@@ -13,6 +13,7 @@ from typing import Any
 from conversion import custom
 from conversion.artifact import Artifact, Store
 from conversion.backends import BACKENDS, available, backend
+from conversion.backends.beside_tensorflow import without_triton
 from conversion.demands import Demands
 from conversion.errors import UserError
 from conversion.journal import LOG, journal
@@ -23,6 +24,8 @@ from conversion.running import Running
 from conversion.search.search import Found
 from conversion.settings import Settings
 from conversion.subjects import find
+from conversion.subjects.arrays import Data, path_or_arrays
+from conversion.subjects.keras_object import Model, as_file
 from conversion.subjects.preprocessing import Preprocessing
 from conversion.verification import checks
 from conversion.verification.case import Case
@@ -142,9 +145,9 @@ def chosen(backends: Sequence[str] | None, workspace: Workspace) -> list[str]:
 
 @contextmanager
 def opened(
-    model: File,
+    model: Model,
     *,
-    data: File | None = None,
+    data: Data | None = None,
     preprocessing: Preprocessing | None = None,
     artifacts: Mapping[str, File] | None = None,
     settings: Settings | None = None,
@@ -158,8 +161,8 @@ def opened(
     """A workspace with its reference process and its log.
 
     Args:
-        model: a Keras file, or the name of a subject.
-        data: images; a subject brings its own.
+        model: a Keras file, the name of a subject, or a Keras model in memory.
+        data: a file or arrays of images; a subject brings its own.
         preprocessing: what is done to the images of `data`.
         artifacts: files made elsewhere, by the backend that they stand in for.
         settings: the choices.
@@ -179,12 +182,19 @@ def opened(
         if not file.is_file():
             raise UserError(f"Expected a {name} file at {file}; there is none.")
     with (
+        without_triton(),
+        as_file(model) as file_or_name,
         journal(out) as log,
         custom.brought(custom.load(custom_files)) as known_here,
         Reference(custom=known_here.files) as reference,
     ):
         workspace = Workspace(
-            find(str(model), None if data is None else Path(data), preprocessing, read_spec),
+            find(
+                file_or_name,
+                None if data is None else path_or_arrays(data),
+                preprocessing,
+                read_spec,
+            ),
             reference,
             store or Store(),
             (settings or Settings()).seeded(run.seed),
