@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -12,7 +11,10 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from conversion import arguments
+from conversion.console import LOG, console
 from conversion.errors import ReferenceCrashed, UserError
+from conversion.interrupt import Interruption
+from conversion.progress import stage
 from conversion.variables import refuse_unknown
 
 EXAMPLES = """\
@@ -137,31 +139,32 @@ def main(words: Sequence[str] | None = None) -> int:
     """Run the command line.
 
     Args:
-        words: without the program's name; `sys.argv`'s by default.
+        words: without the program's name; `sys.argv`'s by default, and then the process is taken
+            for the command's own: signals end it, and what libraries print goes to the log.
 
     Returns:
         The exit code.
     """
+    if words is not None:
+        return _run(words, None)
+    with Interruption() as interruption:
+        return _run(sys.argv[1:], interruption)
+
+
+def _run(words: Sequence[str], interruption: Interruption | None) -> int:
     given = parser().parse_args(words)
-    _console()
-    try:
-        refuse_unknown(os.environ)
-        return int(given.run(given))
-    except (UserError, ReferenceCrashed) as error:
-        print(f"conversion: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("conversion: stopped", file=sys.stderr)
-        return 130
-
-
-def _console() -> None:
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setLevel(logging.INFO)
-    handler.setFormatter(logging.Formatter("%(message)s"))
-    log = logging.getLogger("conversion")
-    log.handlers[:] = [handler]
-    log.propagate = False  # libraries that log set up the root logger, which would say all twice
+    with console(interruption):
+        try:
+            refuse_unknown(os.environ)
+            with stage(given.verb):
+                return int(given.run(given))
+        except (UserError, ReferenceCrashed) as error:
+            LOG.error("conversion: %s", " ".join(str(error).split()))
+            return 2
+        except KeyboardInterrupt:
+            if interruption is None:  # else it says so itself
+                LOG.error("conversion: stopped")
+            return 130
 
 
 def _convert(given: argparse.Namespace) -> int:

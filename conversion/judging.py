@@ -6,18 +6,21 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from conversion import custom
 from conversion.artifact import Artifact, Store
 from conversion.backends import BACKENDS, available, backend
+from conversion.console import spoken
 from conversion.errors import MissingDependency, UserError
 from conversion.journal import LOG, journal
 from conversion.measurement import Measurement, Verdict
+from conversion.progress import stage
 from conversion.readers import read_spec
 from conversion.reference import Reference
+from conversion.report import place
 from conversion.search.search import Found
 from conversion.settings import Settings
 from conversion.subjects import find
@@ -55,7 +58,10 @@ def judge(case: Case, topics: Sequence[str] | None, made: dict[str, Artifact]) -
         LOG.debug("building %s stopped", name, exc_info=True)
         return case.without_value("built", "structure", Verdict.FAIL, str(error))
     wanted = None if topics is None else tuple(topics)
-    measured = [found for check in checks(name, wanted) for found in check.measure(case)]
+    measured = list[Measurement]()
+    for check in checks(name, wanted):
+        with stage(f"{case.label}: {check.name}"):
+            measured += check.measure(case)
     for found in measured:
         LOG.debug(found.explain())
     return measured
@@ -124,7 +130,7 @@ def opened(
         settings: the choices.
         out: where the log goes.
         store: where finished work is kept between runs.
-        progress: whether to show progress bars.
+        progress: whether to say on stderr what takes long.
         brings: Python files with layers, executed because the user named them.
         preprocessing: what is done to the images of `data`.
 
@@ -136,6 +142,7 @@ def opened(
         if not file.is_file():
             raise UserError(f"Expected a {name} file at {file}; there is none.")
     with (
+        spoken() if progress else nullcontext(),
         journal(out) as log,
         custom.brought(custom.load(brings)) as known_here,
         Reference(custom=known_here.files) as reference,
@@ -146,7 +153,6 @@ def opened(
             store or Store(),
             settings or Settings(),
             brought,
-            progress,
             log.info,
         )
         _ = workspace.spec  # a file that cannot be read is said before anything is built
@@ -182,9 +188,12 @@ def export(made: Mapping[str, Artifact], folder: Path) -> dict[str, Artifact]:
         ending = backend(name).suffix if artifact.brought else artifact.path.suffix
         target = folder / f"{name}{ending}"
         beside = target.with_name(f".{target.name}.part")
-        shutil.copyfile(artifact.path, beside)
-        os.replace(beside, target)
+        try:
+            shutil.copyfile(artifact.path, beside)
+            os.replace(beside, target)
+        finally:
+            beside.unlink(missing_ok=True)
         notes = json.dumps({"digest": artifact.digest, **artifact.provenance}, indent=1)
-        target.with_suffix(".provenance.json").write_text(notes)
+        place(notes, target.with_suffix(".provenance.json"))
         exported[name] = Artifact(name, target, artifact.digest, artifact.provenance)
     return exported

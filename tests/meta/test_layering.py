@@ -6,14 +6,15 @@ import pytest
 from python_sources import FRAMEWORKS, files, imports, parsed
 
 ORDER = (
-    ("errors", "digest", "measurement"),
+    ("errors", "digest", "measurement", "progress", "interrupt"),
+    ("console",),
     ("spec", "settings", "variables", "machine", "notation", "user_code"),
     ("readers", "truth", "reference", "subjects"),
     ("custom",),
     ("artifact", "checks", "made"),
     ("backends",),
     ("quantization",),
-    ("taps", "timing"),
+    ("taps", "timing", "pool"),
     ("workspace",),
     ("verification", "faults"),
     ("report", "journal", "inspection", "detection"),
