@@ -148,7 +148,7 @@ def evaluate(
         backends: what to evaluate; by default all that are installed.
         artifacts: files made elsewhere, by the backend that they stand in for.
         settings: the choices.
-        progress: whether to show a progress bar.
+        progress: whether to say on stderr what takes long.
         store: where finished work is kept between runs.
         custom: Python files with layers of your own, executed because you name them; see
             docs/custom.md.
@@ -253,7 +253,7 @@ def verify(
         settings: the choices.
         demands: how much int8 may cost, and what else is allowed or asked for.
         report: a folder for `report.json`, `report.html`, `conversion.log` and the artifacts.
-        progress: whether to show progress bars.
+        progress: whether to say on stderr what takes long.
         store: where finished work is kept between runs.
         custom: Python files with layers of your own, executed because you name them; see
             docs/custom.md.
@@ -444,7 +444,7 @@ def search(
         preprocessing: what is done to the images of `data`, once, when they are read.
         choice: which runtimes, what is banned, how long; five minutes of ONNX Runtime by default.
         settings: where the search starts.
-        progress: whether to show a progress bar.
+        progress: whether to say on stderr what takes long.
         store: where finished work is kept between runs.
         custom: Python files with layers of your own, executed because you name them.
         running: threads and seed.

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,15 @@ from conversion import custom
 from conversion.artifact import Artifact, Store
 from conversion.backends import BACKENDS, available, backend
 from conversion.backends.beside_tensorflow import without_triton
+from conversion.console import spoken
 from conversion.demands import Demands
 from conversion.errors import UserError
 from conversion.journal import LOG, journal
 from conversion.measurement import BUILT, Measurement, Verdict
+from conversion.progress import stage
 from conversion.readers import read_spec
 from conversion.reference import Reference
+from conversion.report import place
 from conversion.running import Running
 from conversion.search.search import Found
 from conversion.settings import Settings
@@ -86,7 +89,10 @@ def judge(case: Case, topics: Sequence[str] | None, made: dict[str, Artifact]) -
         LOG.debug("opening %s stopped", name, exc_info=True)
         return case.without_value(BUILT, "structure", Verdict.FAIL, str(error))
     wanted = None if topics is None else tuple(topics)
-    measured = [found for check in checks(name, wanted) for found in check.measure(case)]
+    measured = list[Measurement]()
+    for check in checks(name, wanted):
+        with stage(f"{case.label}: {check.name}"):
+            measured += check.measure(case)
     for found in measured:
         LOG.debug(found.explain())
     return measured
@@ -171,7 +177,7 @@ def opened(
         custom_files: Python files with layers, executed because the user named them.
         out: where the log goes.
         store: where finished work is kept between runs.
-        progress: whether to show progress bars.
+        progress: whether to say on stderr what takes long.
 
     Raises:
         UserError: the model or the data cannot be read, or a file is not there.
@@ -184,6 +190,7 @@ def opened(
     with (
         without_triton(),
         as_file(model) as file_or_name,
+        spoken() if progress else nullcontext(),
         journal(out) as log,
         custom.brought(custom.load(custom_files)) as known_here,
         Reference(custom=known_here.files) as reference,
@@ -199,7 +206,6 @@ def opened(
             store or Store(),
             (settings or Settings()).seeded(run.seed),
             brought,
-            progress,
             log.info,
             run.threads or os.cpu_count() or 1,
             demands or Demands(),
@@ -238,9 +244,12 @@ def export(made: Mapping[str, Artifact], folder: Path) -> dict[str, Artifact]:
         ending = backend(name).suffix if artifact.brought else artifact.path.suffix
         target = folder / f"{name}{ending}"
         beside = target.with_name(f".{target.name}.part")
-        shutil.copyfile(artifact.path, beside)
-        os.replace(beside, target)
+        try:
+            shutil.copyfile(artifact.path, beside)
+            os.replace(beside, target)
+        finally:
+            beside.unlink(missing_ok=True)
         notes = json.dumps({"digest": artifact.digest, **artifact.provenance}, indent=1)
-        target.with_suffix(".provenance.json").write_text(notes)
+        place(notes, target.with_suffix(".provenance.json"))
         exported[name] = Artifact(name, target, artifact.digest, artifact.provenance)
     return exported

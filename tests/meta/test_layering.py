@@ -6,15 +6,15 @@ import pytest
 from python_sources import FRAMEWORKS, files, imports, parsed
 
 ORDER = (
-    ("errors", "digest", "extras", "measurement", "version"),
-    ("options",),
+    ("errors", "digest", "extras", "interrupt", "measurement", "progress", "version"),
+    ("console", "options"),
     ("spec", "settings", "demands", "running", "variables", "machine", "notation", "user_code"),
     ("readers", "truth", "reference", "subjects"),
     ("custom",),
     ("artifact", "checks", "made"),
     ("backends",),
     ("quantization",),
-    ("taps", "timing"),
+    ("taps", "timing", "pool"),
     ("workspace",),
     ("verification", "faults"),
     ("report", "journal", "inspection", "detection"),
