@@ -164,7 +164,7 @@ def test_without_tensorflow_one_sentence_says_what_to_install(monkeypatch):
     with Reference() as process, pytest.raises(MissingDependency) as caught:
         process.call("versions", {})
     assert re.match(
-        r"This needs the Keras reference, and TensorFlow is not installed: pip install tensorflow",
+        r"The Keras reference needs the package 'tensorflow': pip install 'keras-conv",
         str(caught.value),
     )
     assert not process.running
