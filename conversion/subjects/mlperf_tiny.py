@@ -19,7 +19,7 @@ NAME = "mlperf-tiny"
 DATA_DIR = "CONVERSION_DATA_DIR"
 FLOOR = 85.0
 """Percent: MLPerf Tiny's target for image classification (its rules, table of benchmarks)."""
-COMMAND = f"python -m conversion fetch {NAME}"
+COMMAND = f"conversion fetch {NAME}"
 
 MODEL = Path("models", "pretrainedResnet.h5")
 SHA256 = "5f938a8eea605438cc7360aa13c987bc6d7bd0c8d931b2917361ae7ae4eeda2f"

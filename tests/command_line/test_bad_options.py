@@ -104,7 +104,7 @@ def test_unknown_variable_is_refused(refused, mine, monkeypatch):
 
 def test_absent_subject_comes_with_the_command_that_brings_it(refused, folder, monkeypatch):
     monkeypatch.setenv("CONVERSION_DATA_DIR", str(folder))
-    assert "python -m conversion fetch mlperf-tiny" in refused("evaluate", "mlperf-tiny")
+    assert "conversion fetch mlperf-tiny" in refused("evaluate", "mlperf-tiny")
 
 
 def pixels(count=40, dtype=np.uint8, size=32):

@@ -113,7 +113,7 @@ def test_what_is_absent_is_named_with_the_command_that_brings_it(
     with pytest.raises(Absent) as error:
         mlperf_tiny.subject()
     sentence = str(error.value)
-    assert sentence.endswith("python -m conversion fetch mlperf-tiny")
+    assert sentence.endswith("conversion fetch mlperf-tiny")
     named = re.findall(r"pretrainedResnet\.h5|cifar10\.npz", sentence)
     assert named == missing
     assert str(root) in sentence
