@@ -8,7 +8,7 @@ import pytest
 from conversion import detection, judging
 from conversion.__main__ import main
 from conversion.backends import BACKENDS, available, backend
-from conversion.errors import MissingDependency
+from conversion.errors import MissingDependency, UserError
 
 OPTIONAL = ["litert-fp32", "litert-int8"]
 
@@ -50,11 +50,20 @@ def test_the_default_choice_leaves_it_out_and_says_so(absent):
     said = []
 
     class Told:
-        announce, brought = staticmethod(said.append), ()
+        announce = staticmethod(said.append)
+        brought = {}
 
     assert judging.chosen(None, Told()) == available()
     assert [line.split()[2] for line in said] == OPTIONAL
     assert all("pip install 'keras-conversion-suite[litert]'" in line for line in said)
+
+
+def test_a_file_of_it_that_was_named_is_refused_with_what_installs_it(absent):
+    class Given:
+        brought = {"litert-fp32": "theirs.tflite"}
+
+    with pytest.raises(UserError, match=r"pip install conversion\[litert\]"):
+        judging.chosen(None, Given())
 
 
 def test_its_faults_are_left_out_of_all_faults(absent):
