@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 
-from conversion.cli.parser import as_typed, parser
+from conversion.cli.parser import parsed
+from conversion.console import LOG, console
 from conversion.errors import ReferenceCrashed, UserError
+from conversion.interrupt import Interruption
+from conversion.progress import stage
 from conversion.variables import refuse_unknown
 
 
@@ -16,38 +19,33 @@ def main(words: Sequence[str] | None = None) -> int:
     """Run the command line.
 
     Args:
-        words: without the program's name; `sys.argv`'s by default.
+        words: without the program's name; `sys.argv`'s by default, and then the process is taken
+            for the command's own: signals end it, and what libraries print goes to the log.
 
     Returns:
         The exit code.
     """
-    typed = list(sys.argv[1:] if words is None else words)
-    behind = list[str]()
-    if typed[:1] == ["test"] and "--" in typed:
-        cut = typed.index("--")
-        typed, behind = typed[:cut], typed[cut + 1 :]
-    given = parser().parse_args(typed)
-    if given.verb == "test":
-        given.typed, given.behind = as_typed(typed[1:]), behind
-    _console()
-    try:
-        refuse_unknown(os.environ)
-        return int(given.run(given))
-    except (UserError, ReferenceCrashed) as error:
-        print(f"conversion: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("conversion: stopped", file=sys.stderr)
-        return 130
+    typed = sys.argv[1:] if words is None else words
+    if words is not None or typed[:1] == ["test"]:  # pytest has its own ways to speak and to stop
+        return _run(typed, None)
+    with Interruption() as interruption:
+        return _run(typed, interruption)
 
 
-def _console() -> None:
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setLevel(logging.INFO)
-    handler.setFormatter(logging.Formatter("%(message)s"))
-    log = logging.getLogger("conversion")
-    log.handlers[:] = [handler]
-    log.propagate = False  # libraries that log set up the root logger, which would say all twice
+def _run(words: Sequence[str], interruption: Interruption | None) -> int:
+    given = parsed(words)
+    with console(interruption):
+        try:
+            refuse_unknown(os.environ)
+            with nullcontext() if given.verb == "test" else stage(given.verb):
+                return int(given.run(given))
+        except (UserError, ReferenceCrashed) as error:
+            LOG.error("conversion: %s", " ".join(str(error).split()))
+            return 2
+        except KeyboardInterrupt:
+            if interruption is None:  # else it says so itself
+                LOG.error("conversion: stopped")
+            return 130
 
 
 if __name__ == "__main__":

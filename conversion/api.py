@@ -1,4 +1,9 @@
-"""The public functions; the command line and the fixtures are callers of the same parts."""
+"""The public functions; the command line and the fixtures are callers of the same parts.
+
+A model may be a subject's name, a path, or a `keras.Model` in memory. That one is saved to a
+temporary folder for as long as the call takes, and the subject has the model's own name; data may
+be arrays. See docs/python.md.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +17,7 @@ from typing import Any
 from conversion import report as reports
 from conversion.artifact import Artifact, Store
 from conversion.backends import backend
+from conversion.backends.beside_tensorflow import without_triton
 from conversion.checks.accuracy import Tally
 from conversion.demands import Demands
 from conversion.detection import Power
@@ -26,22 +32,25 @@ from conversion.judging import (
     export,
     judge_all,
     known,
-    not_made,
     opened,
 )
 from conversion.measurement import Measurement
+from conversion.running import Running
 from conversion.search.document import document as as_plain
 from conversion.search.search import Choice, Found
 from conversion.search.search import search as run_search
 from conversion.settings import Settings
 from conversion.subjects import SUBJECTS, Absent, find
+from conversion.subjects.arrays import Data
+from conversion.subjects.keras_object import Model
 from conversion.subjects.preprocessing import Preprocessing
 from conversion.verification.case import Case
 from conversion.verification.margins import not_answers
+from conversion.verification.unmade import not_made
 
 
 def convert(
-    model: File,
+    model: Model,
     *,
     backends: Sequence[str] = ("onnx-fp32", "torch-fp32"),
     settings: Settings | None = None,
@@ -51,8 +60,11 @@ def convert(
 ) -> dict[str, Artifact]:
     """Convert a Keras model.
 
+    With a `keras.Model` in memory TensorFlow is in the caller's process already; the reference runs
+    in a process of its own all the same.
+
     Args:
-        model: a Keras file, or the name of a subject.
+        model: a Keras file, the name of a subject, or a `keras.Model` in memory.
         backends: what to make: ``onnx-fp32``, ``torch-fp32``, ``torch-via-onnx-fp32``.
         settings: the choices, such as the opset.
         out: a folder for the files, their provenance and `conversion.log`; None leaves the files
@@ -76,22 +88,23 @@ def convert(
 
 
 def quantize(
-    model: File,
+    model: Model,
     *,
-    data: File | None = None,
+    data: Data | None = None,
     preprocessing: Preprocessing | None = None,
     backends: Sequence[str] = ("onnx-int8", "torch-int8"),
     settings: Settings | None = None,
     out: File | None = None,
     store: Store | None = None,
     custom: Sequence[File] = (),
+    running: Running | None = None,
 ) -> dict[str, Artifact]:
     """Quantize a Keras model to int8, from a calibration set of training images.
 
     Args:
-        model: a Keras file, or the name of a subject.
-        data: images, with labels or without: a `.npz` in Keras's naming, a folder or a Python file,
-            which is executed; a subject brings its own.
+        model: a Keras file, the name of a subject, or a `keras.Model` in memory.
+        data: images, with labels or without: arrays ``x``, ``(x, y)`` or by Keras's names, a
+            `.npz`, a folder or a Python file, which is executed; a subject brings its own.
         preprocessing: what is done to the images of `data`, once, when they are read.
         backends: what to make: ``onnx-int8``, ``torch-int8``.
         settings: the choices: schemes, calibration.
@@ -100,6 +113,7 @@ def quantize(
         store: where finished work is kept between runs.
         custom: Python files with layers of your own, executed because you name them; see
             docs/custom.md.
+        running: the seed of the calibration images where the settings have none.
 
     Returns:
         Backend name to artifact.
@@ -108,13 +122,13 @@ def quantize(
         UserError: as `convert`, or there are no images to calibrate on, or one of them is also in
             the evaluation set.
     """
-    return _make(model, data, preprocessing, backends, settings, out, store, custom)
+    return _make(model, data, preprocessing, backends, settings, out, store, custom, running)
 
 
 def evaluate(
-    model: File,
+    model: Model,
     *,
-    data: File | None = None,
+    data: Data | None = None,
     preprocessing: Preprocessing | None = None,
     backends: Sequence[str] | None = None,
     artifacts: Mapping[str, File] | None = None,
@@ -122,21 +136,23 @@ def evaluate(
     progress: bool = False,
     store: Store | None = None,
     custom: Sequence[File] = (),
+    running: Running | None = None,
 ) -> dict[str, Tally]:
     """Count the right answers of every artifact on the evaluation images.
 
     Args:
-        model: a Keras file, or the name of a subject.
-        data: images, with labels or without: a `.npz` in Keras's naming, a folder or a Python file,
-            which is executed; a subject brings its own.
+        model: a Keras file, the name of a subject, or a `keras.Model` in memory.
+        data: images, with labels or without: arrays ``x``, ``(x, y)`` or by Keras's names, a
+            `.npz`, a folder or a Python file, which is executed; a subject brings its own.
         preprocessing: what is done to the images of `data`, once, when they are read.
         backends: what to evaluate; by default all that are installed.
         artifacts: files made elsewhere, by the backend that they stand in for.
         settings: the choices.
-        progress: whether to show a progress bar.
+        progress: whether to say on stderr what takes long.
         store: where finished work is kept between runs.
         custom: Python files with layers of your own, executed because you name them; see
             docs/custom.md.
+        running: threads and seed.
 
     Returns:
         Backend name to tally: counts, by class, confusion matrix.
@@ -145,7 +161,15 @@ def evaluate(
         UserError: as `convert`, or there are no labelled images.
     """
     with opened(
-        model, data, artifacts, settings, None, store, progress, custom, preprocessing
+        model,
+        data=data,
+        preprocessing=preprocessing,
+        artifacts=artifacts,
+        settings=settings,
+        running=running,
+        custom_files=custom,
+        store=store,
+        progress=progress,
     ) as workspace:
         names = chosen(backends, workspace)
         if workspace.test.labels is None:
@@ -180,6 +204,15 @@ class Verification:
     table: str
     demands: Demands = field(default_factory=Demands)
 
+    def __bool__(self) -> bool:
+        """Whether it passed: the exit code is 0."""
+        return self.exit_code() == 0
+
+    def __repr__(self) -> str:
+        subjects = ", ".join(dict.fromkeys(m.subject for m in self.measurements)) or "nothing"
+        found = reports.counted(self.measurements)
+        return f"<Verification of {subjects}: {found}; exit {self.exit_code()}>"
+
     def exit_code(self, allow_undecided: bool = False) -> int:
         """0 passed, 1 converted wrongly, 2 nothing judged, 3 costs too much, 4 undecided."""
         allowed = allow_undecided or self.demands.allow_undecided
@@ -187,9 +220,9 @@ class Verification:
 
 
 def verify(
-    model: File,
+    model: Model,
     *,
-    data: File | None = None,
+    data: Data | None = None,
     preprocessing: Preprocessing | None = None,
     artifacts: Mapping[str, File] | None = None,
     backends: Sequence[str] | None = None,
@@ -200,13 +233,17 @@ def verify(
     progress: bool = False,
     store: Store | None = None,
     custom: Sequence[File] = (),
+    running: Running | None = None,
 ) -> Verification:
     """Convert, quantize and judge a model: the checks of the test suite, without pytest.
 
+    With a `keras.Model` in memory TensorFlow is in the caller's process already; the reference runs
+    in a process of its own all the same.
+
     Args:
-        model: a Keras file, or the name of a subject.
-        data: images, with labels or without: a `.npz` in Keras's naming, a folder or a Python file,
-            which is executed; a subject brings its own.
+        model: a Keras file, the name of a subject, or a `keras.Model` in memory.
+        data: images, with labels or without: arrays ``x``, ``(x, y)`` or by Keras's names, a
+            `.npz`, a folder or a Python file, which is executed; a subject brings its own.
         preprocessing: what is done to the images of `data`, once, when they are read.
         artifacts: files made elsewhere, by the backend that they stand in for.
         backends: what to judge; by default all that are installed, and what cannot be made of this
@@ -216,10 +253,11 @@ def verify(
         settings: the choices.
         demands: how much int8 may cost, and what else is allowed or asked for.
         report: a folder for `report.json`, `report.html`, `conversion.log` and the artifacts.
-        progress: whether to show progress bars.
+        progress: whether to say on stderr what takes long.
         store: where finished work is kept between runs.
         custom: Python files with layers of your own, executed because you name them; see
             docs/custom.md.
+        running: threads and seed.
 
     Returns:
         The measurements with their verdicts.
@@ -230,7 +268,17 @@ def verify(
     """
     out = None if report is None else Path(report)
     with opened(
-        model, data, artifacts, settings, out, store, progress, custom, preprocessing, demands
+        model,
+        data=data,
+        preprocessing=preprocessing,
+        artifacts=artifacts,
+        settings=settings,
+        demands=demands,
+        running=running,
+        custom_files=custom,
+        out=out,
+        store=store,
+        progress=progress,
     ) as workspace:
         names = chosen(backends, workspace)
         measured, made = judge_all(workspace, names, backends, topics)
@@ -267,6 +315,19 @@ class Detection:
     power: Power
     table: str
 
+    def __bool__(self) -> bool:
+        """Whether it passed: the exit code is 0."""
+        return self.exit_code() == 0
+
+    def __repr__(self) -> str:
+        trials, controls = self.power.trials, self.power.controls
+        caught = sum(trial.caught and trial.localised for trial in trials)
+        good = sum(not control.failed for control in controls)
+        return (
+            f"<Detection: {caught} of {len(trials)} faults caught and named, {good} of "
+            f"{len(controls)} untouched artifacts pass; exit {self.exit_code()}>"
+        )
+
     def exit_code(self) -> int:
         """0 where every fault was caught and named and no untouched artifact fails, else 1."""
         return self.power.exit_code()
@@ -300,7 +361,8 @@ def power(
                 f"Expected subjects whose layers the faults know ({', '.join(SUBJECTS)}); got "
                 f"'{name}'."
             )
-    found = measure_power(list(subjects) or _here(), faults, sweeps)
+    with without_triton():
+        found = measure_power(list(subjects) or _here(), faults, sweeps)
     document = reports.as_document([], {}, {"power": found.document()})["power"]
     if report is not None:
         measured = [m for control in found.controls for m in control.measurements]
@@ -340,22 +402,33 @@ class Searched:
     document: Mapping[str, Any]
     table: str
 
+    def __bool__(self) -> bool:
+        """Whether it passed: the exit code is 0."""
+        return self.exit_code() == 0
+
+    def __repr__(self) -> str:
+        chosen = self.found.candidate
+        taken = "keeps float32" if chosen is None else f"recommends {chosen.label}"
+        found = reports.counted(self.measurements)
+        return f"<Searched: {taken}: {found}; exit {self.exit_code()}>"
+
     def exit_code(self, allow_undecided: bool = False) -> int:
         """As of `Verification`; 2 where no artifact is recommended."""
         return reports.exit_code(self.measurements, Demands(allow_undecided=allow_undecided))
 
 
 def search(
-    model: File,
+    model: Model,
     *,
     out: File,
-    data: File | None = None,
+    data: Data | None = None,
     preprocessing: Preprocessing | None = None,
     choice: Choice | None = None,
     settings: Settings | None = None,
     progress: bool = False,
     store: Store | None = None,
     custom: Sequence[File] = (),
+    running: Running | None = None,
 ) -> Searched:
     """Find the int8 scheme that is fastest on this machine and costs no accuracy, and judge it.
 
@@ -363,17 +436,18 @@ def search(
     for the verdict on what it chose.
 
     Args:
-        model: a Keras file, or the name of a subject.
+        model: a Keras file, the name of a subject, or a `keras.Model` in memory.
         out: a folder for the record of the search, `search.json`, the recommended artifact and the
             report on it.
-        data: images, with labels or without: a `.npz` in Keras's naming, a folder or a Python file,
-            which is executed; a subject brings its own.
+        data: images, with labels or without: arrays ``x``, ``(x, y)`` or by Keras's names, a
+            `.npz`, a folder or a Python file, which is executed; a subject brings its own.
         preprocessing: what is done to the images of `data`, once, when they are read.
         choice: which runtimes, what is banned, how long; five minutes of ONNX Runtime by default.
         settings: where the search starts.
-        progress: whether to show a progress bar.
+        progress: whether to say on stderr what takes long.
         store: where finished work is kept between runs.
         custom: Python files with layers of your own, executed because you name them.
+        running: threads and seed.
 
     Returns:
         The candidates, the recommendation, and the verdict on it.
@@ -383,7 +457,15 @@ def search(
     """
     choice, folder, began = choice or Choice(), Path(out), time.monotonic()
     with opened(
-        model, data, None, settings, folder, store, progress, custom, preprocessing
+        model,
+        data=data,
+        preprocessing=preprocessing,
+        settings=settings,
+        running=running,
+        custom_files=custom,
+        out=folder,
+        store=store,
+        progress=progress,
     ) as workspace:
         found = run_search(workspace, choice, folder, began)
         found, measured, made = approved(found)
@@ -401,18 +483,26 @@ def search(
 
 
 def _make(
-    model: File,
-    data: File | None,
+    model: Model,
+    data: Data | None,
     preprocessing: Preprocessing | None,
     backends: Sequence[str],
     settings: Settings | None,
     out: File | None,
     store: Store | None,
     custom: Sequence[File],
+    running: Running | None = None,
 ) -> dict[str, Artifact]:
     names, folder = known(backends), None if out is None else Path(out)
     with opened(
-        model, data, None, settings, folder, store, False, custom, preprocessing
+        model,
+        data=data,
+        preprocessing=preprocessing,
+        settings=settings,
+        running=running,
+        custom_files=custom,
+        out=folder,
+        store=store,
     ) as workspace:
         if workspace.subject.train is None and not all(backend(name).is_float for name in names):
             raise UserError(

@@ -42,6 +42,9 @@ class Artifact:
     provenance: Mapping[str, Any]
     brought: bool = False
 
+    def __repr__(self) -> str:
+        return f"<Artifact {self.name}: {self.path.name}, sha256 {self.digest[:12]}>"
+
     @property
     def size(self) -> int:
         """The file's size in bytes."""

@@ -5,15 +5,12 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from conversion.backends import available, backend
 from conversion.checks import accuracy
@@ -21,6 +18,8 @@ from conversion.errors import UserError
 from conversion.faults import all_faults
 from conversion.faults.fault import Fault, Plant
 from conversion.measurement import Measurement, Verdict
+from conversion.pool import pool
+from conversion.progress import stage
 from conversion.reference import Reference
 from conversion.subjects import Subject, find
 from conversion.verification import checks
@@ -151,8 +150,8 @@ def power(
     if workers == 1:
         parts = [_of_subject(subject, chosen, sweeps) for subject in subjects]
     else:
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-            jobs = [pool.submit(_of_subject, subject, chosen, sweeps) for subject in subjects]
+        with pool(workers) as processes:
+            jobs = [processes.submit(_of_subject, each, chosen, sweeps) for each in subjects]
             parts = [job.result() for job in jobs]
     return Power(
         tuple(trial for part in parts for trial in part.trials),
@@ -177,8 +176,12 @@ def _of_subject(subject: str, names: Sequence[str], sweeps: bool) -> Power:
         # Controls on every image: a change of accuracy on a thousand says little.
         whole = Workspace(find(subject), reference)
         controls = tuple(control(whole, name) for name in available())
-        bar = tqdm(_chosen(names), desc=subject, unit="fault", disable=None)
-        return Power(tuple(trial(workspace, fault, sweeps) for fault in bar), controls)
+        trials, faults = list[Trial](), _chosen(names)
+        with stage(f"{subject}: planting {len(faults)} faults") as planting:
+            for fault in faults:
+                planting.note = f"{fault.name}, {len(trials) + 1} of {len(faults)}"
+                trials.append(trial(workspace, fault, sweeps))
+        return Power(tuple(trials), controls)
 
 
 def limited(subject: Subject) -> Subject:

@@ -6,61 +6,36 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from conversion import custom
 from conversion.artifact import Artifact, Store
 from conversion.backends import BACKENDS, available, backend
+from conversion.backends.beside_tensorflow import without_triton
+from conversion.console import spoken
 from conversion.demands import Demands
-from conversion.errors import ReferenceCrashed, UserError
+from conversion.errors import UserError
 from conversion.journal import LOG, journal
 from conversion.measurement import BUILT, Measurement, Verdict
+from conversion.progress import stage
 from conversion.readers import read_spec
 from conversion.reference import Reference
+from conversion.report import place
+from conversion.running import Running
 from conversion.search.search import Found
 from conversion.settings import Settings
 from conversion.subjects import find
+from conversion.subjects.arrays import Data, path_or_arrays
+from conversion.subjects.keras_object import Model, as_file
 from conversion.subjects.preprocessing import Preprocessing
 from conversion.verification import checks
 from conversion.verification.case import Case
+from conversion.verification.unmade import not_made
 from conversion.workspace import Workspace
 
 File = str | Path
-
-
-NO_IMAGES = "no images to calibrate on: pass --data FILE"
-
-
-def not_made(case: Case) -> str:
-    """Why the artifact cannot be made here; empty where it can, and then it is.
-
-    An int8 artifact without its float baseline could not be judged, so it counts as not made.
-
-    Args:
-        case: the artifact.
-
-    Raises:
-        UserError: the reference or a file made elsewhere cannot be read, or images that would
-            calibrate are also evaluated on: mistakes that no route is to blame for.
-    """
-    workspace, name, own = case.workspace, case.name, case.backend
-    if name in workspace.brought or name == "keras-fp32":
-        _ = case.artifact
-        return ""
-    if not own.is_float:
-        if workspace.subject.train is None:
-            return NO_IMAGES
-        workspace.artifact("calibration")
-    try:
-        own.load()
-        for needed in filter(None, (own.baseline, name)):
-            workspace.artifact(needed)
-    except (UserError, ReferenceCrashed) as error:
-        LOG.debug("making %s stopped", name, exc_info=True)
-        return " ".join(str(error).split())
-    return ""
 
 
 def judge_all(
@@ -114,7 +89,10 @@ def judge(case: Case, topics: Sequence[str] | None, made: dict[str, Artifact]) -
         LOG.debug("opening %s stopped", name, exc_info=True)
         return case.without_value(BUILT, "structure", Verdict.FAIL, str(error))
     wanted = None if topics is None else tuple(topics)
-    measured = [found for check in checks(name, wanted) for found in check.measure(case)]
+    measured = list[Measurement]()
+    for check in checks(name, wanted):
+        with stage(f"{case.label}: {check.name}"):
+            measured += check.measure(case)
     for found in measured:
         LOG.debug(found.explain())
     return measured
@@ -173,52 +151,65 @@ def chosen(backends: Sequence[str] | None, workspace: Workspace) -> list[str]:
 
 @contextmanager
 def opened(
-    model: File,
-    data: File | None,
-    artifacts: Mapping[str, File] | None,
-    settings: Settings | None,
-    out: Path | None,
-    store: Store | None,
-    progress: bool,
-    brings: Sequence[File] = (),
+    model: Model,
+    *,
+    data: Data | None = None,
     preprocessing: Preprocessing | None = None,
+    artifacts: Mapping[str, File] | None = None,
+    settings: Settings | None = None,
     demands: Demands | None = None,
+    running: Running | None = None,
+    custom_files: Sequence[File] = (),
+    out: Path | None = None,
+    store: Store | None = None,
+    progress: bool = False,
 ) -> Iterator[Workspace]:
     """A workspace with its reference process and its log.
 
     Args:
-        model: a Keras file, or the name of a subject.
-        data: images; a subject brings its own.
+        model: a Keras file, the name of a subject, or a Keras model in memory.
+        data: a file or arrays of images; a subject brings its own.
+        preprocessing: what is done to the images of `data`.
         artifacts: files made elsewhere, by the backend that they stand in for.
         settings: the choices.
+        demands: what the user allows and asks for beside being right.
+        running: threads and seed.
+        custom_files: Python files with layers, executed because the user named them.
         out: where the log goes.
         store: where finished work is kept between runs.
-        progress: whether to show progress bars.
-        brings: Python files with layers, executed because the user named them.
-        preprocessing: what is done to the images of `data`.
-        demands: what the user allows and asks for beside being right.
+        progress: whether to say on stderr what takes long.
 
     Raises:
         UserError: the model or the data cannot be read, or a file is not there.
     """
+    run = running or Running()
     brought = {backend(name).name: Path(file) for name, file in (artifacts or {}).items()}
     for name, file in brought.items():
         if not file.is_file():
             raise UserError(f"Expected a {name} file at {file}; there is none.")
     with (
+        without_triton(),
+        as_file(model) as file_or_name,
+        spoken() if progress else nullcontext(),
         journal(out) as log,
-        custom.brought(custom.load(brings)) as known_here,
+        custom.brought(custom.load(custom_files)) as known_here,
         Reference(custom=known_here.files) as reference,
     ):
         workspace = Workspace(
-            find(str(model), None if data is None else Path(data), preprocessing, read_spec),
+            find(
+                file_or_name,
+                None if data is None else path_or_arrays(data),
+                preprocessing,
+                read_spec,
+            ),
             reference,
             store or Store(),
-            settings or Settings(),
+            (settings or Settings()).seeded(run.seed),
             brought,
-            progress,
             log.info,
-            demands=demands or Demands(),
+            run.threads or os.cpu_count() or 1,
+            demands or Demands(),
+            run.seed,
         )
         _ = workspace.spec  # a file that cannot be read is said before anything is built
         yield workspace
@@ -253,9 +244,12 @@ def export(made: Mapping[str, Artifact], folder: Path) -> dict[str, Artifact]:
         ending = backend(name).suffix if artifact.brought else artifact.path.suffix
         target = folder / f"{name}{ending}"
         beside = target.with_name(f".{target.name}.part")
-        shutil.copyfile(artifact.path, beside)
-        os.replace(beside, target)
+        try:
+            shutil.copyfile(artifact.path, beside)
+            os.replace(beside, target)
+        finally:
+            beside.unlink(missing_ok=True)
         notes = json.dumps({"digest": artifact.digest, **artifact.provenance}, indent=1)
-        target.with_suffix(".provenance.json").write_text(notes)
+        place(notes, target.with_suffix(".provenance.json"))
         exported[name] = Artifact(name, target, artifact.digest, artifact.provenance)
     return exported

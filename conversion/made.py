@@ -46,7 +46,7 @@ class Range:
 
 
 def made_inputs(
-    spec: Spec, count: int, beside: Mapping[str, np.ndarray] | None = None
+    spec: Spec, count: int, beside: Mapping[str, np.ndarray] | None = None, seed: int = SEED
 ) -> dict[str, np.ndarray]:
     """Inputs in the range that the file's own layers suggest, rough and smooth, dark and light.
 
@@ -58,6 +58,7 @@ def made_inputs(
         count: how many of each.
         beside: input name to ``(N, ...)`` real inputs that the made ones are to stand beside; their
             range then goes before what the file suggests.
+        seed: of the draw; what the file suggests does not depend on it.
 
     Returns:
         Input name to ``(count, ...)`` float32.
@@ -67,7 +68,7 @@ def made_inputs(
     """
     known = {name: _seen(values) for name, values in (beside or {}).items()}
     return {
-        name: _made(spec, name, count, known.get(name) or suggested_range(spec, name))
+        name: _made(spec, name, count, known.get(name) or suggested_range(spec, name), seed)
         for name in spec.inputs
     }
 
@@ -153,12 +154,13 @@ def _of_norm_behind(spec: Spec, name: str, first: Layer) -> Range | None:
     return Range(low, high, f"the statistics of {norms[0].name}")
 
 
-def _made(spec: Spec, name: str, count: int, within: Range) -> np.ndarray:
+def _made(spec: Spec, name: str, count: int, within: Range, seed: int = SEED) -> np.ndarray:
     shape = spec.layer(name).shape
     sizes = [size for size in shape if size is not None]
     if len(sizes) != len(shape):
         raise UserError(f"Expected input '{name}' to have a fixed size; got {shape}.")
-    random = np.random.RandomState(SEED + spec.inputs.index(name))  # frozen by NEP 19
+    seed = (seed + spec.inputs.index(name)) % 2**32
+    random = np.random.RandomState(seed)  # frozen by NEP 19
     low, high = np.asarray(within.low, np.float64), np.asarray(within.high, np.float64)
     share = _patches(random, count, sizes) if len(sizes) > 1 else random.rand(count, *sizes)
     values = low + (high - low) * share

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -88,6 +88,9 @@ class Measurement:
         """The verdict as a reader is told it: ``costs too much`` is no wrong conversion."""
         found = WORDS.get(self.concerns) if self.verdict is Verdict.FAIL else None
         return found or str(self.verdict)
+
+    def __repr__(self) -> str:
+        return f"<{replace(self, reason='').explain()}>"
 
     def explain(self) -> str:
         """The verdict in one sentence that needs no source to be read."""

@@ -1,4 +1,4 @@
-"""How a run goes, which no file depends on: threads, and the seed of synthetic inputs."""
+"""How a run goes: on how many threads, and from which seed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ class Running:
     Attributes:
         threads: threads of an operator in evaluation, all of the machine's by default; latency is
             always measured on one.
-        seed: of the synthetic inputs.
+        seed: of all that is drawn at random: synthetic inputs, and the calibration images where the
+            settings have no seed for them.
     """
 
     threads: int | None = option(
@@ -30,7 +31,13 @@ class Running:
         metavar="N",
         parse=int,
     )
-    seed: int = option(0, "--seed", "of the synthetic inputs", metavar="N", parse=int)
+    seed: int = option(
+        0,
+        "--seed",
+        "of all that is drawn at random: synthetic inputs, calibration images",
+        metavar="N",
+        parse=int,
+    )
 
     def __post_init__(self) -> None:
         if self.threads is not None and not 1 <= self.threads <= MOST_THREADS:

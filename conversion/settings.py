@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, is_dataclass
+from dataclasses import asdict, dataclass, field, is_dataclass, replace
 from operator import attrgetter
 from typing import Any
 
@@ -25,6 +25,10 @@ def _per_channel() -> Any:
 def _float_layers() -> Any:
     told = "layers of the model that int8 leaves in float32"
     return option((), "--float-layers", told, metavar="NAME,NAME", parse=as_names)
+
+
+def _labelled(words: str, float_layers: tuple[str, ...]) -> str:
+    return f"{words}, {'+'.join(float_layers)} in float" if float_layers else words
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,7 @@ class OnnxScheme:
         grain = "channel" if self.per_channel else "tensor"
         weights = "int7" if self.seven_bits else self.weights
         words = "-".join((self.activations, weights, grain, self.format, self.method))
-        return f"{words}, {'+'.join(self.float_layers)} in float" if self.float_layers else words
+        return _labelled(words, self.float_layers)
 
     @property
     def seven_bits(self) -> bool:
@@ -92,6 +96,8 @@ class TorchScheme:
         engine: ``onednn``, ``x86``, ``fbgemm`` or ``qnnpack``.
         per_channel: one scale for each output channel of a weight, not one for the tensor.
         method: the observer of activations: ``histogram`` or ``minmax``.
+        float_layers: names of the model's layers that are left in float32, with what is fused into
+            them: the BatchNormalization and the ReLU that alone read a convolution.
         reduce_range: 7-bit activations, which fbgemm and x86 need where the CPU lacks VNNI.
     """
 
@@ -105,6 +111,7 @@ class TorchScheme:
         "PyTorch: how ranges come from calibration",
         choices=("histogram", "minmax"),
     )
+    float_layers: tuple[str, ...] = _float_layers()
     reduce_range: bool = option(
         False,
         "--torch-reduce-range",
@@ -120,7 +127,25 @@ class TorchScheme:
         """Stable words, such as ``onednn-channel-histogram``."""
         grain = "channel" if self.per_channel else "tensor"
         bits = ("7bit",) if self.reduce_range else ()
-        return "-".join((self.engine, grain, self.method, *bits))
+        words = "-".join((self.engine, grain, self.method, *bits))
+        return _labelled(words, self.float_layers)
+
+
+@dataclass(frozen=True)
+class LitertScheme:
+    """How TensorFlow's converter quantizes for LiteRT: in int8, per channel, by lowest and highest.
+
+    Attributes:
+        float_layers: names of the model's layers that are left in float32, with what the converter
+            fuses into them.
+    """
+
+    float_layers: tuple[str, ...] = _float_layers()
+
+    @property
+    def label(self) -> str:
+        """Stable words, such as ``int8-channel-minmax``."""
+        return _labelled("int8-channel-minmax", self.float_layers)
 
 
 @dataclass(frozen=True)
@@ -129,15 +154,20 @@ class CalibrationChoice:
 
     Attributes:
         count: how many, 500 to 1,000; fewer only where there are no more.
-        seed: of the draw, stratified by class; never chosen on test images.
+        seed: of the draw, stratified by class; never chosen on test images. None is the seed of
+            the run, 0 by default.
         part: 0 for the first so many of the seed's order, 1 for as many that 0 has none of.
     """
 
     count: int = option(
         1000, "--calibration-count", "how many images calibrate", metavar="N", parse=int
     )
-    seed: int = option(
-        0, "--calibration-seed", "of the draw of these images", metavar="N", parse=int
+    seed: int | None = option(
+        None,
+        "--calibration-seed",
+        "of the draw of these images (default: that of --seed)",
+        metavar="N",
+        parse=int,
     )
     part: int = option(
         0,
@@ -150,10 +180,15 @@ class CalibrationChoice:
     def __post_init__(self) -> None:
         if not 1 <= self.count <= 100_000:
             raise UserError(f"Expected 1 to 100000 calibration images; got {self.count}.")
-        if not 0 <= self.seed < 2**32:
+        if not 0 <= self.drawn_by < 2**32:
             raise UserError(f"Expected a calibration seed from 0 to {2**32 - 1}; got {self.seed}.")
         if self.part < 0:
             raise UserError(f"Expected a calibration part from 0 on; got {self.part}.")
+
+    @property
+    def drawn_by(self) -> int:
+        """The seed of the draw."""
+        return 0 if self.seed is None else self.seed
 
 
 @dataclass(frozen=True)
@@ -164,6 +199,7 @@ class Settings:
         opset: the ONNX opset, 13 to 26.
         onnx: how ONNX Runtime quantizes.
         torch: how PyTorch quantizes.
+        litert: how TensorFlow's converter to LiteRT quantizes.
         calibration: which training images calibrate.
     """
 
@@ -172,6 +208,7 @@ class Settings:
     )
     onnx: OnnxScheme = field(default_factory=OnnxScheme)
     torch: TorchScheme = field(default_factory=TorchScheme)
+    litert: LitertScheme = field(default_factory=LitertScheme)
     calibration: CalibrationChoice = field(default_factory=CalibrationChoice)
 
     def __post_init__(self) -> None:
@@ -179,6 +216,22 @@ class Settings:
             raise UserError(
                 f"Expected an opset from {OPSETS.start} to {OPSETS.stop - 1}; got {self.opset}."
             )
+
+    @property
+    def float_layers(self) -> tuple[str, ...]:
+        """Layers that some scheme leaves in float, each once."""
+        schemes = (self.onnx, self.torch, self.litert)
+        return tuple(dict.fromkeys(name for each in schemes for name in each.float_layers))
+
+    def seeded(self, seed: int) -> Settings:
+        """The same, with a seed for the calibration images where none is chosen.
+
+        Args:
+            seed: of the run.
+        """
+        if self.calibration.seed is not None:
+            return self
+        return replace(self, calibration=replace(self.calibration, seed=seed))
 
     def part(self, name: str) -> Any:
         """One setting by its dotted name as plain values, for keys and provenance."""

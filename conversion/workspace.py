@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from conversion import custom, digest, machine, truth
 from conversion.artifact import Artifact, Runner, Store
@@ -20,7 +20,8 @@ from conversion.checks.layers import layer_noise
 from conversion.demands import Demands
 from conversion.errors import UserError
 from conversion.made import made_inputs
-from conversion.quantization import calibration
+from conversion.progress import Stage, stage
+from conversion.quantization import calibration, coverage
 from conversion.readers import read_spec
 from conversion.reference import KerasModel, Reference
 from conversion.settings import Settings
@@ -80,10 +81,10 @@ class Workspace:
         store: where artifacts and predictions are kept.
         settings: the choices.
         brought: artifacts that were made elsewhere, by the name that they stand in for.
-        progress: whether long work shows a progress bar.
-        announce: told what is being built, one line a time.
+        announce: told what is left out or warned of, one line a time.
         threads: threads of an operator in evaluation; latency always takes one.
         demands: what the user allows and asks for beside being right.
+        seed: of the synthetic inputs.
     """
 
     subject: Subject
@@ -91,10 +92,10 @@ class Workspace:
     store: Store = field(default_factory=Store)
     settings: Settings = field(default_factory=Settings)
     brought: Mapping[str, Path] = field(default_factory=dict)
-    progress: bool = False
     announce: Callable[[str], None] = lambda line: None
     threads: int = field(default_factory=lambda: os.cpu_count() or 1)
     demands: Demands = field(default_factory=Demands)
+    seed: int = 0
     _artifacts: dict[str, Artifact] = field(default_factory=dict)
     _runners: dict[tuple[str, int], Runner] = field(default_factory=dict)
     _outputs: dict[str, Outputs] = field(default_factory=dict)
@@ -145,10 +146,12 @@ class Workspace:
         """What the model file says.
 
         Raises:
-            UserError: the file cannot be read, or the subject's data does not fit the model.
+            UserError: the file cannot be read, or the subject's data or the names of layers in the
+                settings do not fit the model.
         """
         spec = read_spec(self.subject.model)
         self.subject.check_fits(spec)
+        coverage.check_names(spec, self.settings)
         return spec
 
     @cached_property
@@ -171,14 +174,20 @@ class Workspace:
     def parity_inputs(self) -> dict[str, np.ndarray]:
         """Input name to the first 1,000 test images, or to made ones where there are too few."""
         if self.subject.test is None:
-            return made_inputs(self.spec, LEAST_PARITY_IMAGES)
+            return made_inputs(self.spec, LEAST_PARITY_IMAGES, seed=self.seed)
         name = self.spec.inputs[0]
         images = self.subject.test.images[:PARITY_IMAGES].astype(np.float32)
         missing = max(LEAST_PARITY_IMAGES - len(images), 0)
         if not missing:
             return {name: images}
-        made = made_inputs(self.spec, missing, {name: images})
+        made = made_inputs(self.spec, missing, {name: images}, self.seed)
         return {name: np.concatenate([images, made[name]])}
+
+    @property
+    def synthetic_seed(self) -> int | None:
+        """The seed of the parity inputs, where some of them are synthetic."""
+        real = 0 if self.subject.test is None else len(self.subject.test)
+        return self.seed if real < LEAST_PARITY_IMAGES else None
 
     @cached_property
     def truth(self) -> Mapping[str, np.ndarray]:
@@ -187,8 +196,8 @@ class Workspace:
         key = {"spec": self.spec.digest, "inputs": digest.of_arrays(inputs.values())}
 
         def build(folder: Path) -> Mapping[str, Any]:
-            self.announce("evaluating the float64 truth")
-            found = truth.evaluate(self.spec, inputs, keep=self.spec.outputs).layers
+            with self._evaluating_truth(inputs):
+                found = truth.evaluate(self.spec, inputs, keep=self.spec.outputs).layers
             np.savez(folder / "truth.npz", **_numbered(found, self.spec))
             return {}
 
@@ -199,12 +208,17 @@ class Workspace:
     def layers(self) -> LayerReference:
         """Every layer's truth and Keras's noise; kept in memory, 2 MB an image for ResNet8."""
         inputs = {name: a[:LEAST_PARITY_IMAGES] for name, a in self.parity_inputs.items()}
-        exact = truth.evaluate(self.spec, inputs).layers
+        with self._evaluating_truth(inputs):
+            exact = truth.evaluate(self.spec, inputs).layers
         computed = [layer.name for layer in self.spec.layers if layer.kind != "InputLayer"]
         keras = {**inputs, **self.keras.layer_outputs(inputs, computed)}
         ordered = {layer.name: exact[layer.name] for layer in self.spec.layers}
         heads = {name: self.spec.head(name) for name in self.spec.outputs}
         return LayerReference(inputs, ordered, layer_noise(ordered, keras, heads))
+
+    def _evaluating_truth(self, inputs: Mapping[str, np.ndarray]) -> AbstractContextManager[Stage]:
+        layers, images = len(self.spec.layers), len(next(iter(inputs.values())))
+        return stage(f"evaluating {layers} layers in float64 on {images} images")
 
     def artifact(self, name: str) -> Artifact:
         """An artifact by its backend's name, brought or built, with everything that it needs.
@@ -229,8 +243,9 @@ class Workspace:
         key = (name, threads or self.threads)
         if key not in self._runners:
             artifact = self.artifact(name)
-            implementation = backend(name).load()
-            runner = implementation.open(artifact, self._ingredients(()), key[1])
+            with stage(f"opening {name}"):
+                implementation = backend(name).load()
+                runner = implementation.open(artifact, self._ingredients(()), key[1])
             if artifact.brought:
                 self._check_runner(artifact, runner)
             self._runners[key] = runner
@@ -291,11 +306,11 @@ class Workspace:
         if name == "keras-fp32":  # one message; Keras batches on its side
             return runner.run(inputs)
         parts: list[dict[str, np.ndarray]] = []
-        with tqdm(total=count, desc=name, unit="img", disable=not self.progress) as bar:
+        with stage(f"{name}: evaluating {count} images") as evaluating:
             for start in range(0, count, BATCH):
                 batch = {k: a[start : start + BATCH].astype(np.float32) for k, a in inputs.items()}
                 parts.append(runner.run(batch))
-                bar.update(min(BATCH, count - start))
+                evaluating.note = f"{min(start + BATCH, count)} of {count}"
         return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
 
     def _obtain(self, name: str) -> Artifact:
@@ -316,8 +331,8 @@ class Workspace:
         key = {"source": self.spec.digest, "needs": needed, "settings": chosen, **inherited}
 
         def build(folder: Path) -> Mapping[str, Any]:
-            self.announce(f"building {name}")
-            notes = maker.load().build(self._ingredients(maker.needs), folder / file)
+            with stage(f"building {name}"):
+                notes = maker.load().build(self._ingredients(maker.needs), folder / file)
             brings = custom.current().provenance
             known = {**inherited, **({"custom": brings} if brings else {})}
             return {"artifact": name, "settings": chosen, **known, **notes}
@@ -328,7 +343,7 @@ class Workspace:
         return made
 
     def _calibration(self) -> Artifact:
-        train, choice = self.subject.train, self.settings.calibration
+        train, settings = self.subject.train, self.settings.seeded(0)
         if train is None:
             raise UserError(
                 f"{self.subject.name} has no training images to calibrate on: pass --data FILE."
@@ -338,10 +353,11 @@ class Workspace:
             "train": train.digest,
             "test": None if test is None else test.digest,
             "preprocessing": train.preprocessing,
-            "choice": self.settings.part("calibration"),
+            "choice": settings.part("calibration"),
         }
 
         def build(folder: Path) -> Mapping[str, Any]:
+            choice = settings.calibration
             return calibration.save(calibration.draw(train, test, choice), folder, choice)
 
         entry = self.store.obtain("calibration", key, ("numpy",), build)

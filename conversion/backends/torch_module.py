@@ -18,7 +18,7 @@ from conversion.spec import Layer, Spec
 Described = Mapping[str, Any]
 """A spec without its weights, as plain values: what a `.pt` file carries beside its tensors."""
 
-_TAKEN = {"described", "steps", "ends", "returns", *vars(nn.Module())}
+_TAKEN = {"described", "steps", "ends", "returns", "layer_of", *vars(nn.Module())}
 """Attributes that a `SpecModule` has from its start, beside those of its class."""
 
 
@@ -69,6 +69,7 @@ class SpecModule(nn.Module):
         self.described = described
         self.steps: list[Step] = []
         self.ends: dict[str, str] = {}
+        self.layer_of: dict[str, str] = {}  # attribute to the layer that it is a stage of
         taken = _attributes(entry["name"] for entry in described["layers"])
         layouts: dict[str, Known] = {}
         shapes = {entry["name"]: entry["shape"] for entry in described["layers"]}
@@ -81,6 +82,7 @@ class SpecModule(nn.Module):
             stages = _stages(entry, [shapes[source] for source in entry["inputs"]])
             for stage in stages:
                 attribute = _free(name, stage.suffix, taken)
+                self.layer_of[attribute] = name
                 reads = (self._add(stage, attribute, reads, layouts),)
             self.ends[name] = reads[0]
             layouts[reads[0]] = replace(layouts[reads[0]], rank=len(shapes[name]) + 1)

@@ -36,6 +36,9 @@ class Tally:
     correct: np.ndarray
     confusion: np.ndarray
 
+    def __repr__(self) -> str:
+        return f"<Tally: {self.hits} of {self.n} right ({100 * self.hits / self.n:.2f} %)>"
+
     @property
     def n(self) -> int:
         """How many images."""

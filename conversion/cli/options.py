@@ -16,7 +16,7 @@ from conversion.cli import values
 from conversion.demands import Demands
 from conversion.options import as_names
 from conversion.running import Running
-from conversion.settings import CalibrationChoice, OnnxScheme, Settings, TorchScheme
+from conversion.settings import CalibrationChoice, LitertScheme, OnnxScheme, Settings, TorchScheme
 from conversion.subjects.preprocessing import Preprocessing
 
 Made = TypeVar("Made")
@@ -43,7 +43,7 @@ class Option:
         return self.flag.removeprefix("--").replace("-", "_")
 
 
-SCHEMES = (OnnxScheme, TorchScheme)
+SCHEMES = (OnnxScheme, TorchScheme, LitertScheme)
 QUANTIZATION = (*SCHEMES, CalibrationChoice)
 
 GROUPS: Mapping[str, tuple[type, ...]] = {
@@ -162,5 +162,6 @@ def settings(parsed: Any) -> Settings:
         made(Settings, parsed),
         onnx=made(OnnxScheme, parsed),
         torch=made(TorchScheme, parsed),
+        litert=made(LitertScheme, parsed),
         calibration=made(CalibrationChoice, parsed),
     )

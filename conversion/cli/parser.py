@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
@@ -45,7 +45,28 @@ class _Parser(argparse.ArgumentParser):
     """Says a mistake in one sentence, without the usage."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"conversion: {message} (see conversion --help)\n")
+        self.exit(2, f"conversion: {message} (see {self.prog} --help)\n")
+
+
+def parsed(words: Sequence[str]) -> argparse.Namespace:
+    """What was typed; `test` has pytest's own words in `behind`, and its own as typed in `typed`.
+
+    Args:
+        words: without the program's name.
+    """
+    words, behind = list(words), list[str]()
+    judging = words[:1] == ["test"]
+    if judging and "--" in words:
+        cut = words.index("--")
+        words, behind = words[:cut], words[cut + 1 :]
+    top = parser()
+    given, unknown = top.parse_known_args(words)
+    if unknown:
+        advice = "; pytest's own options stand behind --" if judging else ""
+        top.error(f"unrecognized arguments: {' '.join(unknown)}{advice}")
+    if judging:
+        given.typed, given.behind = _as_typed(words[1:]), behind
+    return given
 
 
 def parser() -> argparse.ArgumentParser:
@@ -128,8 +149,8 @@ def _test(verb: argparse.ArgumentParser, typed: bool = True) -> None:
     _groups(verb, typed=typed)
 
 
-def as_typed(words: list[str]) -> argparse.Namespace:
-    """The words behind `test`, each value as it was typed, to be given to pytest."""
+def _as_typed(words: list[str]) -> argparse.Namespace:
+    """The words behind `test`, each value as text, to be given to pytest."""
     verb = _Parser(prog="conversion test")
     _test(verb, typed=False)
     return verb.parse_args(words)

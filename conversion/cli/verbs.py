@@ -10,6 +10,7 @@ from pathlib import Path
 from conversion.cli import options
 from conversion.demands import Demands
 from conversion.errors import UserError
+from conversion.running import Running
 from conversion.subjects.preprocessing import Preprocessing
 
 
@@ -44,6 +45,7 @@ def quantize(given: argparse.Namespace) -> int:
         preprocessing=options.made(Preprocessing, given),
         backends=given.backends or ("onnx-int8", "torch-int8"),
         settings=options.settings(given),
+        running=options.made(Running, given),
         out=given.out or _folder(given.model, "quantized"),
         custom=given.custom,
     )
@@ -75,6 +77,7 @@ def _search(given: argparse.Namespace) -> int:
         preprocessing=options.made(Preprocessing, given),
         choice=choice,
         settings=options.settings(given),
+        running=options.made(Running, given),
         custom=given.custom,
         progress=sys.stderr.isatty(),
     )
@@ -96,6 +99,7 @@ def evaluate(given: argparse.Namespace) -> int:
         backends=given.backends,
         artifacts=dict(given.artifact),
         settings=options.settings(given),
+        running=options.made(Running, given),
         custom=given.custom,
         progress=sys.stderr.isatty(),
     )
@@ -152,6 +156,7 @@ def verify(given: argparse.Namespace) -> int:
         backends=given.backends,
         topics=given.topics,
         settings=options.settings(given),
+        running=options.made(Running, given),
         demands=options.made(Demands, given),
         custom=given.custom,
         report=given.report,

@@ -52,7 +52,7 @@ def _indices(train: Dataset, choice: CalibrationChoice) -> np.ndarray:
                 f"before it leave {len(left)} of {len(train)}: ask for fewer."
             )
         labels = None if train.labels is None else train.labels[left]
-        drawn = left[draw_stratified(labels, len(left), count, choice.seed)]
+        drawn = left[draw_stratified(labels, len(left), count, choice.drawn_by)]
         left = np.setdiff1d(left, drawn)
     return drawn
 
@@ -87,7 +87,7 @@ def save(calibration: Dataset, folder: Path, choice: CalibrationChoice) -> Mappi
         np.save(folder / LABELS, labels)
     return {
         "count": len(calibration),
-        "seed": choice.seed,
+        "seed": choice.drawn_by,
         "part": choice.part,
         "content": digest.of_arrays([calibration.images]),
         "classes": [] if labels is None else np.bincount(labels).tolist(),

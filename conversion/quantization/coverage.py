@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from difflib import get_close_matches
 
 from conversion import custom
+from conversion.errors import UserError
 from conversion.settings import Settings
 from conversion.spec import Layer, Spec
 
@@ -74,7 +76,7 @@ def in_float(spec: Spec, backend: str, settings: Settings) -> dict[str, str]:
         backend: the artifact's backend.
         settings: the choices.
     """
-    chosen = settings.onnx.float_layers if backend == "onnx-int8" else ()
+    chosen = chosen_layers(backend, settings)
     found = {
         layer.name: BY_CHOICE if layer.name in chosen else _reason(layer, backend)
         for layer in spec.layers
@@ -86,3 +88,49 @@ def _reason(layer: Layer, backend: str) -> str:
     if backend == "torch-int8" and layer.kind in custom.current().layers:
         return "a layer of your own is computed by its own module, in float"
     return WITHOUT_KERNEL.get(backend, {}).get(layer.kind, "")
+
+
+def chosen_layers(backend: str, settings: Settings) -> tuple[str, ...]:
+    """The layers that the scheme of an int8 backend leaves in float.
+
+    Args:
+        backend: its name.
+        settings: the choices.
+    """
+    chosen = {
+        "onnx-int8": settings.onnx.float_layers,
+        "torch-int8": settings.torch.float_layers,
+        "litert-int8": settings.litert.float_layers,
+    }
+    return chosen.get(backend, ())
+
+
+def check_names(spec: Spec, settings: Settings) -> None:
+    """Refuse to leave in float what the model does not have.
+
+    Raises:
+        UserError: a name is none of its layers'.
+    """
+    known = [layer.name for layer in spec.layers]
+    for name in settings.float_layers:
+        if name not in known:
+            near = get_close_matches(name, known, cutoff=0.0)
+            raise UserError(
+                f"Expected layers of {spec.name} to leave in float; it has no '{name}', the "
+                f"nearest names are {', '.join(near)}."
+            )
+
+
+def without_effect(chosen: Collection[str], computing: Collection[str]) -> list[str]:
+    """Warnings of layers that were chosen and have nothing that could be left in float.
+
+    Args:
+        chosen: the layers that were to be left in float.
+        computing: those of them of which the artifact computes something by itself.
+    """
+    return [
+        f"'{name}' has no step of its own that computes, so nothing of it is left in float: it "
+        "moves elements, or is part of another layer, which could be named"
+        for name in chosen
+        if name not in computing
+    ]

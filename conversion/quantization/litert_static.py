@@ -16,6 +16,7 @@ from conversion.artifact import Artifact, Runner, versions
 from conversion.backends import BACKENDS, Ingredients
 from conversion.backends.litert_file import save, stated_source
 from conversion.backends.litert_runner import LitertRunner
+from conversion.quantization.coverage import without_effect
 
 __all__ = ["build", "open", "stated_source"]
 
@@ -28,11 +29,20 @@ def build(ingredients: Ingredients, target: Path) -> Mapping[str, Any]:
     Returns:
         The provenance: source, route, calibration, versions, warnings, census.
     """
-    images = ingredients.artifacts["calibration"]
-    content, warnings = ingredients.keras.to_litert(images.path)
+    images, places = ingredients.artifacts["calibration"], ingredients.artifacts["litert-places"]
+    chosen, known = ingredients.settings.litert.float_layers, places.provenance["nodes"]
+    route = "tf.lite.TFLiteConverter, int8 activations, int8 weights per channel, int8 ends"
+    if chosen:
+        nodes = [node for found in known.values() for node in found]
+        nodes += places.provenance["between"]
+        content = ingredients.keras.quantize_litert(places.path.read_bytes(), nodes)
+        warnings = without_effect(chosen, known)
+        route = f"{route}; {', '.join(known)} in float"
+    else:
+        content, warnings = ingredients.keras.to_litert(images.path)
     provenance = {
         "source": ingredients.spec.digest,
-        "route": "tf.lite.TFLiteConverter, int8 activations, int8 weights per channel, int8 ends",
+        "route": route,
         "calibration": images.provenance["content"],
         "versions": {**versions(BACKENDS[KIND].packages), **ingredients.keras.versions()},
     }

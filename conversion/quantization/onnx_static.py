@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from conversion.backends.onnx_file import (
     stated_source,
 )
 from conversion.errors import UserError
+from conversion.quantization.coverage import without_effect
 from conversion.quantization.onnx_ranges import METHODS
 from conversion.settings import PER_CHANNEL_OPSET
 
@@ -39,8 +40,7 @@ def build(ingredients: Ingredients, target: Path) -> Mapping[str, Any]:
         The provenance: scheme, calibration, versions, census.
 
     Raises:
-        UserError: per-channel weights are asked for below opset 13, or a layer that is to be left
-            in float is not one that could be quantized.
+        UserError: per-channel weights are asked for below opset 13.
     """
     scheme = ingredients.settings.onnx
     graph, ranges = ingredients.artifacts["onnx-prepared"], ingredients.artifacts["onnx-ranges"]
@@ -52,7 +52,8 @@ def build(ingredients: Ingredients, target: Path) -> Mapping[str, Any]:
             f"{found}: convert it again with --opset 15, or quantize per tensor."
         )
     kept = activations_to_keep(prepared, scheme.format)
-    places = ingredients.artifacts["onnx-places"].path
+    places = json.loads(ingredients.artifacts["onnx-places"].path.read_text())
+    floats = [node for name in scheme.float_layers for node in places.get(name, [])]
     # The ranges file is passed as ONNX Runtime's calibration cache. That cache is not keyed to
     # model or data; ours is, by the store.
     quantize_static(
@@ -66,7 +67,7 @@ def build(ingredients: Ingredients, target: Path) -> Mapping[str, Any]:
         weight_type=TYPES[scheme.weights],
         per_channel=scheme.per_channel,
         reduce_range=scheme.seven_bits,
-        nodes_to_exclude=[*_nodes(places, scheme.float_layers), *kept],
+        nodes_to_exclude=[*floats, *kept],
     )
     model = onnx.load(target)
     route = f"onnxruntime quantize_static, {scheme.label}"
@@ -87,6 +88,7 @@ def build(ingredients: Ingredients, target: Path) -> Mapping[str, Any]:
     return {
         **provenance,
         **contents(model),
+        "warnings": without_effect(scheme.float_layers, places),
     }
 
 
@@ -124,17 +126,6 @@ RANGED = (
     *("AveragePool", "GlobalAveragePool", "Concat"),
 )
 """Operators whose results have a range of their own in QOperator format."""
-
-
-def _nodes(places: Path, layers: Sequence[str]) -> list[str]:
-    """The nodes that compute the layers that are left in float."""
-    known: dict[str, list[str]] = json.loads(places.read_text())
-    for layer in layers:
-        if layer not in known:
-            raise UserError(
-                f"Expected layers to leave in float among {', '.join(known)}; got '{layer}'."
-            )
-    return [node for layer in layers for node in known[layer]]
 
 
 def open(artifact: Artifact, ingredients: Ingredients, threads: int) -> Runner:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from torch import Tensor, nn
@@ -42,16 +42,18 @@ class QuantizableAdd(nn.Module):
         )
 
 
-def fuse(body: SpecModule) -> list[list[str]]:
+def fuse(body: SpecModule, in_float: Collection[str] = ()) -> list[list[str]]:
     """Fuse what has a fused kernel.
 
     Args:
         body: the float module in evaluation; it is changed.
+        in_float: modules that are to be computed in float, with what is fused into them; none of
+            them becomes part of one that is not.
 
     Returns:
         The groups of modules that became one, the one with the kernel first.
     """
-    groups = fusion_groups(body)
+    groups = fusion_groups(body, in_float)
     for first, *others in groups:
         rank = _rank(child(body, first))
         for name in others:
@@ -61,11 +63,16 @@ def fuse(body: SpecModule) -> list[list[str]]:
     if groups:
         paths = [[_path(body, first), *others] for first, *others in groups]
         ao.fuse_modules(body, paths, inplace=True)
-    return groups + _sums(body)
+    return groups + _sums(body, in_float)
 
 
-def fusion_groups(body: SpecModule) -> list[list[str]]:
-    """Chains of convolution or dense, BatchNormalization and ReLU in which nobody else listens."""
+def fusion_groups(body: SpecModule, in_float: Collection[str] = ()) -> list[list[str]]:
+    """Chains of convolution or dense, BatchNormalization and ReLU in which nobody else listens.
+
+    Args:
+        body: the float module.
+        in_float: modules that only follow one of their own.
+    """
     listeners = _only_listeners(body)
     groups = []
     for step in body.steps:
@@ -77,15 +84,22 @@ def fusion_groups(body: SpecModule) -> list[list[str]]:
         group, value = [step.module], step.writes
         if not isinstance(kernel, nn.Linear):
             behind, axis = _behind(listeners, value, axis=1)
-            if behind and _normalised(child(body, behind), _rank(kernel)) == axis:
+            normalises = behind and _normalised(child(body, behind), _rank(kernel)) == axis
+            if behind and normalises and _joins(behind, step.module, in_float):
                 group.append(behind)
                 value = behind
         behind, _ = _behind(listeners, value)
-        if behind and type(child(body, behind)) is nn.ReLU:
+        is_relu = behind and type(child(body, behind)) is nn.ReLU
+        if behind and is_relu and _joins(behind, step.module, in_float):
             group.append(behind)
         if len(group) > 1:
             groups.append(group)
     return groups
+
+
+def _joins(name: str, first: str, in_float: Collection[str]) -> bool:
+    """Whether a module may become part of the one before it."""
+    return name not in in_float or first in in_float
 
 
 def child(body: SpecModule, name: str) -> nn.Module:
@@ -147,7 +161,7 @@ def _of_axis_1(norm: nn.BatchNorm1d, rank: int) -> nn.Module:
     return plain.eval()
 
 
-def _sums(body: SpecModule) -> list[list[str]]:
+def _sums(body: SpecModule, in_float: Collection[str]) -> list[list[str]]:
     """Replace sums, and fuse each with the only ReLU that follows it."""
     listeners = _only_listeners(body)
     groups = []
@@ -155,7 +169,8 @@ def _sums(body: SpecModule) -> list[list[str]]:
         if step.module is None or not isinstance(child(body, step.module), Add):
             continue
         after, _ = _behind(listeners, step.writes)
-        relu = after if after and type(child(body, after)) is nn.ReLU else None
+        is_relu = after and type(child(body, after)) is nn.ReLU
+        relu = after if after and is_relu and _joins(after, step.module, in_float) else None
         setattr(body, step.module, QuantizableAdd(len(step.reads), relu is not None))
         if relu is not None:
             setattr(body, relu, nn.Identity())

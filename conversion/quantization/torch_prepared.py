@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -25,10 +25,11 @@ INTEGER: tuple[type[nn.Module], ...] = (
     *(nn.Conv1d, nn.Conv2d, nn.Linear, nn.ReLU, nn.ReLU6),
     *(nn.MaxPool1d, nn.MaxPool2d, nn.AvgPool1d, nn.AvgPool2d),
 )
-SHAPING: tuple[type[nn.Module], ...] = (
-    *(nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.Flatten, nn.Identity, Reshape, Permute),
-    *(nn.ZeroPad1d, nn.ZeroPad2d, SamePadding, Crop, RepeatVector, SeparableConv),
+MOVING: tuple[type[nn.Module], ...] = (
+    *(nn.Flatten, nn.Identity, Reshape, Permute, nn.ZeroPad1d, nn.ZeroPad2d),
+    *(SamePadding, Crop, RepeatVector),
 )
+SHAPING = (*MOVING, nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, SeparableConv)
 """Modules that run on quantized tensors; everything else runs in float between two casts."""
 
 WRONG: Mapping[str, tuple[type[nn.Module], ...]] = {"qnnpack": (nn.ReLU6,)}
@@ -52,7 +53,7 @@ class QuantizableConcatenate(nn.Module):
 
 
 class FloatIsland(nn.Module):
-    """A module that has no integer kernel: cast to float, run, cast back unless it is the end."""
+    """A module that runs in float: cast to float, run, cast back unless it stays in float."""
 
     def __init__(self, module: nn.Module, last: bool) -> None:
         super().__init__()
@@ -70,9 +71,19 @@ class FloatIsland(nn.Module):
 class Quantizable(nn.Module):
     """A `SpecModule` between the cast of its inputs and the cast of its outputs."""
 
-    def __init__(self, body: SpecModule) -> None:
+    def __init__(self, body: SpecModule, in_float: Collection[str] = ()) -> None:
+        """Put a module between casts.
+
+        Args:
+            body: the float module.
+            in_float: modules that are to be computed in float; an input that they alone read is not
+                cast.
+        """
         super().__init__()
-        self.enter = nn.ModuleList(ao.QuantStub() for _ in body.described["inputs"])
+        readers = [readers_of(body, name) for name in body.described["inputs"]]
+        self.enter = nn.ModuleList(
+            nn.Identity() if each and each <= {*in_float} else ao.QuantStub() for each in readers
+        )
         self.body = body
         self.leave = ao.DeQuantStub()
 
@@ -122,11 +133,14 @@ def prepare(body: SpecModule, scheme: TorchScheme) -> tuple[Quantizable, list[li
         The prepared module and the groups of layers that were fused, first layer first.
     """
     body.eval()
+    chosen = [name for name, layer in body.layer_of.items() if layer in scheme.float_layers]
     _leave_in_float(body, _own(body))
-    groups = fuse(body)
+    groups = fuse(body, chosen)
     _swap(body)
-    _leave_in_float(body, _without_kernel(body, WRONG.get(scheme.engine, ())))
-    module = Quantizable(body).eval()
+    chosen = [name for name in chosen if not isinstance(child(body, name), MOVING)]
+    without_kernel = _without_kernel(body, WRONG.get(scheme.engine, ()))
+    _leave_in_float(body, [*without_kernel, *chosen], chosen)
+    module = Quantizable(body, chosen).eval()
     module.qconfig = _config(scheme)
     ao.prepare(module, inplace=True)
     return module, groups
@@ -160,13 +174,33 @@ def _without_kernel(body: SpecModule, wrong: tuple[type[nn.Module], ...]) -> lis
     ]
 
 
-def _leave_in_float(body: SpecModule, names: list[str]) -> None:
-    """Put modules between two casts."""
+def _leave_in_float(body: SpecModule, names: list[str], chosen: Collection[str] = ()) -> None:
+    """Put modules between two casts; what those by choice give to others in float is not cast."""
     read = {name for step in body.steps for name in step.reads}
+    islands = {name for name, each in body.named_children() if isinstance(each, FloatIsland)}
     for step in body.steps:
-        if step.module in names:
-            last = step.writes in body.returns and step.writes not in read
-            setattr(body, step.module, FloatIsland(child(body, step.module), last))
+        if step.module is None or step.module not in names or step.module in islands:
+            continue
+        last = step.writes in body.returns and step.writes not in read
+        stays = step.module in chosen and readers_of(body, step.writes) <= {*names, *islands}
+        setattr(body, step.module, FloatIsland(child(body, step.module), last or stays))
+
+
+def readers_of(body: SpecModule, value: str) -> set[str]:
+    """The modules that compute with a value, whatever moves its elements on the way."""
+    found = set[str]()
+    for step in body.steps:
+        if value in step.reads:
+            moves = step.module is None or isinstance(child(body, step.module), MOVING)
+            found |= readers_of(body, step.writes) if moves else {str(step.module)}
+    return found
+
+
+def in_float(module: Quantizable) -> list[str]:
+    """Layers of which something is computed in float."""
+    body = module.body
+    islands = [name for name, each in body.named_children() if isinstance(each, FloatIsland)]
+    return list(dict.fromkeys(body.layer_of[name] for name in islands))
 
 
 def _config(scheme: TorchScheme) -> Any:

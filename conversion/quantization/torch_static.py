@@ -18,7 +18,14 @@ from conversion.backends.torch_file import TorchRunner, load, save, shapes
 from conversion.backends.torch_fp32 import rebuild
 from conversion.backends.torch_module import SpecModule
 from conversion.errors import UserError
-from conversion.quantization.torch_prepared import Quantizable, engine, observers, prepare
+from conversion.quantization.coverage import without_effect
+from conversion.quantization.torch_prepared import (
+    Quantizable,
+    engine,
+    in_float,
+    observers,
+    prepare,
+)
 from conversion.settings import TorchScheme
 
 KIND = "torch-int8"
@@ -52,6 +59,8 @@ def build(ingredients: Ingredients, target: Path) -> Mapping[str, Any]:
     with engine(scheme.engine):
         module, groups = _quantized(rebuild(source.path), scheme, recorded)
         state = module.state_dict()
+    fused = [name for group in groups for name in group[1:]]
+    layers = {*in_float(module), *(module.body.layer_of[name] for name in fused)}
     provenance = {
         "source": ingredients.spec.digest,
         "route": f"torch.ao eager mode, {scheme.label}",
@@ -60,6 +69,7 @@ def build(ingredients: Ingredients, target: Path) -> Mapping[str, Any]:
         "calibration": ranges.provenance["calibration"],
         "fused": groups,
         "versions": versions(BACKENDS[KIND].packages),
+        "warnings": without_effect(scheme.float_layers, layers),
     }
     content = {
         "spec": load(source.path, "torch-fp32")["spec"],
@@ -84,7 +94,7 @@ def rebuild_integer(path: Path) -> tuple[Quantizable, str]:
     """
     content, name = load(path, KIND), path.name
     try:
-        scheme = TorchScheme(**content["scheme"])
+        scheme = _scheme(content)
         described, ranges, state = (content[part] for part in ("spec", "ranges", "state_dict"))
     except (KeyError, TypeError) as error:
         raise UserError(
@@ -113,6 +123,22 @@ def open(artifact: Artifact, ingredients: Ingredients, threads: int) -> Runner:
     module, name = rebuild_integer(artifact.path)
     spec = ingredients.spec
     return EngineRunner(TorchRunner(module, spec.inputs, spec.outputs, threads), name)
+
+
+def stated_scheme(path: Path) -> TorchScheme:
+    """The scheme that a `torch-int8` file says it was made by.
+
+    Raises:
+        UserError: the file is not such a file, or says nothing that is a scheme.
+    """
+    try:
+        return _scheme(load(path, KIND))
+    except (KeyError, TypeError) as error:
+        raise UserError(f"Expected a scheme in {path.name}; found otherwise: {error}.") from None
+
+
+def _scheme(content: Mapping[str, Any]) -> TorchScheme:
+    return TorchScheme(**content["scheme"])
 
 
 def eight_bit_elements(path: Path) -> int:

@@ -64,6 +64,14 @@ def flat(
     return flattening.entries, tuple(inputs), tuple(outputs)
 
 
+def other_class(kind: object) -> UserError:
+    """The refusal of a model of a class of its own."""
+    return UserError(
+        f"Expected a Functional or Sequential model; got class_name {kind!r}. "
+        "Subclassed models have no layer list: rebuild yours with keras.Model(inputs, outputs)."
+    )
+
+
 class _Flattening:
     """The entries so far, and how often each layer has been called."""
 
@@ -87,10 +95,7 @@ class _Flattening:
             return self._sequential(inner, path, given)
         if kind in MODELS and isinstance(inner, Mapping):
             return self._functional(inner, path, given)
-        raise UserError(
-            f"Expected a Functional or Sequential model; got class_name {kind!r}. "
-            "Subclassed models have no layer list: rebuild yours with keras.Model(inputs, outputs)."
-        )
+        raise other_class(kind)
 
     def _sequential(
         self, inner: Any, path: tuple[str, ...], given: Sequence[str] | None

@@ -18,6 +18,7 @@ from conversion.errors import UserError
 from conversion.notation import MODELS
 from conversion.readers.arrays import behind_hard_links, checked
 from conversion.readers.calls import is_operation
+from conversion.readers.flat import other_class
 from conversion.readers.functional import read_layers
 from conversion.readers.opened import text
 from conversion.readers.schema import LAYERS
@@ -90,8 +91,10 @@ def read_saved(
         file: the weights.
 
     Raises:
-        UserError: the two do not fit.
+        UserError: the two do not fit, or the model is of a class of its own.
     """
+    if config.get("class_name") not in MODELS:
+        raise other_class(config.get("class_name"))
     stored = _SavedWeights(file_name, config, file)
     found = read_layers(config, stored.arrays)
     stored.check_layers()

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import multiprocessing
 import os
+import select
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
@@ -53,28 +56,79 @@ def receive(connection: Connection) -> Message:
     return Message(header["values"], arrays)
 
 
-def start(
-    module: str, arguments: Sequence[str], settings: Mapping[str, str], log: IO[bytes]
-) -> tuple[subprocess.Popen[bytes], Connection]:
-    """Start a module of this package in a fresh process with a pipe to it.
+class Child:
+    """A module of this package in a fresh process, with a pipe to it.
+
+    It is in a process group of its own, so that Ctrl-C in a terminal reaches this process only,
+    and ends with this process even where that one is killed: see `end_with_parent`.
+
+    Attributes:
+        process: the process.
+        connection: this end of the pipe.
+    """
+
+    def __init__(self, module: str, arguments: Sequence[str], settings: Mapping[str, str]) -> None:
+        """Start it.
+
+        Args:
+            module: what runs there; its first two arguments are the numbers of its end of the pipe
+                and of the file that `end_with_parent` takes.
+            arguments: further arguments.
+            settings: environment variables beside this process's own.
+        """
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the process
+        self.connection, theirs = multiprocessing.Pipe()
+        lifeline, self._lifeline = os.pipe()
+        try:
+            numbers = (theirs.fileno(), lifeline)
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", module, *map(str, numbers), *arguments],
+                pass_fds=numbers,
+                process_group=0,
+                stdin=subprocess.DEVNULL,
+                stdout=self._log,
+                stderr=self._log,
+                env={
+                    **os.environ,
+                    "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+                    **settings,
+                },
+            )
+        finally:
+            theirs.close()
+            os.close(lifeline)
+
+    @property
+    def running(self) -> bool:
+        """Whether the process is up."""
+        return self.process.poll() is None
+
+    def last_words(self) -> str:
+        """The last lines that it printed, in one."""
+        self._log.seek(0)
+        lines = self._log.read().decode(errors="replace").strip().splitlines()
+        return " | ".join(lines[-3:]) or "it printed nothing"
+
+    def close(self) -> None:
+        """End the process."""
+        self.connection.close()
+        self.process.kill()
+        self.process.wait()
+        os.close(self._lifeline)
+        self._log.close()
+
+
+def end_with_parent(lifeline: int) -> None:
+    """End this process when its parent does, whatever either of them is doing then.
+
+    The parent alone holds the other end of the pipe. When that is gone Linux sends SIGIO, which
+    ends a process by default, even one that hangs in C and lets no thread run. (PR_SET_PDEATHSIG
+    would end it with the *thread* that started it.)
 
     Args:
-        module: what runs there; its first argument is the number of its end of the pipe.
-        arguments: further arguments.
-        settings: environment variables beside this process's own.
-        log: takes what it prints.
-
-    Returns:
-        The process and this end of the pipe.
+        lifeline: the file that `Child` passed.
     """
-    ours, theirs = multiprocessing.Pipe()
-    process = subprocess.Popen(
-        [sys.executable, "-m", module, str(theirs.fileno()), *arguments],
-        pass_fds=[theirs.fileno()],
-        stdin=subprocess.DEVNULL,
-        stdout=log,
-        stderr=log,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), **settings},
-    )
-    theirs.close()
-    return process, ours
+    fcntl.fcntl(lifeline, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(lifeline, fcntl.F_SETFL, os.O_ASYNC | os.O_NONBLOCK)
+    if select.select([lifeline], [], [], 0)[0]:  # it was gone before
+        os._exit(1)

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import importlib.util
 import math
-import subprocess
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from multiprocessing.connection import Connection
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
 from conversion import digest
 from conversion.errors import MissingDependency, ReferenceCrashed, UserError
 from conversion.extras import needs
-from conversion.reference.channel import Message, receive, send, start
+from conversion.progress import stage
+from conversion.reference.channel import Child, Message, receive, send
 from conversion.spec import Spec
 from conversion.user_code import UserFile
 
@@ -43,9 +41,7 @@ class Reference:
         """
         self._timeout = timeout
         self._custom = [[str(file.path), file.digest] for file in custom]
-        self._process: subprocess.Popen[bytes] | None = None
-        self._connection: Connection | None = None
-        self._log: IO[bytes] | None = None
+        self._child: Child | None = None
 
     def __enter__(self) -> Reference:
         return self
@@ -61,7 +57,7 @@ class Reference:
     @property
     def running(self) -> bool:
         """Whether the process is up."""
-        return self._process is not None and self._process.poll() is None
+        return self._child is not None and self._child.running
 
     def call(
         self, job: str, values: Mapping[str, Any], arrays: Mapping[str, np.ndarray] | None = None
@@ -82,28 +78,33 @@ class Reference:
             ReferenceCrashed: the process died or did not answer in time; the next call starts
                 another one.
         """
-        connection = self._connection if self.running else None
-        if connection is None:
-            connection = self._start()
-        try:
+        child = self._child if self.running else None
+        words = f"Keras: {job.replace('_', ' ')}" if child else f"starting TensorFlow for '{job}'"
+        with stage(words):
+            if child is None:
+                child = self._start()
             sent = {"job": job, "custom": self._custom, **values}
-            send(connection, Message(sent, arrays or {}))
-            if not connection.poll(self._timeout):
-                raise ReferenceCrashed(f"Keras did not finish '{job}' in {self._timeout:g} s.")
-            answer = receive(connection)
-        except (EOFError, OSError) as error:
-            tail = self._log_tail()
-            self.close()
-            raise ReferenceCrashed(f"The Keras process died during '{job}': {tail}") from error
-        except BaseException:  # Ctrl-C too: the next call must not read this one's answer
-            self.close()
-            raise
+            answer = self._ask(child, job, Message(sent, arrays or {}))
         failure = answer.values.get("error")
         if failure is not None:
             raised = UserError(f"Keras could not do '{job}': {failure}")
             raised.add_note(answer.values["traceback"])
             raise raised
         return answer
+
+    def _ask(self, child: Child, job: str, message: Message) -> Message:
+        try:
+            send(child.connection, message)
+            if not child.connection.poll(self._timeout):
+                raise ReferenceCrashed(f"Keras did not finish '{job}' in {self._timeout:g} s.")
+            return receive(child.connection)
+        except (EOFError, OSError) as error:
+            tail = child.last_words()
+            self.close()
+            raise ReferenceCrashed(f"The Keras process died during '{job}': {tail}") from error
+        except BaseException:  # Ctrl-C too: the next call must not read this one's answer
+            self.close()
+            raise
 
     def model(self, path: Path, spec: Spec, digest: str = "") -> KerasModel:
         """The Keras model of a file that the reader has already accepted.
@@ -118,39 +119,25 @@ class Reference:
 
     def close(self) -> None:
         """End the process, if there is one."""
-        if self._connection is not None:
-            self._connection.close()
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-        if self._log is not None:
-            self._log.close()
-        self._process = self._connection = self._log = None
+        if self._child is not None:
+            self._child.close()
+        self._child = None
 
-    def _start(self) -> Connection:
+    def _start(self) -> Child:
         if importlib.util.find_spec("tensorflow") is None:
             raise MissingDependency(
                 f"The Keras reference needs {needs(('tensorflow',))} (the direct route to PyTorch "
                 "works without it)."
             )
         self.close()
-        self._log = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the process
         settings = {
             "TF_CPP_MIN_LOG_LEVEL": "2",
             "CUDA_VISIBLE_DEVICES": "",
             "KERAS_BACKEND": "tensorflow",
         }
-        self._process, self._connection = start(
-            "conversion.reference.worker", [str(math.ceil(self._timeout))], settings, self._log
-        )
-        return self._connection
-
-    def _log_tail(self) -> str:
-        if self._log is None:
-            return "no log"
-        self._log.seek(0)
-        lines = self._log.read().decode(errors="replace").strip().splitlines()
-        return " | ".join(lines[-3:]) or "it printed nothing"
+        limit = str(math.ceil(self._timeout))
+        self._child = Child("conversion.reference.worker", [limit], settings)
+        return self._child
 
 
 @dataclass(frozen=True, eq=False)
@@ -221,19 +208,33 @@ class KerasModel:
             )
         return answer.arrays["onnx"].tobytes(), said
 
-    def to_litert(self, images: Path | None = None) -> tuple[bytes, list[str]]:
+    def to_litert(
+        self, images: Path | None = None, quantized: bool = True
+    ) -> tuple[bytes, list[str]]:
         """The model as TensorFlow's converter to LiteRT writes it.
 
         Args:
             images: a file of calibration images, ``(N, H, W, C)``; with it the file is int8
                 throughout, its inputs and outputs too, else float32.
+            quantized: whether it is quantized once it is calibrated.
 
         Returns:
             The content of the `.tflite` file, and the converter's warnings.
         """
         chosen = None if images is None else str(images.resolve())
-        answer = self._call("to_litert", {}, images=chosen)
+        answer = self._call("to_litert", {}, images=chosen, quantized=quantized)
         return answer.arrays["litert"].tobytes(), list(answer.values["warnings"])
+
+    def quantize_litert(self, calibrated: bytes, in_float: Sequence[str]) -> bytes:
+        """A calibrated LiteRT file in int8 throughout, but for some operators.
+
+        Args:
+            calibrated: what `to_litert` gives where it does not quantize.
+            in_float: names of the tensors that these operators give.
+        """
+        given = {"calibrated": np.frombuffer(calibrated, np.uint8)}
+        answer = self.reference.call("quantize_litert", {"in_float": list(in_float)}, given)
+        return answer.arrays["litert"].tobytes()
 
     def versions(self) -> dict[str, str]:
         """Versions of the packages in the reference process."""

@@ -158,6 +158,8 @@ def _traced_plainly() -> Iterator[None]:
 def to_litert(models: Models, message: Message) -> Answer:
     """The model as LiteRT: float32, or int8 throughout where there are images to calibrate on.
 
+    Where it is not to be quantized yet, it is float32 with the ranges beside its tensors.
+
     The converter asks for the images one by one and keeps ranges only; they are read from their
     file as it does, so that their number costs no memory.
     """
@@ -169,9 +171,26 @@ def to_litert(models: Models, message: Message) -> Answer:
         converter.representative_dataset = lambda: ([i[None].astype(np.float32)] for i in stored)
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
         converter.inference_input_type = converter.inference_output_type = tf.int8
+        converter._experimental_calibrate_only = not message.values["quantized"]
         # It warns so at every such conversion: what it misses belongs to its older interface.
         warnings.filterwarnings("ignore", "Statistics for quantized inputs were expected")
     return {}, {"litert": np.frombuffer(converter.convert(), dtype=np.uint8)}
+
+
+def quantize_litert(models: Models, message: Message) -> Answer:
+    """A calibrated file in int8, but for the operators that give some tensors.
+
+    It is what the converter does with the file by itself, which has no option for it.
+    """
+    from tensorflow.lite.python.convert import mlir_quantize
+
+    content = mlir_quantize(
+        message.arrays["calibrated"].tobytes(),
+        input_data_type=tf.int8,
+        output_data_type=tf.int8,
+        denylisted_nodes=message.values["in_float"],
+    )
+    return {}, {"litert": np.frombuffer(content, dtype=np.uint8)}
 
 
 def build(models: Models, message: Message) -> Answer:
@@ -251,6 +270,7 @@ JOBS: dict[str, Callable[[Models, Message], Answer]] = {
     "layer_ranges": layer_ranges,
     "to_onnx": to_onnx,
     "to_litert": to_litert,
+    "quantize_litert": quantize_litert,
     "application": build_application,
     "build": build,
     "families": list_families,

@@ -9,7 +9,7 @@ import traceback
 import warnings
 from multiprocessing.connection import Connection
 
-from conversion.reference.channel import Message, receive, send
+from conversion.reference.channel import Message, end_with_parent, receive, send
 
 
 class _Kept(logging.Handler):
@@ -64,4 +64,5 @@ def _sentence(error: Exception) -> str:
 
 
 if __name__ == "__main__":
-    serve(Connection(int(sys.argv[1])), timeout=int(sys.argv[2]))
+    end_with_parent(int(sys.argv[2]))
+    serve(Connection(int(sys.argv[1])), timeout=int(sys.argv[3]))

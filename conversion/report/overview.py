@@ -47,6 +47,19 @@ def counts(measurements: Iterable[Measurement]) -> Counter[Verdict]:
     return Counter(measurement.verdict for measurement in measurements)
 
 
+def counted(measurements: Iterable[Measurement]) -> str:
+    """The same in words, such as ``118 passed, 2 skipped``."""
+    words = {
+        Verdict.PASS: "passed",
+        Verdict.FAIL: "failed",
+        Verdict.UNDECIDED: "undecided",
+        Verdict.SKIPPED: "skipped",
+    }
+    found = counts(measurements)
+    shown = (f"{found[verdict]} {word}" for verdict, word in words.items() if found[verdict])
+    return ", ".join(shown) or "nothing measured"
+
+
 def is_open(measurement: Measurement) -> bool:
     """Whether it is undecided where a verdict was asked for."""
     asked = measurement.limit is not None if measurement.concerns is Concern.SPEED else True

@@ -8,11 +8,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from conversion import digest, machine
 from conversion.artifact import code_digest, versions
 from conversion.errors import UserError
+from conversion.progress import Stage, stage
 from conversion.search import candidates
 from conversion.search.candidates import Candidate
 from conversion.search.measure import Bench, packages, split
@@ -114,7 +113,7 @@ class _Search:
     choice: Choice
     record: Record
     began: float
-    bar: Any
+    stage: Stage
     tried: dict[str, Candidate] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
     slowest: float = 0.0
@@ -146,11 +145,10 @@ class _Search:
             self.tried[candidate.label] = candidate
             if not known:
                 self._measure(candidate, left)
-            self.bar.update(min(time.monotonic() - self.began, self.bar.total) - self.bar.n)
 
     def _measure(self, candidate: Candidate, left: float) -> None:
         start = time.monotonic()
-        self.bar.set_postfix_str(candidate.label)
+        self.stage.note = f"{candidate.label}, candidate {len(self.tried)}"
         try:
             self.record.add(self.bench.row(candidate, min(BUDGET, max(left, 1.0))))
         except UserError as error:
@@ -222,16 +220,11 @@ def search(workspace: Workspace, choice: Choice, folder: Path, began: float) -> 
     subject, selection = split(workspace.subject)
     assert subject.train is not None
     start = _start(workspace.settings, len(subject.train))
-    inner = replace(workspace.of(subject).with_settings(start), progress=False)
+    inner = workspace.of(subject).with_settings(start)
     record = Record(folder, _identity(inner, selection.digest, choice.backends), choice.resume)
     bench = Bench(inner, selection)
-    with tqdm(
-        total=choice.budget,
-        desc="search",
-        disable=None if workspace.progress else True,
-        bar_format="{desc} {bar} {n:.0f} of {total:.0f} s{postfix}",
-    ) as bar:
-        running = _Search(bench, choice, record, began, bar)
+    with stage(f"searching for {choice.budget:g} s at most") as searching:
+        running = _Search(bench, choice, record, began, searching)
         for step in running.steps():
             running.try_all(step)
     if not running.rows:

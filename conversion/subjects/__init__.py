@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from conversion.errors import UserError
 from conversion.spec import Spec
@@ -83,7 +85,7 @@ SUBJECTS: dict[str, Callable[[], Subject]] = {
 
 def find(
     name_or_file: str,
-    data: Path | None = None,
+    data: Path | Mapping[str, np.ndarray] | None = None,
     preprocessing: Preprocessing | None = None,
     read: Callable[[Path], Spec] | None = None,
 ) -> Subject:
@@ -91,7 +93,8 @@ def find(
 
     Args:
         name_or_file: a name in `SUBJECTS`, or the path of a Keras file.
-        data: the user's images (`.npz`, a folder or a Python file); replaces a named subject's own.
+        data: the user's images (`.npz`, a folder, a Python file, or arrays under the names of an
+            `.npz`); replaces a named subject's own.
         preprocessing: what is done to the images of `data`.
         read: model file to its spec, which says the size of images and whether labels belong to
             the model's outputs; without it nothing is resized and labels are read.

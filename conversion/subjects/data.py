@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from conversion.subjects.dataset import (
     refuse_other_count,
 )
 from conversion.subjects.folders import read_folder
-from conversion.subjects.npz import read_npz
+from conversion.subjects.npz import read_arrays, read_npz
 from conversion.subjects.preprocessing import Preprocessing
 from conversion.subjects.python_file import read_python
 
@@ -28,7 +29,7 @@ LARGEST_SHARE = 5
 
 
 def load_data(
-    path: Path,
+    data: Path | Mapping[str, np.ndarray],
     preprocessing: Preprocessing | None = None,
     size: tuple[int, int] | None = None,
     labelled: bool = True,
@@ -36,9 +37,10 @@ def load_data(
     """Read images, with labels or without; a set whose labels come class after class is shuffled.
 
     Args:
-        path: a Keras-style `.npz`; a `cifar-10-batches-py` folder or its parent, or a folder with
-            one folder of images a class, perhaps under `train/` and `test/`; or a Python file,
-            which is executed (see `python_file`).
+        data: a Keras-style `.npz`, or arrays in memory under the same names; a
+            `cifar-10-batches-py` folder or its parent, or a folder with one folder of images a
+            class, perhaps under `train/` and `test/`; or a Python file, which is executed (see
+            `python_file`).
         preprocessing: what is done to the images, once; nothing by default.
         size: height and width that images are resized to; None leaves their size.
         labelled: whether labels are looked at; of a model without class scores they are targets.
@@ -50,14 +52,16 @@ def load_data(
         UserError: nothing is there, or it cannot be read as one of these, or the preprocessing does
             not fit the images.
     """
-    if not path.exists():
-        raise UserError(f"Expected an .npz file or a folder of images at {path}; nothing is there.")
-    if path.is_dir():
-        train, test = read_folder(path, size)
-    elif path.suffix == ".py":
-        train, test = read_python(path, size, labelled)
+    if isinstance(data, Mapping):
+        train, test = read_arrays(data, "what was given", "arrays in memory", labelled)
+    elif not data.exists():
+        raise UserError(f"Expected an .npz file or a folder of images at {data}; nothing is there.")
+    elif data.is_dir():
+        train, test = read_folder(data, size)
+    elif data.suffix == ".py":
+        train, test = read_python(data, size, labelled)
     else:
-        train, test = read_npz(path, labelled)
+        train, test = read_npz(data, labelled)
     if not labelled:
         train = None if train is None else replace(train, labels=None)
         test = replace(test, labels=None)

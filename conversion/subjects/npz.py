@@ -1,9 +1,11 @@
-"""Images from a Keras-style `.npz` file, with labels or without."""
+"""Images from arrays under Keras's names, of an `.npz` file or in memory, labelled or not."""
 
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -50,23 +52,44 @@ def read_npz(path: Path, labelled: bool = True) -> tuple[Dataset | None, Dataset
 def _read(path: Path, labelled: bool) -> tuple[Dataset | None, Dataset]:
     # A file of ours: on a damaged one, np.load would leave its own open.
     with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-        found = archive.files
-        test_keys = next((keys for keys in TEST_KEYS if keys[0] in found), None)
-        if test_keys is None:
-            shown = ", ".join(found[:KEYS_SHOWN]) + (", ..." if len(found) > KEYS_SHOWN else "")
-            raise UserError(
-                "Expected the arrays x_test and y_test (with x_train and y_train, if any), or x "
-                f"and y; {path} has: {shown or 'none'}."
-            )
+        return read_arrays(archive, str(path), path.name, labelled)
 
-        def array(key: str) -> np.ndarray:
-            member = archive[key]
-            if not isinstance(member, np.ndarray):  # numpy hands over the bytes of any other file
-                raise UserError(f"Expected an array named {key}; {path} has another file there.")
-            return member
 
-        def pair(images: str, labels: str) -> Dataset:
-            found_labels = array(labels) if labelled and labels in found else None
-            return dataset_of(array(images), found_labels, f"{path.name}, {images}")
+def read_arrays(
+    found: Mapping[str, Any], where: str, source: str, labelled: bool = True
+) -> tuple[Dataset | None, Dataset]:
+    """Read a mapping with `x_test`, `y_test` and perhaps `x_train`, `y_train`, or with `x`, `y`.
 
-        return (pair(*TRAIN_KEYS) if TRAIN_KEYS[0] in found else None), pair(*test_keys)
+    Args:
+        found: name to array; labels may be absent, ``(N,)``, ``(N, 1)`` or one-hot.
+        where: what the sentence of an error calls it.
+        source: what the data sets state as their source.
+        labelled: whether labels are looked at.
+
+    Returns:
+        The training set, None where there is none, and the test set; arrays that have the right
+        dtype are not copied.
+
+    Raises:
+        UserError: it lacks the keys, or what it holds is no array of images or labels.
+    """
+    test_keys = next((keys for keys in TEST_KEYS if keys[0] in found), None)
+    if test_keys is None:
+        named = [str(name) for name in found]
+        shown = ", ".join(named[:KEYS_SHOWN]) + (", ..." if len(named) > KEYS_SHOWN else "")
+        raise UserError(
+            "Expected the arrays x_test and y_test (with x_train and y_train, if any), or x and y; "
+            f"{where} has: {shown or 'none'}."
+        )
+
+    def array(key: str) -> np.ndarray:
+        member = found[key]
+        if not isinstance(member, np.ndarray):  # numpy hands over the bytes of any other file
+            raise UserError(f"Expected an array named {key}; {where} has another file there.")
+        return member
+
+    def pair(images: str, labels: str) -> Dataset:
+        found_labels = array(labels) if labelled and labels in found else None
+        return dataset_of(array(images), found_labels, f"{source}, {images}")
+
+    return (pair(*TRAIN_KEYS) if TRAIN_KEYS[0] in found else None), pair(*test_keys)

@@ -112,6 +112,8 @@ def _operation(module: nn.Module, step: Step) -> Operation:
     kind = _QUANTIZED.get(_FUSED.get(name, name), "")
     kind = kind or next((k for k, types in KINDS.items() if isinstance(module, types)), "other")
     applies = ("relu",) if fused or getattr(module, "relu", False) is True else ()
+    if fused and isinstance(module, nn.Sequential):  # in float: the convolution, then the ReLU
+        module = module[0]
     return Operation(
         kind,
         step.reads,

@@ -19,7 +19,7 @@ from conversion.artifact import Artifact, Runner
 from conversion.backends import Ingredients, backend
 from conversion.readers import read_spec
 from conversion.reference import Reference
-from conversion.reference.channel import Message, receive, send
+from conversion.reference.channel import Message, end_with_parent, receive, send
 from conversion.settings import Settings
 
 WARM_UP = 5
@@ -118,5 +118,6 @@ def serve(connection: Connection) -> None:
 
 
 if __name__ == "__main__":
+    end_with_parent(int(sys.argv[2]))
     warnings.simplefilter("ignore")
     serve(Connection(int(sys.argv[1])))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -16,7 +15,8 @@ import numpy as np
 from conversion import custom, machine
 from conversion.artifact import Artifact
 from conversion.errors import RunFailed
-from conversion.reference.channel import Message, receive, send, start
+from conversion.progress import stage
+from conversion.reference.channel import Child, Message, receive, send
 
 PROCESSES = 5
 """Two processes differ by more than one shows: 1.262 [1.255, 1.270] beside 1.207 [1.199, 1.214] for
@@ -94,6 +94,8 @@ def take_turns(
     began, load = time.perf_counter(), _load()
     drawn = np.random.RandomState(seed)
     with ExitStack() as stack:
+        words = f"timing {' and '.join(each.name for each in artifacts)}"
+        timing = stack.enter_context(stage(words))
         made = [stack.enter_context(_Process(threads)) for _ in range(processes)]
         plan: dict[str, Any] = {
             "model": str(model),
@@ -117,6 +119,7 @@ def take_turns(
                     made[index].send(asked)
                     parts[batch][index].append(made[index].receive().arrays["times"])
             turn += 1
+            timing.note = f"turn {turn}"
             seconds |= {b: tuple(np.concatenate(part) for part in parts[b]) for b in left}
             left = [b for b in left if turn < LEAST_TURNS or not closed(b, seconds[b])]
         outputs = {batch: _outputs(made[0], batch, len(artifacts)) for batch in batches}
@@ -148,12 +151,9 @@ class _Process:
     """This end of one timing process."""
 
     def __init__(self, threads: int) -> None:
-        self._log = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the process
         pools = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
         settings = {"CUDA_VISIBLE_DEVICES": "", **dict.fromkeys(pools, str(threads))}
-        self._process, self._connection = start(
-            "conversion.timing.process", [], settings, self._log
-        )
+        self._child = Child("conversion.timing.process", [], settings)
 
     def __enter__(self) -> _Process:
         return self
@@ -164,24 +164,21 @@ class _Process:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._connection.close()
-        self._process.kill()
-        self._process.wait()
-        self._log.close()
+        self._child.close()
 
     def send(
         self, values: Mapping[str, Any], arrays: Mapping[str, np.ndarray] | None = None
     ) -> None:
         try:
-            send(self._connection, Message(values, arrays or {}))
+            send(self._child.connection, Message(values, arrays or {}))
         except OSError:
             raise RunFailed(self._died()) from None
 
     def receive(self) -> Message:
         try:
-            if not self._connection.poll(TIMEOUT):
+            if not self._child.connection.poll(TIMEOUT):
                 raise RunFailed(f"A timing process did not answer in {TIMEOUT:g} s.")
-            answer = receive(self._connection)
+            answer = receive(self._child.connection)
         except (EOFError, OSError):
             raise RunFailed(self._died()) from None
         if "error" in answer.values:
@@ -189,6 +186,4 @@ class _Process:
         return answer
 
     def _died(self) -> str:
-        self._log.seek(0)
-        lines = self._log.read().decode(errors="replace").strip().splitlines()
-        return f"A timing process died: {' | '.join(lines[-3:]) or 'it printed nothing'}"
+        return f"A timing process died: {self._child.last_words()}"

@@ -124,7 +124,7 @@ def measured_change(
         found: right answers of the int8 artifact.
         cached: whether the predictions were kept from an earlier run.
     """
-    least, margin, concerns = None, -case.workspace.demands.max_drop, Concern.COST
+    least, margin, concerns = None, 0.0 - case.workspace.demands.max_drop, Concern.COST
     if case.is_regression_test:
         least = (limits.INT8_TORCH if case.name == "torch-int8" else limits.INT8_DEFAULT).value
         margin, concerns = _tighter(margin, limits.MARGIN)
@@ -149,7 +149,7 @@ def class_changes(case: Case) -> list[Measurement]:
     except ValueError as error:
         return uncounted(case, name, topic, error)
     allowed = case.workspace.demands.max_class_drop
-    margin, concerns = None if allowed is None else -allowed, Concern.COST
+    margin, concerns = None if allowed is None else 0.0 - allowed, Concern.COST
     if case.is_regression_test:
         margin, concerns = _tighter(margin, limits.CLASS_MARGIN)
     changes = classes.class_changes(before, found, test.labels, margin or 0.0, test.classes)

@@ -21,7 +21,7 @@ def calibration_of(case: Case) -> list[Measurement]:
     assert subject.train is not None
     found = load(case.workspace.artifact("calibration").path)
     honest, recorded = honest_images(case), case.artifact.provenance.get("calibration", "")
-    seed = case.workspace.settings.calibration.seed
+    seed = case.workspace.settings.calibration.drawn_by
     measured = [
         calibration.calibration_draw(about, found, honest, recorded, seed),
         calibration.calibration_images(about, found.images, honest.images),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -47,7 +47,8 @@ class Case:
     @cached_property
     def label(self) -> str:
         """The artifact's name, with its scheme where that is not the default."""
-        part = {"onnx-int8": "onnx", "torch-int8": "torch"}.get(self.name)
+        parts = {"onnx-int8": "onnx", "torch-int8": "torch", "litert-int8": "litert"}
+        part = parts.get(self.name)
         chosen = getattr(self.workspace.settings, part) if part else None
         if part is None or chosen is None or chosen == getattr(Settings(), part):
             return self.name
@@ -107,11 +108,17 @@ class Case:
     @cached_property
     def in_float(self) -> dict[str, str]:
         """Layers that the artifact computes in float though it is an int8 one, and why."""
-        # A PyTorch file that was made elsewhere opens into the modules of ours, or not at all.
-        elsewhere = self.artifact.brought and self.name != "torch-int8"
-        if self.backend.is_float or elsewhere:
+        settings = self.workspace.settings
+        if self.backend.is_float:
             return {}
-        return coverage.in_float(self.workspace.spec, self.name, self.workspace.settings)
+        if self.artifact.brought:
+            if self.name != "torch-int8":
+                return {}
+            from conversion.quantization.torch_static import stated_scheme
+
+            # It opens into the modules of ours, by the scheme that it states, or not at all.
+            settings = replace(settings, torch=stated_scheme(self.artifact.path))
+        return coverage.in_float(self.workspace.spec, self.name, settings)
 
     def kernel_elements(self) -> int:
         """How many elements the kernels have that are not left in float."""

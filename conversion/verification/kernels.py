@@ -113,8 +113,10 @@ def _torch_costs(spec: Spec) -> dict[str, tuple[str, int]]:
             depthwise = cost * taps // (taps + layer.weights["pointwise_kernel"].shape[-1])
             parts = {".depthwise": depthwise, ".pointwise": cost - depthwise}
         for part, share in parts.items():
-            for between in ("", ".module"):
-                found[f"body.{attribute_name(name)}{between}{part}"] = (name, share)
+            for between in ("", ".module"):  # in float, a convolution is the first of what is fused
+                for first in ("", ".0"):
+                    path = f"body.{attribute_name(name)}{between}{part}{first}"
+                    found[path] = (name, share)
     return found
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from conversion.checks import agreement as agreements
@@ -32,7 +34,10 @@ def certificate(case: Case) -> list[Measurement]:
         return case.without_value("margin_certified", "parity", Verdict.UNDECIDED, reason)
     except Incomparable as error:
         return case.without_value("margin_certified", "parity", Verdict.FAIL, str(error))
-    return located(case, margins.certificate(case.about, output, measured, noise, found[1]))
+    certified = margins.certificate(case.about, output, measured, noise, found[1])
+    if workspace.subject.test is None:
+        certified = [replace(each, seed=workspace.synthetic_seed) for each in certified]
+    return located(case, certified)
 
 
 def agreement(case: Case) -> list[Measurement]:

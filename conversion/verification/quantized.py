@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from conversion.checks import quantized, weights
 from conversion.measurement import Measurement
+from conversion.quantization.coverage import BY_CHOICE
 from conversion.spec import Spec
 from conversion.verification.case import Case
 
@@ -58,7 +59,7 @@ def _torch(case: Case) -> list[Measurement]:
         remark = ELSEWHERE + "compared with those that the file itself states"
     else:
         recorded = json.loads(workspace.artifact("torch-ranges").path.read_text())
-    made = Recomputed(spec, content, recorded, exact=not case.artifact.brought)
+    made = Recomputed(spec, content, recorded, not case.artifact.brought, _chosen(case))
     order = [layer.name for layer in spec.layers]
     pairs, unchecked = made.pairs(), made.unchecked()
     return quantized.parameters(case.about, order, pairs, unchecked, remark, _dispensable(spec))
@@ -73,13 +74,18 @@ def _litert(case: Case) -> list[Measurement]:
 
     spec, brought = case.workspace.spec, case.artifact.brought
     partly = () if brought else float_steps(spec, case.workspace.settings)
-    found = Parameters(spec, load(case.artifact.path), brought, partly)
+    found = Parameters(spec, load(case.artifact.path), brought, partly, _chosen(case))
     order = [layer.name for layer in spec.layers]
     pairs, unchecked = found.pairs(), found.unchecked()
     measured = quantized.parameters(
         case.about, order, pairs, unchecked, dispensable=_dispensable(spec)
     )
     return honest(measured, found.unjudged)
+
+
+def _chosen(case: Case) -> list[str]:
+    """The layers that the scheme leaves in float."""
+    return [name for name, why in case.in_float.items() if why == BY_CHOICE]
 
 
 def _dispensable(spec: Spec) -> tuple[str, ...]:

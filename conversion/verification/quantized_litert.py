@@ -18,6 +18,7 @@ from conversion.taps.kernels import kernels, output_axis
 from conversion.taps.litert_operations import graph_of
 from conversion.taps.stages import is_affine
 from conversion.verification.litert_rewrites import rewritten
+from conversion.verification.weights import held_by
 
 LARGEST = 127
 """Of a kernel's integers: -128 is not used (LiteRT's 8-bit quantization specification)."""
@@ -56,7 +57,12 @@ class Parameters:
     """What an int8 LiteRT file holds beside what it must hold."""
 
     def __init__(
-        self, spec: Spec, model: Any, brought: bool = False, in_float: Collection[str] = ()
+        self,
+        spec: Spec,
+        model: Any,
+        brought: bool = False,
+        in_float: Collection[str] = (),
+        chosen: Collection[str] = (),
     ) -> None:
         """Lay the spec over a file.
 
@@ -66,6 +72,7 @@ class Parameters:
             brought: whether it was made elsewhere: then a kernel may have one scale in all, as
                 older converters write dense layers.
             in_float: layers of which a step may be in float.
+            chosen: layers that the scheme leaves in float.
         """
         self._brought = brought
         self.spec, self.graph = spec, graph_of(model, spec)
@@ -73,7 +80,7 @@ class Parameters:
         self._compared: set[str] = set()
         self._lost: list[str] = []
         self.unjudged = {} if brought else rewritten(spec)
-        self._float = set(in_float)
+        self._float, self._chosen = set(in_float), set(chosen)
 
     def pairs(self) -> list[Pair]:
         """All that can be compared."""
@@ -94,11 +101,15 @@ class Parameters:
             if each.kind in known
             and self.graph.tensors[each.writes].scale is None
             and self._owner(each) not in self._float
+            and not (each.moves and self.graph.tensors[each.reads[0]].scale is None)
         ]
         return [*lost, *self._lost, *floats]
 
     def _weights(self, layer: Layer) -> Iterator[Pair]:
         """Kernels and bias of a layer, with what follows folded in."""
+        if layer.name in self._chosen:
+            yield from self._in_float(layer)
+            return
         place = self.alignment.places[layer.name]
         holding = [each for each in place.operations if "kernel_scale" in each.constants]
         sources = kernels(layer)
@@ -122,6 +133,25 @@ class Parameters:
             yield from self._added(owner, f"the bias of {layer.name}", shift, rest)
             rest = folding.identity()
         yield from self._kernel(owner, words, stored, whole * factor, rest, axis)
+
+    def _in_float(self, layer: Layer) -> Iterator[Pair]:
+        """Weights of a layer that the scheme leaves in float: the spec's, but for rounding."""
+        try:
+            found = held_by(self.spec, self.alignment, layer) if kernels(layer) else []
+        except (KeyError, IndexError):  # `unchecked` says so
+            return
+        self._compared |= {layer.name} if found else set()
+        for each in found:
+            slack = FOLDED.value * 2.0**-24 * (0.0 if each.terms is None else each.terms)
+            yield Pair(
+                "biases" if "bias" in each.what else "weights",
+                each.layer,
+                each.what,
+                each.found,
+                each.wanted,
+                slack,
+                "the spec's, in float",
+            )
 
     def _kernel(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,10 +18,8 @@ from conversion.quantization import coverage
 from conversion.settings import Settings
 from conversion.spec import Layer, Spec
 from conversion.taps.kernels import ROLES
+from conversion.verification.torch_groups import CONVOLUTIONS, Groups
 
-CONVOLUTIONS = tuple(
-    f"{kind}{rank}D" for rank in (1, 2) for kind in ("Conv", "DepthwiseConv", "SeparableConv")
-)
 BODY, OBSERVER = "body.", ".activation_post_process"
 _DEPTHWISE, _PARTIAL = "'s depthwise part", "'s sum of its first inputs"
 _DENSE = "._packed_params._packed_params"
@@ -36,26 +34,27 @@ class Recomputed:
         content: the file: ``state_dict``, ``scheme`` and ``ranges``.
         recorded: observer to scale and zero point, as the calibration recorded them.
         exact: whether weights must be equal; those of a file made elsewhere, within half a step.
+        chosen: layers that the scheme leaves in float.
     """
 
     spec: Spec
     content: Mapping[str, Any]
     recorded: Mapping[str, Mapping[str, Any]]
     exact: bool = True
+    chosen: Collection[str] = ()
     _visited: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.state: Mapping[str, Any] = self.content["state_dict"]
-        self.in_float = coverage.in_float(self.spec, "torch-int8", Settings())
-        self.after: dict[str, list[Layer]] = {layer.name: [] for layer in self.spec.layers}
-        for layer in self.spec.layers:
-            for name in dict.fromkeys(layer.inputs):
-                self.after[name].append(layer)
+        by_choice = dict.fromkeys(self.chosen, coverage.BY_CHOICE)
+        self.in_float = coverage.in_float(self.spec, "torch-int8", Settings()) | by_choice
+        self._group = Groups(self.spec, self.chosen).of
 
     def pairs(self) -> list[Pair]:
         """All that can be compared."""
         weights = [pair for layer in self.spec.layers for pair in self._weights(layer)]
-        return [*self._activations(), *weights, *self._left_in_float()]
+        fused = [pair for layer in self.spec.layers for pair in self._fused_in_float(layer)]
+        return [*self._activations(), *weights, *fused, *self._left_in_float()]
 
     def unchecked(self) -> list[str]:
         """Parts of the state, and ranges, that nothing was compared with."""
@@ -96,12 +95,41 @@ class Recomputed:
         """The modules of a layer that multiply in integers, in order; empty names the layer's."""
         if layer.name in self.in_float or not any(role in layer.weights for role in ROLES):
             return ()
-        return ("depthwise", "pointwise") if layer.kind.startswith("Separable") else ("",)
+        return _modules(layer)
 
     def _weights(self, layer: Layer) -> Iterator[Pair]:
-        parts, group = self._parts(layer), self._group(layer.name)
-        if not parts:
+        if not self._parts(layer):
             return
+        for part, owner, words, kernel, bias in self._expected(layer):
+            yield from self._module(f"{BODY}{_join(layer, part)}", owner, words, kernel, bias)
+
+    def _fused_in_float(self, layer: Layer) -> Iterator[Pair]:
+        """Layers that the scheme leaves in float, with what is folded into them."""
+        if not self._fuses_in_float(layer):
+            return
+        for part, owner, words, kernel, bias in self._expected(layer):
+            prefix = f"{BODY}{attribute_name(layer.name)}.module.{part}".rstrip(".")
+            inside = "" if f"{prefix}.weight" in self.state else ".0"  # beside a ReLU
+            for role, wanted in (("weight", kernel), ("bias", bias)):
+                key = f"{prefix}{inside}.{role}"
+                self._visited.add(key)
+                if wanted is None and key not in self.state:
+                    continue
+                value = np.zeros(len(kernel), np.float32) if wanted is None else wanted
+                near = 0.0 if self.exact else 4.0 * float(np.spacing(np.abs(value).max()))
+                found = self.state.get(key, _NOTHING).numpy()
+                told = f"the {role} of {words}"
+                yield Pair(
+                    "biases" if role == "bias" else "weights", owner, told, found, value, near
+                )
+
+    def _fuses_in_float(self, layer: Layer) -> bool:
+        fusible = layer.kind in (*CONVOLUTIONS, "Dense")
+        return layer.name in self.chosen and fusible
+
+    def _expected(self, layer: Layer) -> Iterator[tuple[str, str, str, np.ndarray, Any]]:
+        """Each module of a layer: its part, its owner, its name, its kernel and its bias."""
+        parts, group = _modules(layer), self._group(layer.name)
         spec = {name: tensor.numpy() for name, tensor in _parameters(self.spec, layer).items()}
         for part in parts:
             kernel = spec[f"{part}.weight".strip(".")]
@@ -110,8 +138,7 @@ class Recomputed:
             if last:
                 kernel, bias = self._folded(kernel, bias, group)
             words = f"{layer.name}{'' if last else _DEPTHWISE}"
-            owner = group[-1] if last else layer.name
-            yield from self._module(f"{BODY}{_join(layer, part)}", owner, words, kernel, bias)
+            yield part, group[-1] if last else layer.name, words, kernel, bias
 
     def _module(
         self, prefix: str, owner: str, name: str, kernel: np.ndarray, bias: np.ndarray | None
@@ -161,32 +188,22 @@ class Recomputed:
 
     def _left_in_float(self) -> Iterator[Pair]:
         """Modules that run in float between two casts hold the spec's weights as they are."""
-        multiplying = [layer.name for layer in self.spec.layers if self._parts(layer)]
+        multiplying = [
+            layer.name
+            for layer in self.spec.layers
+            if self._parts(layer) or self._fuses_in_float(layer)
+        ]
         whole = {member for name in multiplying for member in self._group(name)}
         for name, tensor in state_of(self.spec).items():
             attribute, _, role = name.partition(".")
             layer, key = self._layer(BODY + attribute), f"{BODY}{attribute}.module.{role}"
+            if key in self._visited:
+                continue
             if key in self.state or layer not in whole:
                 self._visited.add(key)
                 part = "biases" if role.endswith("bias") else "weights"
                 found = self.state.get(key, _NOTHING).numpy()
                 yield Pair(part, layer, f"the {role} of {layer}", found, tensor.numpy())
-
-    def _group(self, name: str) -> tuple[str, ...]:
-        """Layers that become one module: a kernel or sum, BatchNormalization, ReLU, in order."""
-        layer = self.spec.layer(name)
-        ranks = {len(self.spec.layer(each).shape) for each in layer.inputs}
-        summed = layer.kind == "Add" and len(ranks) == 1
-        multiplies = layer.kind in (*CONVOLUTIONS, "Dense") and layer.activation == "linear"
-        if not (summed or multiplies):
-            return (name,)
-        group = [name]
-        for fits in (_normalises, _is_relu):
-            following = self.after[group[-1]]
-            alone = len(following) == 1 and group[-1] not in self.spec.outputs
-            if alone and len(following[0].inputs) == 1 and fits(following[0], layer):
-                group.append(following[0].name)
-        return tuple(group)
 
     def _layer(self, prefix: str) -> str:
         """The layer that a module belongs to."""
@@ -201,6 +218,11 @@ class Recomputed:
 _NOTHING = torch.zeros(0)
 
 
+def _modules(layer: Layer) -> tuple[str, ...]:
+    """The modules of a layer that multiply, in order; empty names the layer's."""
+    return ("depthwise", "pointwise") if layer.kind.startswith("Separable") else ("",)
+
+
 def _inner(prefix: str) -> str:
     """Which part of its layer a module is, in words, where its value is not the layer's."""
     parts = prefix.split(".")[2:]
@@ -209,27 +231,6 @@ def _inner(prefix: str) -> str:
 
 def _join(layer: Layer, part: str) -> str:
     return f"{attribute_name(layer.name)}.{part}".rstrip(".")
-
-
-def _normalises(layer: Layer, before: Layer) -> bool:
-    """Whether a layer is a BatchNormalization of the channels of the convolution before it."""
-    if layer.kind != "BatchNormalization" or before.kind not in CONVOLUTIONS:
-        return False
-    setting, rank = layer.config.get("axis", -1), len(before.shape) + 1
-    axis = setting[0] if isinstance(setting, list | tuple) else setting
-    first = before.config.get("data_format") == "channels_first"
-    return bool(axis % rank == (1 if first else rank - 1))
-
-
-def _is_relu(layer: Layer, before: Layer) -> bool:
-    """Whether a layer cuts off at 0 and does nothing else."""
-    inside = layer.config.get("activation") if layer.kind == "Activation" else None
-    if layer.kind == "Activation" and not isinstance(inside, Mapping):
-        return layer.activation == "relu"
-    kind = inside["class_name"] if inside else layer.kind
-    config = inside["config"] if inside else layer.config
-    bent = config.get("negative_slope") or config.get("threshold")
-    return kind == "ReLU" and config.get("max_value") is None and not bent
 
 
 def _parameters(spec: Spec, layer: Layer) -> dict[str, Tensor]:

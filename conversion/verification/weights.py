@@ -65,13 +65,24 @@ def held_weights(spec: Spec, alignment: Alignment) -> tuple[list[Held], list[str
         if layer.name in folded or not (layer.weights or is_affine(layer)):
             continue
         try:
-            held += _held(spec, alignment, layer)
+            held += held_by(spec, alignment, layer)
         except (KeyError, IndexError):  # an operation or a constant of the layer is not there
             missing.append(layer.name)
     return held, missing
 
 
-def _held(spec: Spec, alignment: Alignment, layer: Layer) -> list[Held]:
+def held_by(spec: Spec, alignment: Alignment, layer: Layer) -> list[Held]:
+    """What a float graph holds of the weights of one layer.
+
+    Args:
+        spec: the model.
+        alignment: the spec laid over the graph.
+        layer: one with weights, which is not folded into another.
+
+    Raises:
+        KeyError: an operation of it is not there.
+        IndexError: a constant of it is not there.
+    """
     place = alignment.places[layer.name]
     if kernels(layer):
         chain = [spec.layer(name) for name in _folded(spec, alignment, layer)]

@@ -17,8 +17,7 @@ VERBS = ("convert", "quantize", "evaluate", "inspect", "fetch", "verify")
 SCRIPT = """
 import sys
 import conversion
-from conversion.__main__ import main, parser
-parser()
+from conversion.__main__ import main
 try:
     code = main(sys.argv[1:])
 except SystemExit as stopped:

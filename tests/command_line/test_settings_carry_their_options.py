@@ -8,10 +8,16 @@ import pytest
 from conversion.errors import UserError
 from conversion.options import as_names, as_number, as_numbers, check_choices, option
 from conversion.running import Running
-from conversion.settings import CalibrationChoice, OnnxScheme, Settings, TorchScheme
+from conversion.settings import (
+    CalibrationChoice,
+    LitertScheme,
+    OnnxScheme,
+    Settings,
+    TorchScheme,
+)
 from conversion.subjects.preprocessing import Preprocessing
 
-CARRIERS = (OnnxScheme, TorchScheme, CalibrationChoice, Preprocessing, Running)
+CARRIERS = (OnnxScheme, TorchScheme, LitertScheme, CalibrationChoice, Preprocessing, Running)
 FIELDS = [(kind, each) for kind in CARRIERS for each in fields(kind)]
 
 OPTIONS = {
@@ -28,8 +34,10 @@ OPTIONS = {
         "engine": "--engine",
         "per_channel": "--per-tensor",
         "method": "--torch-method",
+        "float_layers": "--float-layers",
         "reduce_range": "--torch-reduce-range",
     },
+    "LitertScheme": {"float_layers": "--float-layers"},
     "CalibrationChoice": {
         "count": "--calibration-count",
         "seed": "--calibration-seed",

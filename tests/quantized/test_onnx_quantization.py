@@ -289,7 +289,8 @@ def test_settings_are_handed_out_in_parts_as_plain_values():
     chosen = Settings(onnx=OnnxScheme(method="entropy"))
     assert chosen.part("onnx.method") == "entropy"
     assert chosen.part("opset") == 15
-    assert chosen.part("calibration") == {"count": 1000, "seed": 0, "part": 0}
+    assert chosen.part("calibration") == {"count": 1000, "seed": None, "part": 0}
+    assert chosen.seeded(0).part("calibration") == {"count": 1000, "seed": 0, "part": 0}
     assert json.loads(json.dumps(chosen.part("onnx")))["format"] == "qoperator"
 
 
@@ -315,10 +316,16 @@ def test_layers_that_are_chosen_are_left_in_float(graph, tmp_path, format_, laye
         assert ("MatMul" in kinds(path)) == ("last" in layers)
 
 
-def test_a_layer_that_is_not_there_is_refused_with_those_that_are(graph, tmp_path):
-    scheme = OnnxScheme(float_layers=("middle",))
-    with pytest.raises(UserError, match="among first, last; got 'middle'"):
-        quantized(with_ranges(graph(onnx=scheme), tmp_path), tmp_path)
+def test_a_layer_without_nodes_is_said_and_changes_nothing(graph, tmp_path):
+    from conversion.quantization.onnx_static import build
+
+    paths, said = [tmp_path / "all.onnx", tmp_path / "but-one.onnx"], []
+    for path, layers in zip(paths, [(), ("middle",)], strict=True):
+        ingredients = with_ranges(graph(onnx=OnnxScheme(float_layers=layers)), tmp_path)
+        said.append(build(ingredients, path)["warnings"])
+    assert kinds(paths[0]) == kinds(paths[1])
+    assert said[0] == []
+    assert [line.split()[0] for line in said[1]] == ["'middle'"]
 
 
 def test_the_layers_of_the_embedded_model_are_found_by_topology(embedded):

@@ -240,6 +240,13 @@ def test_an_archive_that_keras_did_not_write_is_refused(path, make, words):
     assert all(word in sentence for word in words), sentence
 
 
+def test_a_model_of_a_class_of_its_own_is_refused_by_that_class(path):
+    config = {"module": None, "class_name": "Net", "config": {"name": "net"}}
+    sentence = refusal(archives.write(path, archives.members(config)))
+    assert "class_name 'Net'" in sentence
+    assert "rebuild yours with keras.Model(inputs, outputs)" in sentence
+
+
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.999])
 def test_a_truncated_archive_is_refused(path, share):
     content = archives.write(path).read_bytes()

@@ -41,7 +41,7 @@ def test_it_starts_with_the_first_job_and_stays_up(light):
     answers = [light.call("process", {}).values for _ in range(3)]
     assert light.running
     assert [answer["calls"] for answer in answers] == [1, 2, 3]
-    assert len({answer["pid"] for answer in answers} | {light._process.pid}) == 1
+    assert len({answer["pid"] for answer in answers} | {light._child.process.pid}) == 1
 
 
 def test_it_ends_with_the_block(light_jobs):
@@ -106,15 +106,15 @@ def test_a_process_killed_while_it_works_is_a_crash_of_that_job(light):
 
 def test_a_process_killed_while_idle_is_replaced(light):
     pid = pid_of(light)
-    os.kill(light._process.pid, signal.SIGKILL)
-    light._process.wait()
+    os.kill(light._child.process.pid, signal.SIGKILL)
+    light._child.process.wait()
     answer = light.call("process", {}).values
     assert (answer["pid"] != pid, answer["calls"]) == (True, 1)
 
 
 def test_a_process_killed_a_moment_ago_is_a_crash_or_replaced_but_answers_nothing_old(light):
     pid = pid_of(light)
-    os.kill(light._process.pid, signal.SIGKILL)
+    os.kill(light._child.process.pid, signal.SIGKILL)
     try:
         assert pid_of(light) != pid
     except ReferenceCrashed as crash:
@@ -144,7 +144,7 @@ def test_an_interrupted_job_does_not_answer_the_next_one(light, monkeypatch):
     def interrupt(connection, timeout):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(type(light._connection), "poll", interrupt)
+    monkeypatch.setattr(type(light._child.connection), "poll", interrupt)
     with pytest.raises(KeyboardInterrupt):
         light.call("echo", {"word": "old"})
     monkeypatch.undo()
@@ -164,7 +164,7 @@ def test_without_tensorflow_one_sentence_says_what_to_install(monkeypatch):
     with Reference() as process, pytest.raises(MissingDependency) as caught:
         process.call("versions", {})
     assert re.match(
-        r"This needs the Keras reference, and TensorFlow is not installed: pip install tensorflow",
+        r"The Keras reference needs the package 'tensorflow': pip install 'keras-conv",
         str(caught.value),
     )
     assert not process.running

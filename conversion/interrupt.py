@@ -1,0 +1,102 @@
+"""Ctrl-C, a signal to end, a closed pipe: the prompt is back within two seconds, quietly."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from types import FrameType, TracebackType
+
+GRACE = 1.0
+"""Seconds that the main thread has to tidy up; native code does not hear of a signal until then."""
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+BROKEN = 128 + signal.SIGPIPE
+
+
+class Interruption:
+    """Ends a process that is the command's own; nothing else may enter it, as it takes signals.
+
+    A signal raises KeyboardInterrupt in the main thread, so that what is half done is removed. A
+    thread hears of it at the same time, ends the child processes, and ends this one where the main
+    thread has not done so in time.
+
+    Attributes:
+        terminal: a file descriptor that stays standard error, wherever number 2 goes.
+    """
+
+    def __init__(self) -> None:
+        self.terminal = _copy_of_stderr()
+        self._code = 0
+        self._raised, self._ending = False, threading.Lock()
+
+    def __enter__(self) -> Interruption:
+        self._signalled, there = os.pipe()
+        os.set_blocking(there, False)
+        signal.set_wakeup_fd(there, warn_on_full_buffer=False)
+        for each in SIGNALS:
+            if signal.getsignal(each) is not signal.SIG_IGN:  # as under nohup, or behind a `&`
+                signal.signal(each, self._raise)
+        threading.Thread(target=self._watch, name="interrupt", daemon=True).start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._code:  # whatever was raised then, this is why
+            self._end()
+        try:
+            if sys.stdout is not None:
+                sys.stdout.flush()
+        except BrokenPipeError as broken:
+            error = broken
+        if isinstance(error, BrokenPipeError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for the interpreter's own last flush
+            raise SystemExit(BROKEN) from None
+
+    def stop(self) -> None:
+        """End the command since nobody reads what it says any more; from any thread."""
+        if not self._code:
+            self._code = BROKEN
+            os.kill(os.getpid(), signal.SIGINT)
+
+    def _raise(self, number: int, frame: FrameType | None) -> None:
+        self._code = self._code or 128 + number
+        if not self._raised:  # once: a second Ctrl-C would stop the tidying up
+            self._raised = True
+            raise KeyboardInterrupt
+
+    def _watch(self) -> None:
+        while os.read(self._signalled, 1)[0] not in SIGNALS:
+            pass
+        _kill_children()
+        threading.Event().wait(GRACE)
+        self._end()
+
+    def _end(self) -> None:
+        self._ending.acquire()  # for good: whoever comes second waits for the end
+        _kill_children()  # those that were started meanwhile
+        if self._code != BROKEN:
+            os.write(self.terminal, b"conversion: stopped\n")
+        os._exit(self._code or 128 + signal.SIGINT)
+
+
+def _copy_of_stderr() -> int:
+    try:
+        return os.dup(2)
+    except OSError:  # there is none
+        return os.open(os.devnull, os.O_WRONLY)
+
+
+def _kill_children() -> None:
+    import psutil
+
+    for child in psutil.Process().children(recursive=True):
+        try:
+            child.kill()
+        except psutil.NoSuchProcess:
+            continue
