@@ -1,5 +1,11 @@
 """What the tests of our own code need beside the plugin, which pytest.ini loads."""
 
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -9,6 +15,59 @@ from hypothesis import settings
 # The machines are shared: how long an example takes says nothing about the code.
 settings.register_profile("conversion", deadline=None)
 settings.load_profile("conversion")
+
+TIMED = "latency or alone"
+"""What measures time: beside other tests it would measure them too."""
+
+CHOOSES_NOTHING = re.compile(r"-(q+|v+|x|r\w+)|--(durations|tb|color|maxfail)=\w+")
+"""Arguments of pytest that leave all tests to be run, and write no file."""
+
+POOLS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
+"""One thread each beside other processes: threads that wait for a busy core spin, which took twice
+the time of the work itself."""
+
+MOST_PROCESSES = 4
+"""Each holds PyTorch and ONNX Runtime, and a Keras process beside it: 1.5 GB together."""
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> Generator[None, int, int]:
+    """Run a plain `pytest` on all cores; what is timed follows in this process, alone.
+
+    A run that chooses or writes anything, were it by `-n 0`, is one process as always.
+    """
+    beside = 0
+    if _is_plain(config):
+        beside = _on_all_cores(config)
+        if beside not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+            sys.exit(beside)
+        config.option.markexpr = TIMED
+    alone = yield
+    return beside or alone
+
+
+def _is_plain(config: pytest.Config) -> bool:
+    return (
+        config.args_source is pytest.Config.ArgsSource.TESTPATHS
+        and all(CHOOSES_NOTHING.fullmatch(each) for each in config.invocation_params.args)
+        and not os.environ.get("PYTEST_ADDOPTS")
+        and config.pluginmanager.hasplugin("xdist")
+        and (os.cpu_count() or 1) > 1
+    )
+
+
+def _on_all_cores(config: pytest.Config) -> int:
+    """Run all that is not timed in several processes; its exit code."""
+    chosen = ["-n", "logical", f"--maxprocesses={MOST_PROCESSES}", "--dist=worksteal"]
+    command = [sys.executable, "-m", "pytest", *config.invocation_params.args, *chosen]
+    command += ["--threads=1", "-m", f"not ({TIMED})"]
+    known = os.environ | dict.fromkeys(POOLS, "1")
+    with subprocess.Popen(command, cwd=config.rootpath, env=known) as child:
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # the child's, who has it too
+        try:
+            return child.wait()
+        finally:
+            signal.signal(signal.SIGINT, before)
 
 
 def pytest_configure(config: pytest.Config) -> None:

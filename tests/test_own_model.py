@@ -1,10 +1,12 @@
 """A user's own model and data, from Python, from the command line and from pytest."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -85,7 +87,13 @@ def test_calibration_is_held_out_of_the_one_labelled_set(verified):
     assert counts == {480}  # a fifth of 600 is kept for calibration
 
 
-def test_without_data_accuracy_is_a_skip_that_names_the_option(folder, model):
+@pytest.fixture
+def one_process(reference, monkeypatch):
+    """The session's Keras process in place of one for each call; `verified` has its own."""
+    monkeypatch.setattr("conversion.judging.Reference", lambda **_: nullcontext(reference))
+
+
+def test_without_data_accuracy_is_a_skip_that_names_the_option(folder, model, one_process):
     found = conversion.verify(
         model, backends=["keras-fp32"], topics=["accuracy"], store=Store(folder / "s")
     )
@@ -124,39 +132,43 @@ def test_a_damaged_file_from_elsewhere_fails_parity(folder, model, data, damaged
     assert found.exit_code() == 1
 
 
-def test_a_file_of_another_model_is_refused_in_one_sentence(folder, model, workspaces):
+def test_a_file_of_another_model_is_refused_in_one_sentence(folder, model, workspaces, one_process):
     other = workspaces("embedded").artifact("onnx-fp32").path
     with pytest.raises(UserError, match=r"Expected onnx-fp32\.onnx to take") as refused:
         conversion.verify(model, artifacts={"onnx-fp32": other}, store=Store(folder / "store"))
     assert "\n" not in str(refused.value)
 
 
-def suite(*options):
+def suite(*options, store):
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *map(str, options)]
     root = Path(__file__).parent.parent
-    return subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=300)
+    known = {**os.environ, "CONVERSION_CACHE_DIR": str(store)}
+    return subprocess.run(command, cwd=root, env=known, capture_output=True, text=True, timeout=300)
 
 
-def test_pytest_judges_a_users_own_model(model, data):
-    ran = suite(f"--model={model}", f"--data={data}", "-m", "parity")
+def test_pytest_judges_a_users_own_model(model, data, verified, folder):
+    named = (f"--model={model}", f"--data={data}")
+    ran = suite(*named, "-m", "parity", "-k", "test_parity", store=folder / "store")
     assert ran.returncode == 0, ran.stdout
     assert "onnx-fp32" in ran.stdout
     assert "embedded" not in ran.stdout
 
 
 @pytest.mark.slow
-def test_pytest_fails_on_a_damaged_file(model, data, damaged):
+def test_pytest_fails_on_a_damaged_file(model, data, damaged, folder):
     brought = f"onnx-fp32={damaged}"
     chosen = ("-k", "test_parity and onnx-fp32 and not via")
-    ran = suite(f"--model={model}", f"--data={data}", f"--artifact={brought}", *chosen)
+    named = (f"--model={model}", f"--data={data}", f"--artifact={brought}")
+    ran = suite(*named, *chosen, store=folder / "store")
     assert ran.returncode == 1, ran.stdout
     assert re.search(r"fail: onnx-fp32 on mine in layer '\w+': output_error_pooled", ran.stdout)
     assert "the first layer at fault is" in ran.stdout
 
 
-def test_pytest_refuses_a_file_that_does_not_fit_as_a_usage_error(model, data, workspaces):
+def test_pytest_refuses_a_file_that_does_not_fit_as_a_usage_error(model, data, workspaces, folder):
     other = workspaces("embedded").artifact("torch-fp32").path
-    ran = suite(f"--model={model}", f"--data={data}", f"--artifact=torch-fp32={other}")
+    named = (f"--model={model}", f"--data={data}", f"--artifact=torch-fp32={other}")
+    ran = suite(*named, store=folder / "store")
     assert ran.returncode == 4, ran.stdout
     assert "ERROR: Expected" in ran.stderr
 
@@ -195,7 +207,7 @@ def test_converters_warnings_reach_the_log_and_the_report(folder, model, monkeyp
     assert said in (out / "conversion.log").read_text()
 
 
-def test_what_went_wrong_is_in_the_log_with_its_traceback(folder, model, monkeypatch):
+def test_what_went_wrong_is_in_the_log_with_its_traceback(folder, model, monkeypatch, one_process):
     from conversion.reference import KerasModel
 
     def broken(self, opset):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pytest_runs import COLLECT, in_one_process
 
 import conversion
 from conversion import Preprocessing
@@ -219,17 +220,27 @@ def test_pytest_judges_a_model_on_data_without_labels(folder):
     assert "no labels: agreement is judged" in ran.stdout
 
 
-@pytest.mark.parametrize(
-    ("options", "says"),
-    [
-        (("--scale", "1/255"), "Expected --model and --data beside"),
-        (("--model=scores.h5", "--resize"), "Expected --data beside"),
-        (("--preprocess", "vgg16", "--mean", "1"), "Expected --preprocess or --mean"),
-    ],
-    ids=["no-model", "no-data", "both"],
-)
-def test_pytest_refuses_preprocessing_that_cannot_be_done(folder, options, says):
-    named = [each.replace("scores.h5", str(folder / "scores.h5")) for each in options]
-    ran = suite(*named, "--collect-only")
-    assert ran.returncode == 4, ran.stdout
-    assert f"ERROR: {says}" in ran.stderr
+REFUSED = {
+    "no-model": (("--scale", "1/255"), "Expected --model and --data beside"),
+    "no-data": (("--model=scores.h5", "--resize"), "Expected --data beside"),
+    "both": (("--preprocess", "vgg16", "--mean", "1"), "Expected --preprocess or --mean"),
+}
+
+
+@pytest.fixture(scope="module")
+def refusals(folder):
+    path = str(folder / "scores.h5")
+    return in_one_process(
+        folder / "refused",
+        {
+            name: (*COLLECT, *(each.replace("scores.h5", path) for each in options))
+            for name, (options, _) in REFUSED.items()
+        },
+    )
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_pytest_refuses_preprocessing_that_cannot_be_done(refusals, name):
+    code, out, said, _, _ = refusals[name]
+    assert code == 4, out
+    assert f"ERROR: {REFUSED[name][1]}" in said

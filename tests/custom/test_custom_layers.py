@@ -2,15 +2,12 @@
 
 import hashlib
 import json
-import os
-import subprocess
-import sys
 import zipfile
 from collections import Counter
-from pathlib import Path
 
 import pytest
 from guide import changed, file_of_the_guide, model
+from pytest_runs import COLLECT, in_one_process
 
 from conversion.__main__ import main
 from conversion.api import convert, verify
@@ -26,8 +23,6 @@ from conversion.user_code import execute, user_files
 from conversion.verification.case import Case
 from conversion.workspace import Workspace
 
-ROOT = Path(__file__).parents[2]
-TESTS = "tests/suite/test_parity.py"
 TRUTH = "        truth=truth,\n"
 TORCH = "        torch=torch_module,\n"
 CLASS = "        keras=keras_class,\n"
@@ -271,23 +266,12 @@ def test_a_file_that_changes_meanwhile_is_not_executed(write):
         execute(before)
 
 
-def collected(folder, *options):
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "--collect-only", "-q", *map(str, options), TESTS],
-        cwd=ROOT,
-        env={**os.environ, "CONVERSION_CACHE_DIR": str(folder)},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    return done.returncode, done.stdout + done.stderr
-
-
 def test_pytest_takes_the_option_too_and_refuses_without_it(path, write, tmp_path):
-    options = ("--model", path, "--custom", write(file_of_the_guide()))
-    code, said = collected(tmp_path, *options)
+    model, brings = f"--model={path}", f"--custom={write(file_of_the_guide())}"
+    runs = {"taken": (*COLLECT, model, brings), "refused": (*COLLECT, model)}
+    found = in_one_process(tmp_path, runs)
+    code, out, said, _, _ = found["taken"]
     assert code == 0, said
-    assert "test_parity[mine-torch-fp32-output-error]" in said
-    code, said = collected(tmp_path, *options[:2])
-    assert (code, "--custom FILE.py" in said) == (4, True)
+    assert "test_parity[mine-torch-fp32-output-error]" in out
+    code, out, said, _, _ = found["refused"]
+    assert (code, "--custom FILE.py" in out + said) == (4, True)

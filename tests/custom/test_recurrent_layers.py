@@ -88,6 +88,10 @@ def named(tmp_path):
     return named
 
 
+once = pytest.mark.parametrize("path", [".keras"], indirect=True)
+"""Either format: the same spec and weights are read from both, which the tests of reading show."""
+
+
 def parity(path, reference, folder, name):
     workspace = Workspace(Subject("mine", path), reference, Store(folder / "store"))
     return judge(Case(workspace, name), ("parity",), {})
@@ -106,6 +110,7 @@ def test_by_its_shape_alone_the_model_is_read_and_its_weights_are_not_looked_at(
     assert set(spec.layer("scores").weights) == {"kernel", "bias"}
 
 
+@once
 def test_by_its_shape_alone_onnx_is_built_and_parity_undecided(path, named, reference, tmp_path):
     with named(SHAPE_ALONE):
         found = parity(path, reference, tmp_path, "onnx-fp32")
@@ -125,6 +130,7 @@ def test_the_weights_of_its_cell_are_read_by_part_and_role(path, named):
     assert np.ptp(weights["cell/bias"]) > 0
 
 
+@once
 def test_with_a_truth_onnx_passes_parity(path, named, reference, tmp_path):
     with named(WHOLE):
         found = parity(path, reference, tmp_path, "onnx-fp32")
@@ -133,6 +139,7 @@ def test_with_a_truth_onnx_passes_parity(path, named, reference, tmp_path):
     assert "output_error_pooled" in {m.name for m in judged}
 
 
+@once
 def test_with_its_gates_exchanged_the_truth_is_never_a_pass(path, named, reference, tmp_path):
     with named(WHOLE.replace("update, reset, new =", "reset, update, new =")):
         found = parity(path, reference, tmp_path, "onnx-fp32")

@@ -1,55 +1,14 @@
 """What pytest collects, under which ids, how fast, and what it says to a wrong option."""
 
 import ast
-import json
-import os
 import re
 import subprocess
 import sys
 
 import pytest
+from pytest_runs import COLLECT, in_one_process
 from python_sources import FRAMEWORKS, ROOT, files, parsed
 
-RUN = """
-import contextlib, io, json, sys
-import pytest
-
-class Ids:
-    def pytest_collection_finish(self, session):
-        self.found = [item.nodeid for item in session.items]
-
-answers = []
-for arguments in json.loads(sys.argv[1]):
-    out, err, ids = io.StringIO(), io.StringIO(), Ids()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        code = pytest.main(["-p", "no:cacheprovider", *arguments], plugins=[ids])
-    loaded = sorted({name.split(".")[0] for name in sys.modules})
-    found = getattr(ids, "found", [])
-    answers.append([int(code), out.getvalue(), err.getvalue(), found, loaded])
-print(json.dumps(answers))
-"""
-
-
-def in_one_process(tmp_path_factory, runs):
-    """Answers of several runs of pytest, each exit code, output, errors, ids, modules."""
-    folder = tmp_path_factory.mktemp("run")
-    known = {**os.environ, "CONVERSION_CACHE_DIR": str(folder), "PYTEST_ADDOPTS": ""}
-    known.pop("CONVERSION_DATA_DIR", None)
-    done = subprocess.run(
-        [sys.executable, "-c", RUN, json.dumps(list(runs.values()))],
-        cwd=ROOT,
-        env=known,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stderr
-    answers = json.loads(done.stdout.splitlines()[-1])
-    return dict(zip(runs, answers, strict=True))
-
-
-COLLECT = ["--collect-only", "-q"]
 WRONG = {
     "data without a model": (["--data", "mine.npz"], "Expected --model FILE beside --data FILE"),
     "missing model": (["--model=nowhere.h5"], "Expected a Keras model file at nowhere.h5"),
@@ -79,7 +38,7 @@ def runs(tmp_path_factory):
         "help": ["--help"],
         **{name: [*COLLECT, *options] for name, (options, _) in WRONG.items()},
     }
-    return in_one_process(tmp_path_factory, chosen)
+    return in_one_process(tmp_path_factory.mktemp("run"), chosen)
 
 
 def test_the_ids_of_the_parity_tests_are_these(runs):
@@ -161,6 +120,7 @@ def registered():
     return {re.match(r"\w+", line).group() for line in MARKERS}
 
 
+OWN = {"alone"}  # of pytest.ini
 BUILT_IN = {"parametrize", "skip", "skipif", "xfail", "usefixtures", "filterwarnings"}
 
 
@@ -173,7 +133,7 @@ def marks(tree):
 
 def test_every_marker_in_use_is_registered():
     used = {mark for path in files("tests", "fixtures") for mark in marks(parsed(path))}
-    assert used - BUILT_IN <= registered()
+    assert used - BUILT_IN - OWN <= registered()
 
 
 def test_every_topic_of_a_check_is_a_marker():

@@ -24,11 +24,6 @@ ENGINES = [
 ]
 
 
-def pytest_generate_tests(metafunc):
-    if "subject" in metafunc.fixturenames:
-        metafunc.parametrize("subject", subjects(metafunc.config))
-
-
 EVERYDAY = (
     OnnxScheme(),
     OnnxScheme(format="qdq"),
@@ -38,16 +33,29 @@ EVERYDAY = (
     TorchScheme(per_channel=False),
     TorchScheme("x86"),
 )
-"""What people use; the others take `tox -e slow`."""
+"""What people use; the others take `tox -e slow`, and so do all on any subject but the first: it is
+the same network, whose default int8 files the suite judges every day."""
 
 
-def scheme_params(schemes):
-    for scheme in schemes:
-        marks = () if scheme in EVERYDAY else (pytest.mark.slow,)
-        yield pytest.param(scheme, id=scheme.label, marks=marks)
+def pytest_generate_tests(metafunc):
+    if "scheme" not in metafunc.fixturenames:
+        return
+    first, *others = subjects(metafunc.config)
+    metafunc.parametrize(
+        ("subject", "scheme"),
+        [
+            pytest.param(
+                subject,
+                scheme,
+                id=f"{subject}-{scheme.label}",
+                marks=() if subject == first and scheme in EVERYDAY else (pytest.mark.slow,),
+            )
+            for subject in (first, *others)
+            for scheme in (SCHEMES if "onnx" in metafunc.function.__name__ else ENGINES)
+        ],
+    )
 
 
-@pytest.mark.parametrize("scheme", list(scheme_params(SCHEMES)))
 def test_every_onnx_scheme_stays_within_five_points(workspaces, subject, scheme, judge):
     workspace = workspaces(subject)
     chosen = replace(workspace.settings, onnx=scheme)
@@ -55,7 +63,6 @@ def test_every_onnx_scheme_stays_within_five_points(workspaces, subject, scheme,
     judge(accuracy.quantized_top1(case) + onnx_integer_weights(case))
 
 
-@pytest.mark.parametrize("scheme", list(scheme_params(ENGINES)))
 def test_every_torch_engine_stays_within_five_points(workspaces, subject, scheme, judge):
     import torch
 

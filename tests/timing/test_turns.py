@@ -11,6 +11,8 @@ from conversion.checks import latency
 from conversion.errors import RunFailed
 from conversion.timing.turns import LEAST_TURNS, take_turns
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.fixture(scope="module")
 def workspace(workspaces):
