@@ -6,10 +6,15 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 
 GRACE = 1.0
 """Seconds that the main thread has to tidy up; native code does not hear of a signal until then."""
+
+NAME = "conversion"
+"""The command's."""
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 BROKEN = 128 + signal.SIGPIPE
@@ -83,6 +88,24 @@ class Interruption:
         if self._code != BROKEN:
             os.write(self.terminal, b"conversion: stopped\n")
         os._exit(self._code or 128 + signal.SIGINT)
+
+
+@contextmanager
+def quiet_start() -> Iterator[None]:
+    """Let Ctrl-C end the command without a traceback while it is still being imported.
+
+    Nothing is changed where another program imports the package.
+    """
+    module = sys.argv[:1] == ["-m"] and NAME in sys.orig_argv
+    started = module or os.path.basename("".join(sys.argv[:1])) == NAME
+    if not started or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _copy_of_stderr() -> int:
