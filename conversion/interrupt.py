@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType, TracebackType
 
 GRACE = 1.0
@@ -37,9 +37,9 @@ class Interruption:
         self._raised, self._ending = False, threading.Lock()
 
     def __enter__(self) -> Interruption:
-        self._signalled, there = os.pipe()
-        os.set_blocking(there, False)
-        signal.set_wakeup_fd(there, warn_on_full_buffer=False)
+        self._signalled, self._signals = os.pipe()
+        os.set_blocking(self._signals, False)
+        signal.set_wakeup_fd(self._signals, warn_on_full_buffer=False)
         for each in SIGNALS:
             if signal.getsignal(each) is not signal.SIG_IGN:  # as under nohup, or behind a `&`
                 signal.signal(each, self._raise)
@@ -67,6 +67,7 @@ class Interruption:
         """End the command since nobody reads what it says any more; from any thread."""
         if not self._code:
             self._code = BROKEN
+            os.write(self._signals, bytes([signal.SIGINT]))  # in case that it is ignored
             os.kill(os.getpid(), signal.SIGINT)
 
     def _raise(self, number: int, frame: FrameType | None) -> None:
@@ -76,8 +77,10 @@ class Interruption:
             raise KeyboardInterrupt
 
     def _watch(self) -> None:
-        while os.read(self._signalled, 1)[0] not in SIGNALS:
-            pass
+        number = 0
+        while number not in SIGNALS:
+            number = os.read(self._signalled, 1)[0]
+        self._code = self._code or 128 + number
         _kill_children()
         threading.Event().wait(GRACE)
         self._end()
@@ -86,8 +89,9 @@ class Interruption:
         self._ending.acquire()  # for good: whoever comes second waits for the end
         _kill_children()  # those that were started meanwhile
         if self._code != BROKEN:
-            os.write(self.terminal, b"conversion: stopped\n")
-        os._exit(self._code or 128 + signal.SIGINT)
+            with suppress(OSError):  # nobody may read that either
+                os.write(self.terminal, b"conversion: stopped\n")
+        os._exit(self._code)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ BROKEN = 128 + signal.SIGPIPE
 SPEAKS = """
 import sys, time
 import conversion.__main__ as command
+import conversion.progress
 from conversion.console import LOG
 
 def work(given):
@@ -20,6 +21,7 @@ def work(given):
         LOG.info("ours")
         time.sleep(0.01)
 
+conversion.progress.PATIENCE = float("inf")
 command._inspect = work
 sys.argv = ["conversion", "inspect", "a file"]
 sys.exit(command.main())

@@ -10,6 +10,7 @@ import pytest
 STAND_IN = """
 import logging, os, sys, warnings
 import conversion.__main__ as command
+import conversion.progress
 from conversion.journal import journal
 from pathlib import Path
 
@@ -25,6 +26,7 @@ def work(given):
     print("the table")
     return 0
 
+conversion.progress.PATIENCE = float("inf")
 command._inspect = work
 sys.argv = ["conversion", "inspect", "a file"]
 sys.exit(command.main())
