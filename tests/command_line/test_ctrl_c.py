@@ -200,4 +200,4 @@ def test_every_stage_stops_at_once_and_leaves_only_its_log(folder, stage):
 
 
 OUT = {"verify": ("--report", "out"), "quantize": ("--out", "out")}
-RECORD = {"verify": (), "quantize": ("search-record.json",)}
+RECORD = {"verify": (), "quantize": ("search.jsonl",)}
