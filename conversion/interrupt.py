@@ -6,10 +6,15 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from types import FrameType, TracebackType
 
 GRACE = 1.0
 """Seconds that the main thread has to tidy up; native code does not hear of a signal until then."""
+
+NAME = "conversion"
+"""The command's."""
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 BROKEN = 128 + signal.SIGPIPE
@@ -32,9 +37,9 @@ class Interruption:
         self._raised, self._ending = False, threading.Lock()
 
     def __enter__(self) -> Interruption:
-        self._signalled, there = os.pipe()
-        os.set_blocking(there, False)
-        signal.set_wakeup_fd(there, warn_on_full_buffer=False)
+        self._signalled, self._signals = os.pipe()
+        os.set_blocking(self._signals, False)
+        signal.set_wakeup_fd(self._signals, warn_on_full_buffer=False)
         for each in SIGNALS:
             if signal.getsignal(each) is not signal.SIG_IGN:  # as under nohup, or behind a `&`
                 signal.signal(each, self._raise)
@@ -62,6 +67,7 @@ class Interruption:
         """End the command since nobody reads what it says any more; from any thread."""
         if not self._code:
             self._code = BROKEN
+            os.write(self._signals, bytes([signal.SIGINT]))  # in case that it is ignored
             os.kill(os.getpid(), signal.SIGINT)
 
     def _raise(self, number: int, frame: FrameType | None) -> None:
@@ -71,8 +77,10 @@ class Interruption:
             raise KeyboardInterrupt
 
     def _watch(self) -> None:
-        while os.read(self._signalled, 1)[0] not in SIGNALS:
-            pass
+        number = 0
+        while number not in SIGNALS:
+            number = os.read(self._signalled, 1)[0]
+        self._code = self._code or 128 + number
         _kill_children()
         threading.Event().wait(GRACE)
         self._end()
@@ -81,8 +89,27 @@ class Interruption:
         self._ending.acquire()  # for good: whoever comes second waits for the end
         _kill_children()  # those that were started meanwhile
         if self._code != BROKEN:
-            os.write(self.terminal, b"conversion: stopped\n")
-        os._exit(self._code or 128 + signal.SIGINT)
+            with suppress(OSError):  # nobody may read that either
+                os.write(self.terminal, b"conversion: stopped\n")
+        os._exit(self._code)
+
+
+@contextmanager
+def quiet_start() -> Iterator[None]:
+    """Let Ctrl-C end the command without a traceback while it is still being imported.
+
+    Nothing is changed where another program imports the package.
+    """
+    module = sys.argv[:1] == ["-m"] and NAME in sys.orig_argv
+    started = module or os.path.basename("".join(sys.argv[:1])) == NAME
+    if not started or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _copy_of_stderr() -> int:

@@ -21,6 +21,9 @@ def install():
         time.sleep(message.values["seconds"])
         return {}, {}
 
+    def hang(models, message):
+        sum(1 for _ in iter(int, 1))  # in C: neither a thread nor a handler of Python's runs
+
     def die(models, message):
         print("the last words", flush=True)
         os.kill(os.getpid(), signal.SIGKILL)
@@ -33,7 +36,7 @@ def install():
         return {}, {}
 
     module = types.ModuleType("conversion.reference.jobs")
-    module.JOBS = {f.__name__: f for f in (echo, process, sleep, die, refuse, warn)}
+    module.JOBS = {f.__name__: f for f in (echo, process, sleep, hang, die, refuse, warn)}
     sys.modules["conversion.reference.jobs"] = module
 
 if "-m" in sys.orig_argv and "conversion.reference.worker" in sys.orig_argv:

@@ -177,7 +177,7 @@ process = Reference()
 print(process.call("process", {}).values["pid"], flush=True)
 if sys.argv[1] == "idle":
     time.sleep(60)
-process.call("sleep", {"seconds": 60})
+process.call(sys.argv[1], {"seconds": 60})
 """
 
 
@@ -196,8 +196,23 @@ def worker_of_a_killed_parent(path, *arguments):
     return pid
 
 
-def test_an_idle_worker_ends_when_its_parent_is_killed(light_jobs):
-    assert gone(worker_of_a_killed_parent(light_jobs, "idle"))
+@pytest.mark.parametrize("doing", ["idle", "sleep", "hang"])
+def test_a_worker_ends_when_its_parent_is_killed(light_jobs, doing):
+    assert gone(worker_of_a_killed_parent(light_jobs, doing), seconds=2)
+
+
+def test_a_worker_is_in_a_process_group_of_its_own_which_ctrl_c_does_not_reach(light):
+    pid = pid_of(light)
+    assert os.getpgid(pid) == pid
+
+
+def test_a_worker_outlives_the_thread_that_started_it(light):
+    light.close()
+    starter = threading.Thread(target=pid_of, args=[light])
+    starter.start()
+    starter.join()
+    time.sleep(0.2)
+    assert light.running
 
 
 HUNG = """
