@@ -13,6 +13,7 @@ BROKEN = 128 + signal.SIGPIPE
 SPEAKS = """
 import sys, time
 import conversion.__main__ as command
+import conversion.cli.verbs
 import conversion.progress
 from conversion.console import LOG
 
@@ -22,7 +23,7 @@ def work(given):
         time.sleep(0.01)
 
 conversion.progress.PATIENCE = float("inf")
-command._inspect = work
+conversion.cli.verbs.inspect = work
 sys.argv = ["conversion", "inspect", "a file"]
 sys.exit(command.main())
 """

@@ -10,6 +10,7 @@ import pytest
 STAND_IN = """
 import logging, os, sys, warnings
 import conversion.__main__ as command
+import conversion.cli.verbs
 import conversion.progress
 from conversion.journal import journal
 from pathlib import Path
@@ -27,7 +28,7 @@ def work(given):
     return 0
 
 conversion.progress.PATIENCE = float("inf")
-command._inspect = work
+conversion.cli.verbs.inspect = work
 sys.argv = ["conversion", "inspect", "a file"]
 sys.exit(command.main())
 """

@@ -13,6 +13,7 @@ PROMPT = 2.0
 STAND_IN = """
 import os, signal, subprocess, sys, time
 import conversion.__main__ as command
+import conversion.cli.verbs
 import conversion.progress
 
 READY = "print('ready', flush=True)"
@@ -55,7 +56,7 @@ def tidying():
 if __name__ == "__main__":
     work = globals()[sys.argv[1]]
     conversion.progress.PATIENCE = float("inf")
-    command._inspect = lambda given: work()
+    conversion.cli.verbs.inspect = lambda given: work()
     sys.argv = ["conversion", "inspect", "a file"]
     sys.exit(command.main())
 """
