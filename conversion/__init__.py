@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from importlib import import_module
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from conversion.version import __version__ as __version__
+from conversion.core.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from conversion.api import (
@@ -21,21 +19,21 @@ if TYPE_CHECKING:
         search,
         verify,
     )
-    from conversion.artifact import Artifact, Store
-    from conversion.checks.accuracy import Tally
-    from conversion.demands import Demands
-    from conversion.detection import Power
-    from conversion.errors import MissingDependency, ReferenceCrashed, UserError
-    from conversion.measurement import Concern, Measurement, Verdict
-    from conversion.running import Running
-    from conversion.search.search import Choice, Found
-    from conversion.settings import (
+    from conversion.core.artifact import Artifact, Store
+    from conversion.core.demands import Demands
+    from conversion.core.errors import MissingDependency, ReferenceCrashed, UserError
+    from conversion.core.measurement import Concern, Measurement, Verdict
+    from conversion.core.running import Running
+    from conversion.core.settings import (
         CalibrationChoice,
         LitertScheme,
         OnnxScheme,
         Settings,
         TorchScheme,
     )
+    from conversion.proof.faults.power import Power
+    from conversion.proof.metrics.accuracy import Tally
+    from conversion.proof.search.search import Choice, Found
     from conversion.subjects.arrays import Data
     from conversion.subjects.keras_object import Model
     from conversion.subjects.preprocessing import Preprocessing
@@ -75,15 +73,15 @@ __all__ = [
 ]
 
 _HOMES = {
-    "conversion.artifact": ("Artifact", "Store"),
-    "conversion.checks.accuracy": ("Tally",),
-    "conversion.demands": ("Demands",),
-    "conversion.detection": ("Power",),
-    "conversion.errors": ("MissingDependency", "ReferenceCrashed", "UserError"),
-    "conversion.measurement": ("Concern", "Measurement", "Verdict"),
-    "conversion.running": ("Running",),
-    "conversion.search.search": ("Choice", "Found"),
-    "conversion.settings": (
+    "conversion.core.artifact": ("Artifact", "Store"),
+    "conversion.proof.metrics.accuracy": ("Tally",),
+    "conversion.core.demands": ("Demands",),
+    "conversion.proof.faults.power": ("Power",),
+    "conversion.core.errors": ("MissingDependency", "ReferenceCrashed", "UserError"),
+    "conversion.core.measurement": ("Concern", "Measurement", "Verdict"),
+    "conversion.core.running": ("Running",),
+    "conversion.proof.search.search": ("Choice", "Found"),
+    "conversion.core.settings": (
         "CalibrationChoice",
         "LitertScheme",
         "OnnxScheme",
@@ -110,14 +108,3 @@ if not TYPE_CHECKING:  # for whom any name at all would be one of the package's
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
-
-
-class _Package(ModuleType):
-    """The package, whose `search` is the function also after `conversion.search` was imported."""
-
-    def __setattr__(self, name: str, value: object) -> None:
-        if not (name == "search" and isinstance(value, ModuleType)):
-            super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Package

@@ -7,14 +7,14 @@ import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
 
-from conversion.interrupt import Interruption, quiet_start
+from conversion.core.interrupt import Interruption, quiet_start
 
 with quiet_start():  # NumPy alone takes long enough for a Ctrl-C
     from conversion.cli.parser import parsed
-    from conversion.console import LOG, console
-    from conversion.errors import ReferenceCrashed, UserError
-    from conversion.progress import stage
-    from conversion.variables import refuse_unknown
+    from conversion.core.console import LOG, console
+    from conversion.core.errors import ReferenceCrashed, UserError
+    from conversion.core.progress import stage
+    from conversion.core.variables import refuse_unknown
 
 
 def main(words: Sequence[str] | None = None) -> int:

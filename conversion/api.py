@@ -15,16 +15,25 @@ from pathlib import Path
 from typing import Any
 
 from conversion import report as reports
-from conversion.artifact import Artifact, Store
 from conversion.backends import backend
 from conversion.backends.beside_tensorflow import without_triton
-from conversion.checks.accuracy import Tally
-from conversion.demands import Demands
-from conversion.detection import Power
-from conversion.detection import power as measure_power
-from conversion.errors import UserError
-from conversion.journal import LOG
-from conversion.judging import (
+from conversion.core.artifact import Artifact, Store
+from conversion.core.demands import Demands
+from conversion.core.errors import UserError
+from conversion.core.journal import LOG
+from conversion.core.measurement import Measurement
+from conversion.core.running import Running
+from conversion.core.settings import Settings
+from conversion.proof.checks.case import Case
+from conversion.proof.checks.margins import not_answers
+from conversion.proof.checks.unmade import not_made
+from conversion.proof.faults.power import Power
+from conversion.proof.faults.power import power as measure_power
+from conversion.proof.metrics.accuracy import Tally
+from conversion.proof.search.document import document as as_plain
+from conversion.proof.search.search import Choice, Found
+from conversion.proof.search.search import search as run_search
+from conversion.session import (
     File,
     approved,
     chosen,
@@ -34,19 +43,10 @@ from conversion.judging import (
     known,
     opened,
 )
-from conversion.measurement import Measurement
-from conversion.running import Running
-from conversion.search.document import document as as_plain
-from conversion.search.search import Choice, Found
-from conversion.search.search import search as run_search
-from conversion.settings import Settings
 from conversion.subjects import SUBJECTS, Absent, find
 from conversion.subjects.arrays import Data
 from conversion.subjects.keras_object import Model
 from conversion.subjects.preprocessing import Preprocessing
-from conversion.verification.case import Case
-from conversion.verification.margins import not_answers
-from conversion.verification.unmade import not_made
 
 
 def convert(

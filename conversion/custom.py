@@ -9,76 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from contextvars import ContextVar
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from conversion import truth
-from conversion.errors import NoTruth, UserError
+from conversion.core.errors import NoTruth, UserError
+from conversion.core.spec import Layer
+from conversion.core.user_code import execute, user_files
+from conversion.proof import truth
 from conversion.readers import code_guard, schema
+from conversion.readers.custom_layers import CURRENT, Custom
+from conversion.readers.custom_layers import CustomLayer as CustomLayer
+from conversion.readers.custom_layers import current as current
 from conversion.readers.rules import LayerRule as LayerRule
 from conversion.readers.rules import no_weights
-from conversion.spec import Layer
-from conversion.user_code import UserFile, execute, user_files
-
-Config = Mapping[str, Any]
-Truth = Callable[..., Any]
-"""Settings, weights by role in float64, and the inputs in float64, to the output ``(N, ...)``."""
-
-Builder = Callable[[Config, Sequence[Sequence[int | None]]], Any]
-"""Settings and input shapes to one `torch.nn.Module`."""
-
-
-@dataclass(frozen=True)
-class CustomLayer:
-    """A layer class that the suite does not know by itself.
-
-    Attributes:
-        keras: imports Keras and returns the class; called in the process that runs Keras. None for
-            a class of Keras itself, or one that another file registers.
-        rule: output shape, weights, cost and allowed settings, as for any layer; by default the
-            shape stays and there are no weights.
-        truth: the arithmetic in float64 with numpy, ``truth(settings, weights, *inputs)``. Without
-            it nothing can be judged: parity is undecided.
-        torch: makes a PyTorch module, called as ``torch(settings, shapes)``; the module takes and
-            gives Keras's layout, and its parameters and buffers have the names of the rule's roles.
-            Without it the direct route says that it cannot.
-    """
-
-    keras: Callable[[], type] | None = None
-    rule: LayerRule = field(default_factory=LayerRule)
-    truth: Truth | None = None
-    torch: Builder | None = None
-
-
-@dataclass(frozen=True)
-class Custom:
-    """What a user's files bring.
-
-    Attributes:
-        files: as they were read.
-        layers: class name to the layer.
-    """
-
-    files: tuple[UserFile, ...] = ()
-    layers: Mapping[str, CustomLayer] = field(default_factory=dict)
-
-    @property
-    def provenance(self) -> dict[str, str]:
-        """File name to SHA-256."""
-        return {file.path.name: file.digest for file in self.files}
-
-
-_NOTHING = Custom()
-_CURRENT: ContextVar[Custom] = ContextVar("custom", default=_NOTHING)
-
-
-def current() -> Custom:
-    """What has been brought here; nothing outside of `brought`."""
-    return _CURRENT.get()
 
 
 def load(paths: Sequence[str | Path]) -> Custom:
@@ -119,7 +65,7 @@ def _layers(name: str, found: Any) -> dict[str, CustomLayer]:
 @contextmanager
 def brought(custom: Custom) -> Iterator[Custom]:
     """Make a user's layers known to the reader and the truth, until the end of the block."""
-    token = _CURRENT.set(custom)
+    token = CURRENT.set(custom)
     try:
         for kind, layer in custom.layers.items():
             alone = layer.truth is None and layer.torch is None and layer.rule.weights is no_weights
@@ -132,7 +78,7 @@ def brought(custom: Custom) -> Iterator[Custom]:
             schema.LAYERS.pop(kind, None)
             truth.LAYERS.pop(kind, None)
             code_guard.BROUGHT.discard(kind)
-        _CURRENT.reset(token)
+        CURRENT.reset(token)
 
 
 def _exact(kind: str, brings: CustomLayer) -> Callable[..., np.ndarray]:

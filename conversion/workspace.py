@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -12,22 +12,31 @@ from typing import Any
 
 import numpy as np
 
-from conversion import custom, digest, machine, truth
-from conversion.artifact import Artifact, Runner, Store
-from conversion.backends import BACKENDS, STEPS, Backend, Ingredients, backend
-from conversion.checks.compare import Difference
-from conversion.checks.layers import layer_noise
-from conversion.demands import Demands
-from conversion.errors import UserError
-from conversion.made import made_inputs
-from conversion.progress import Stage, stage
+from conversion.backends import (
+    BACKENDS,
+    STEPS,
+    Backend,
+    Ingredients,
+    backend,
+)
+from conversion.core import digest
+from conversion.core import environment as machine
+from conversion.core.artifact import Artifact, Entry, Runner, Store
+from conversion.core.code import code_digest
+from conversion.core.demands import Demands
+from conversion.core.errors import UserError
+from conversion.core.progress import Stage, stage
+from conversion.core.settings import Settings
+from conversion.core.spec import Spec
+from conversion.proof import truth
+from conversion.proof.metrics.compare import Difference
+from conversion.proof.metrics.layers import layer_noise
 from conversion.quantization import calibration, coverage
-from conversion.readers import read_spec
+from conversion.readers import custom_layers, read_spec
 from conversion.reference import KerasModel, Reference
-from conversion.settings import Settings
-from conversion.spec import Spec
 from conversion.subjects import Subject
 from conversion.subjects.data import Dataset
+from conversion.subjects.synthetic_inputs import made_inputs
 
 BATCH = 250
 """Images evaluated at a time."""
@@ -201,7 +210,7 @@ class Workspace:
             np.savez(folder / "truth.npz", **_numbered(found, self.spec))
             return {}
 
-        entry = self.store.obtain("truth", key, ("numpy",), build)
+        entry = self._stored("truth", key, ("numpy",), build, "conversion.proof.truth")
         return _read(entry.file("truth.npz"), self.spec)
 
     @cached_property
@@ -291,7 +300,7 @@ class Workspace:
             return {}
 
         packages = backend(name).packages
-        entry = self.store.obtain(f"outputs-{name}", key, packages, build)
+        entry = self._stored(f"outputs-{name}", key, packages, build, backend(name).module)
         arrays = _read(entry.file("outputs.npz"), self.spec)
         return Outputs(arrays, not entry.built, digest.of_arrays(arrays.values()))
 
@@ -333,11 +342,11 @@ class Workspace:
         def build(folder: Path) -> Mapping[str, Any]:
             with stage(f"building {name}"):
                 notes = maker.load().build(self._ingredients(maker.needs), folder / file)
-            brings = custom.current().provenance
+            brings = custom_layers.current().provenance
             known = {**inherited, **({"custom": brings} if brings else {})}
             return {"artifact": name, "settings": chosen, **known, **notes}
 
-        made = self.store.obtain(name, key, maker.packages, build).artifact(name, file)
+        made = self._stored(name, key, maker.packages, build, maker.module).artifact(name, file)
         for warning in made.provenance.get("warnings", ()):
             self.announce(f"warning while building {name}: {warning}")
         return made
@@ -360,8 +369,22 @@ class Workspace:
             choice = settings.calibration
             return calibration.save(calibration.draw(train, test, choice), folder, choice)
 
-        entry = self.store.obtain("calibration", key, ("numpy",), build)
+        entry = self._stored("calibration", key, ("numpy",), build, calibration.__name__)
         return entry.artifact("calibration", calibration.FILE)
+
+    def _stored(
+        self,
+        kind: str,
+        key: Mapping[str, Any],
+        packages: Iterable[str],
+        build: Callable[[Path], Mapping[str, Any]],
+        module: str,
+    ) -> Entry:
+        """An entry of the store, under a key with the user's layers and the code that makes it."""
+        whole = {**key, "custom": custom_layers.current().provenance}
+        # The spec is as the readers made it, and this module says what is built of it.
+        code = code_digest(module, "conversion.readers", alone=(__name__,))
+        return self.store.obtain(kind, whole, packages, build, code)
 
     def _ingredients(self, needs: tuple[str, ...]) -> Ingredients:
         artifacts = {need: self.artifact(need) for need in needs}

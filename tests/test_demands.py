@@ -5,8 +5,8 @@ import math
 
 import pytest
 
-from conversion.demands import Demands
-from conversion.errors import UserError
+from conversion.core.demands import Demands
+from conversion.core.errors import UserError
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from conversion.backends import BACKENDS
-from conversion.checks import limits
-from conversion.checks.limits import Limit
+from conversion.proof.checks import CHECKS, TOPICS
+from conversion.proof.metrics import limits
+from conversion.proof.metrics.limits import Limit
 from conversion.subjects.preprocessing import FAMILIES
-from conversion.verification import CHECKS, TOPICS
 
 ROOT = Path(__file__).parent.parent
 LIMITS = {name: limit for name, limit in vars(limits).items() if isinstance(limit, Limit)}

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from conversion.verification.case import Case
-from conversion.verification.layers import layer_error
-from conversion.verification.weights import onnx_weights
+from conversion.proof.checks.case import Case
+from conversion.proof.checks.layers import layer_error
+from conversion.proof.checks.weights import onnx_weights
 
 pytestmark = [
     # The exporter that needs no further package is the older one, and says so.

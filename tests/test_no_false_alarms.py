@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from conversion.plugin.options import subjects
 
-from conversion.artifact import Store
 from conversion.backends import available
-from conversion.measurement import Verdict
-from conversion.verification import checks
-from conversion.verification.case import Case
+from conversion.core.artifact import Store
+from conversion.core.measurement import Verdict
+from conversion.proof.checks import checks
+from conversion.proof.checks.case import Case
 
 RUNS = 20
 IMAGES = 1000

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from conversion.checks.compare import compare
-from conversion.settings import OPSETS
-from conversion.verification import structure
-from conversion.verification.case import Case
+from conversion.core.settings import OPSETS
+from conversion.proof.checks import structure
+from conversion.proof.checks.case import Case
+from conversion.proof.metrics.compare import compare
 
 EVERYDAY = (13, 18, 19, 26)
 

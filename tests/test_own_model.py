@@ -15,8 +15,8 @@ from keras_notation import sequential
 
 import conversion
 from conversion import UserError
-from conversion.artifact import Store
-from conversion.measurement import Verdict
+from conversion.core.artifact import Store
+from conversion.core.measurement import Verdict
 from conversion.readers import read_spec
 
 LAYERS = [
@@ -90,7 +90,7 @@ def test_calibration_is_held_out_of_the_one_labelled_set(verified):
 @pytest.fixture
 def one_process(reference, monkeypatch):
     """The session's Keras process in place of one for each call; `verified` has its own."""
-    monkeypatch.setattr("conversion.judging.Reference", lambda **_: nullcontext(reference))
+    monkeypatch.setattr("conversion.session.Reference", lambda **_: nullcontext(reference))
 
 
 def test_without_data_accuracy_is_a_skip_that_names_the_option(folder, model, one_process):
@@ -178,7 +178,7 @@ def test_the_direct_route_needs_no_tensorflow(folder, model):
         "import sys; sys.modules['tensorflow'] = sys.modules['keras'] = None\n"
         "import importlib.util; found = importlib.util.find_spec\n"
         "importlib.util.find_spec = lambda n, *a: None if n == 'tensorflow' else found(n, *a)\n"
-        "import conversion; from conversion.artifact import Store; from pathlib import Path\n"
+        "import conversion; from conversion.core.artifact import Store; from pathlib import Path\n"
         "store = Store(Path(sys.argv[2]))\n"
         "made = conversion.convert(sys.argv[1], backends=['torch-fp32'], store=store)\n"
         "print(made['torch-fp32'].path.stat().st_size > 1000)\n"

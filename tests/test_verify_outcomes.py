@@ -7,17 +7,18 @@ import pytest
 from keras_notation import sequential
 
 import conversion
-from conversion.artifact import Store
-from conversion.demands import Demands
-from conversion.errors import ReferenceCrashed, UserError
-from conversion.judging import chosen, judge_all
-from conversion.measurement import Concern, Verdict
+from conversion.core.artifact import Store
+from conversion.core.demands import Demands
+from conversion.core.errors import ReferenceCrashed, UserError
+from conversion.core.measurement import Concern, Verdict
+from conversion.proof.checks import accuracy, parity
+from conversion.proof.checks.case import Case
+from conversion.proof.checks.int8 import stability
 from conversion.readers import read_spec
 from conversion.reference import KerasModel
 from conversion.report import exit_code, outcome
+from conversion.session import chosen, judge_all
 from conversion.subjects import find
-from conversion.verification import accuracy, parity, stability
-from conversion.verification.case import Case
 from conversion.workspace import Workspace
 
 IMAGE = {"batch_shape": [None, 9, 9, 3], "dtype": "float32", "name": "image"}
@@ -175,7 +176,7 @@ def test_int8_is_judged_by_the_interval_against_what_is_allowed(workspace, max_d
 @pytest.fixture
 def turned(workspace, tmp_path):
     """An int8 artifact that gives the next class for the first half of the images."""
-    from conversion.faults.evaluating import of_rows
+    from conversion.proof.faults.evaluating import of_rows
 
     def half(rows):
         rows[: len(rows) // 2] = np.roll(rows[: len(rows) // 2], 1, axis=1)

@@ -12,13 +12,13 @@ from pytest_runs import COLLECT, in_one_process
 
 import conversion
 from conversion import Preprocessing
-from conversion.artifact import Store
-from conversion.judging import judge
-from conversion.measurement import Verdict
+from conversion.core.artifact import Store
+from conversion.core.measurement import Verdict
+from conversion.proof.checks import accuracy, margins
+from conversion.proof.checks.case import Case
 from conversion.readers import read_spec
+from conversion.session import judge
 from conversion.subjects import find
-from conversion.verification import accuracy, margins
-from conversion.verification.case import Case
 from conversion.workspace import Workspace
 
 PLAIN = ("keras-fp32", "onnx-fp32", "torch-fp32")
@@ -152,7 +152,7 @@ def unlabelled(workspaces):
 @pytest.fixture
 def of_rows():
     """The fault in the rows of an artifact's outputs; its module imports the frameworks."""
-    from conversion.faults.evaluating import of_rows
+    from conversion.proof.faults.evaluating import of_rows
 
     return of_rows
 

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-from conversion.artifact import Artifact, Runner
-from conversion.errors import MissingDependency, UserError
-from conversion.extras import needs
+from conversion.core.artifact import Artifact, Runner
+from conversion.core.errors import MissingDependency, UserError
+from conversion.core.extras import needs
+from conversion.core.settings import Settings
+from conversion.core.spec import Spec
 from conversion.reference import KerasModel
-from conversion.settings import Settings
-from conversion.spec import Spec
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,7 +183,7 @@ STEPS: dict[str, Backend] = {
         ),
         Backend(
             "onnx-places",
-            "conversion.taps.onnx_places",
+            "conversion.proof.taps.onnx_places",
             ".json",
             needs=("onnx-prepared",),
             packages=("onnx",),
@@ -198,7 +198,7 @@ STEPS: dict[str, Backend] = {
         ),
         Backend(
             "litert-places",
-            "conversion.taps.litert_places",
+            "conversion.proof.taps.litert_places",
             ".tflite",
             needs=("calibration",),
             settings=("litert",),

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from conversion import digest
-from conversion.artifact import Artifact, Runner
 from conversion.backends import Ingredients
+from conversion.core import digest
+from conversion.core.artifact import Artifact, Runner
 from conversion.reference import KerasModel
 from conversion.reference.packing import pack
 from conversion.reference.repairs import repairs

@@ -11,7 +11,7 @@ import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from conversion.errors import UserError
+from conversion.core.errors import UserError
 
 IDENTIFIER = b"TFL3"
 """Bytes 4 to 8 of every such file (TensorFlow's `schema.fbs`: `file_identifier`)."""

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from conversion.artifact import Artifact, Runner, versions
 from conversion.backends import BACKENDS, Ingredients
 from conversion.backends.litert_file import save, stated_source
 from conversion.backends.litert_runner import LitertRunner
+from conversion.core.artifact import Artifact, Runner, versions
 
 __all__ = ["build", "open", "stated_source"]
 

@@ -12,7 +12,7 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
 from conversion.backends.litert_file import load, ports
-from conversion.errors import RunFailed, UserError
+from conversion.core.errors import RunFailed, UserError
 
 KEPT = 4
 """Batch sizes that a runner keeps an interpreter for: another size is another plan of memory."""

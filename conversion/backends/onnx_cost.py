@@ -8,8 +8,13 @@ import numpy as np
 import onnx
 from onnx import ModelProto
 
-from conversion.backends.onnx_file import inputs, open_session, run_session, with_outputs
-from conversion.errors import RunFailed, UserError
+from conversion.backends.onnx_file import (
+    inputs,
+    open_session,
+    run_session,
+    with_outputs,
+)
+from conversion.core.errors import RunFailed, UserError
 
 WEIGHT = {
     **dict.fromkeys(("Conv", "FusedConv", "ConvInteger", "ConvTranspose"), 1),

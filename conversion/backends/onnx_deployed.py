@@ -15,7 +15,7 @@ import onnxruntime
 from onnx import ModelProto
 
 from conversion.backends.onnx_file import run_session
-from conversion.errors import UserError
+from conversion.core.errors import UserError
 
 WARM_UP = 5
 """Runs whose times do not count: buffers are made in the first."""

@@ -12,7 +12,7 @@ import onnx
 import onnxruntime
 from onnx import ModelProto
 
-from conversion.errors import RunFailed, UserError
+from conversion.core.errors import RunFailed, UserError
 
 
 def load(path: Path) -> ModelProto:

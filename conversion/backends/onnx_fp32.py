@@ -9,10 +9,15 @@ from typing import Any
 import onnx
 from onnx import version_converter
 
-from conversion.artifact import Artifact, Runner, versions
 from conversion.backends import BACKENDS, Ingredients
-from conversion.backends.onnx_file import OnnxRunner, contents, save, stated_source
+from conversion.backends.onnx_file import (
+    OnnxRunner,
+    contents,
+    save,
+    stated_source,
+)
 from conversion.backends.onnx_rewrites import rewrite
+from conversion.core.artifact import Artifact, Runner, versions
 from conversion.reference.repairs import repairs
 
 __all__ = ["build", "open", "stated_source"]

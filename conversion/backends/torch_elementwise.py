@@ -10,8 +10,19 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from conversion.backends import torch_activations
-from conversion.backends.torch_operations import Add, Concatenate, Multiply, Rescaling, Reshape
-from conversion.backends.torch_stage import Builder, Config, Shape, Stage
+from conversion.backends.torch_operations import (
+    Add,
+    Concatenate,
+    Multiply,
+    Rescaling,
+    Reshape,
+)
+from conversion.backends.torch_stage import (
+    Builder,
+    Config,
+    Shape,
+    Stage,
+)
 
 TRAINING_ONLY = (
     *("Dropout", "SpatialDropout1D", "SpatialDropout2D", "GaussianDropout", "AlphaDropout"),

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from conversion.backends.torch_module import run
-from conversion.errors import RunFailed, UserError
+from conversion.core.errors import RunFailed, UserError
 
 FORMAT = 1
 """Version of what `save` writes."""

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from conversion.artifact import Artifact, Runner, versions
 from conversion.backends import BACKENDS, Ingredients, torch_file
 from conversion.backends.torch_file import TorchRunner, load, save
 from conversion.backends.torch_module import SpecModule, describe, from_spec
-from conversion.errors import UserError
+from conversion.core.artifact import Artifact, Runner, versions
+from conversion.core.errors import UserError
 
 
 def build(ingredients: Ingredients, target: Path) -> Mapping[str, Any]:

@@ -9,11 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from conversion import custom
 from conversion.backends.torch_layers import LAYERS, parameters
 from conversion.backends.torch_stage import Layout, Stage
-from conversion.errors import UserError
-from conversion.spec import Layer, Spec
+from conversion.core.errors import UserError
+from conversion.core.spec import Layer, Spec
+from conversion.readers import custom_layers
 
 Described = Mapping[str, Any]
 """A spec without its weights, as plain values: what a `.pt` file carries beside its tensors."""
@@ -180,7 +180,7 @@ def _free(layer: str, suffix: str, taken: set[str]) -> str:
 
 
 def _stages(entry: Mapping[str, Any], shapes: Sequence[Sequence[int | None]]) -> list[Stage]:
-    builder, own = LAYERS.get(entry["kind"]), custom.current().layers.get(entry["kind"])
+    builder, own = LAYERS.get(entry["kind"]), custom_layers.current().layers.get(entry["kind"])
     if own is not None and own.torch is not None:
         return [Stage("", own.torch(entry["config"], shapes), "source")]
     if builder is None:
@@ -228,7 +228,7 @@ def _parameters(layer: Layer) -> dict[str, Tensor]:
 
     A part of the layer, as in ``cell/kernel``, is a submodule.
     """
-    if layer.kind not in custom.current().layers:
+    if layer.kind not in custom_layers.current().layers:
         return parameters(layer.kind, layer.config, layer.weights)
     arrays = {role.replace("/", "."): array for role, array in layer.weights.items()}
     return {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}

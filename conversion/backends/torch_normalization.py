@@ -10,7 +10,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from conversion.backends.torch_operations import NormOfLastAxis
-from conversion.backends.torch_stage import Builder, Config, Shape, Stage
+from conversion.backends.torch_stage import (
+    Builder,
+    Config,
+    Shape,
+    Stage,
+)
 
 
 def _sizes(shape: Shape, axes: Sequence[int]) -> list[int]:

@@ -13,10 +13,10 @@ import torch
 from google.protobuf.message import DecodeError
 from torch import nn
 
-from conversion.artifact import Artifact, Runner, versions
 from conversion.backends import BACKENDS, Ingredients, torch_file
 from conversion.backends.torch_file import TorchRunner, load, save
-from conversion.errors import UserError
+from conversion.core.artifact import Artifact, Runner, versions
+from conversion.core.errors import UserError
 
 KIND = "torch-via-onnx-fp32"
 

@@ -10,7 +10,13 @@ import numpy as np
 from torch import nn
 
 from conversion.backends.torch_operations import GlobalMax, SameAveragePool, SamePadding
-from conversion.backends.torch_stage import Builder, Config, Layout, Shape, Stage
+from conversion.backends.torch_stage import (
+    Builder,
+    Config,
+    Layout,
+    Shape,
+    Stage,
+)
 from conversion.backends.torch_window_operations import (
     Crop,
     CroppedTranspose1d,

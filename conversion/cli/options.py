@@ -13,10 +13,16 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from conversion.cli import values
-from conversion.demands import Demands
-from conversion.options import as_names
-from conversion.running import Running
-from conversion.settings import CalibrationChoice, LitertScheme, OnnxScheme, Settings, TorchScheme
+from conversion.core.demands import Demands
+from conversion.core.options import as_names
+from conversion.core.running import Running
+from conversion.core.settings import (
+    CalibrationChoice,
+    LitertScheme,
+    OnnxScheme,
+    Settings,
+    TorchScheme,
+)
 from conversion.subjects.preprocessing import Preprocessing
 
 Made = TypeVar("Made")

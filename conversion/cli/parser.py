@@ -9,11 +9,17 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from conversion.cli import options, values, verbs
-from conversion.cli.options import BACKENDS, CUSTOM, DATA, GROUPS, Option
-from conversion.demands import Demands
-from conversion.running import Running
+from conversion.cli.options import (
+    BACKENDS,
+    CUSTOM,
+    DATA,
+    GROUPS,
+    Option,
+)
+from conversion.core.demands import Demands
+from conversion.core.running import Running
+from conversion.core.version import __version__
 from conversion.subjects.preprocessing import Preprocessing
-from conversion.version import __version__
 
 EXAMPLES = """\
 examples:

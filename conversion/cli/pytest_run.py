@@ -7,8 +7,8 @@ import importlib.util
 from pathlib import Path
 
 from conversion.cli import options
-from conversion.errors import MissingDependency
-from conversion.extras import needs
+from conversion.core.errors import MissingDependency
+from conversion.core.extras import needs
 
 PLUGIN = "conversion.plugin"
 CODES = {0: 0, 1: 1, 2: 130, 4: 2, 5: 2}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentTypeError
 from pathlib import Path
 
-from conversion.errors import UserError
+from conversion.core.errors import UserError
 
 
 def external(text: str) -> tuple[str, Path]:
@@ -31,7 +31,7 @@ def topics(text: str) -> list[str]:
     Raises:
         ArgumentTypeError: one is unknown.
     """
-    from conversion.verification import TOPICS
+    from conversion.proof.checks import TOPICS
 
     found = [topic.strip() for topic in text.split(",")]
     for topic in found:

@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 
 from conversion.cli import options
-from conversion.demands import Demands
-from conversion.errors import UserError
-from conversion.running import Running
+from conversion.core.demands import Demands
+from conversion.core.errors import UserError
+from conversion.core.running import Running
 from conversion.subjects.preprocessing import Preprocessing
 
 
@@ -56,7 +56,7 @@ def quantize(given: argparse.Namespace) -> int:
 
 def _search(given: argparse.Namespace) -> int:
     from conversion.api import search
-    from conversion.search.search import Choice
+    from conversion.proof.search.search import Choice
 
     if chosen := [option.flag for option in options.given(given, options.SCHEMES)]:
         raise UserError(
@@ -113,7 +113,7 @@ def evaluate(given: argparse.Namespace) -> int:
 
 def inspect(given: argparse.Namespace) -> int:
     """Print what a file holds."""
-    from conversion.inspection import inspect, render
+    from conversion.report.inspection import inspect, render
 
     found = inspect(given.file)
     print(json.dumps(found, indent=1, default=str) if given.json else render(found))

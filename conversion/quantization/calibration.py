@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from conversion import digest
-from conversion.errors import UserError
-from conversion.settings import CalibrationChoice
+from conversion.core import digest
+from conversion.core.errors import UserError
+from conversion.core.settings import CalibrationChoice
 from conversion.subjects.data import Dataset, draw_stratified
 
 FILE = "images.npy"

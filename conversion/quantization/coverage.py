@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from difflib import get_close_matches
 
-from conversion import custom
-from conversion.errors import UserError
-from conversion.settings import Settings
-from conversion.spec import Layer, Spec
+from conversion.core.errors import UserError
+from conversion.core.settings import Settings
+from conversion.core.spec import Layer, Spec
+from conversion.readers import custom_layers
 
 BY_CHOICE = "left in float by the scheme"
 
@@ -85,7 +85,7 @@ def in_float(spec: Spec, backend: str, settings: Settings) -> dict[str, str]:
 
 
 def _reason(layer: Layer, backend: str) -> str:
-    if backend == "torch-int8" and layer.kind in custom.current().layers:
+    if backend == "torch-int8" and layer.kind in custom_layers.current().layers:
         return "a layer of your own is computed by its own module, in float"
     return WITHOUT_KERNEL.get(backend, {}).get(layer.kind, "")
 

@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from conversion.artifact import Artifact, Runner, versions
 from conversion.backends import BACKENDS, Ingredients
 from conversion.backends.litert_file import save, stated_source
 from conversion.backends.litert_runner import LitertRunner
+from conversion.core.artifact import Artifact, Runner, versions
 from conversion.quantization.coverage import without_effect
 
 __all__ = ["build", "open", "stated_source"]

@@ -12,7 +12,6 @@ import onnx
 from onnx import ModelProto
 from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
 
-from conversion.artifact import Artifact, Runner, versions
 from conversion.backends import BACKENDS, Ingredients
 from conversion.backends.onnx_file import (
     OnnxRunner,
@@ -22,10 +21,11 @@ from conversion.backends.onnx_file import (
     save,
     stated_source,
 )
-from conversion.errors import UserError
+from conversion.core.artifact import Artifact, Runner, versions
+from conversion.core.errors import UserError
+from conversion.core.settings import PER_CHANNEL_OPSET
 from conversion.quantization.coverage import without_effect
 from conversion.quantization.onnx_ranges import METHODS
-from conversion.settings import PER_CHANNEL_OPSET
 
 __all__ = ["build", "open", "stated_source"]
 

@@ -12,14 +12,14 @@ from torch import Tensor, nn
 from torch.ao import quantization as ao
 from torch.ao.nn.quantized import FloatFunctional
 
-from conversion import custom
 from conversion.backends.torch_elementwise import Permute, RepeatVector
 from conversion.backends.torch_module import SpecModule, attribute_name
 from conversion.backends.torch_operations import Concatenate, Reshape, SamePadding
 from conversion.backends.torch_window_operations import Crop, SeparableConv
-from conversion.errors import UserError
+from conversion.core.errors import UserError
+from conversion.core.settings import TorchScheme
 from conversion.quantization.torch_fusion import QuantizableAdd, child, fuse
-from conversion.settings import TorchScheme
+from conversion.readers import custom_layers
 
 INTEGER: tuple[type[nn.Module], ...] = (
     *(nn.Conv1d, nn.Conv2d, nn.Linear, nn.ReLU, nn.ReLU6),
@@ -148,7 +148,7 @@ def prepare(body: SpecModule, scheme: TorchScheme) -> tuple[Quantizable, list[li
 
 def _own(body: SpecModule) -> list[str]:
     """Modules of layers that the user brings, of which nothing is known."""
-    brought = custom.current().layers
+    brought = custom_layers.current().layers
     return [
         attribute_name(entry["name"])
         for entry in body.described["layers"]

@@ -9,9 +9,9 @@ from typing import Any
 
 import torch
 
-from conversion.artifact import versions
 from conversion.backends import BACKENDS, Ingredients
 from conversion.backends.torch_fp32 import rebuild
+from conversion.core.artifact import versions
 from conversion.quantization.calibration import batches
 from conversion.quantization.torch_prepared import engine, observers, prepare
 

@@ -12,12 +12,18 @@ import torch
 from torch import Tensor
 from torch.ao import quantization as ao
 
-from conversion.artifact import Artifact, Runner, versions
 from conversion.backends import BACKENDS, Ingredients, torch_file
-from conversion.backends.torch_file import TorchRunner, load, save, shapes
+from conversion.backends.torch_file import (
+    TorchRunner,
+    load,
+    save,
+    shapes,
+)
 from conversion.backends.torch_fp32 import rebuild
 from conversion.backends.torch_module import SpecModule
-from conversion.errors import UserError
+from conversion.core.artifact import Artifact, Runner, versions
+from conversion.core.errors import UserError
+from conversion.core.settings import TorchScheme
 from conversion.quantization.coverage import without_effect
 from conversion.quantization.torch_prepared import (
     Quantizable,
@@ -26,7 +32,6 @@ from conversion.quantization.torch_prepared import (
     observers,
     prepare,
 )
-from conversion.settings import TorchScheme
 
 KIND = "torch-int8"
 

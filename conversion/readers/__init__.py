@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from conversion.errors import UserError
+from conversion.core.errors import UserError
+from conversion.core.spec import Spec
 from conversion.readers import json_beside_weights, keras_archive, legacy_h5
-from conversion.spec import Spec
 
 READERS: dict[str, Callable[[Path, bytes], Spec]] = {
     ".h5": legacy_h5.read,

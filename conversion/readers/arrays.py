@@ -7,8 +7,8 @@ from typing import Any
 import h5py
 import numpy as np
 
-from conversion.errors import UserError
-from conversion.spec import Shape
+from conversion.core.errors import UserError
+from conversion.core.spec import Shape
 
 MOST_COMPRESSED = 1100
 """No filter of HDF5 and no zip packs more bytes into one: deflate's limit is 1,032."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from conversion.errors import UserError
-from conversion.spec import Shape
+from conversion.core.errors import UserError
+from conversion.core.spec import Shape
 
 
 def axes_of(setting: Any, shape: Shape) -> list[int]:

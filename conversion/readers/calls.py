@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from conversion.errors import UserError
-from conversion.notation import is_reference, references
+from conversion.core.errors import UserError
+from conversion.readers.notation import is_reference, references
 
 ELEMENTWISE = ("Add", "Subtract", "Multiply", "Maximum", "Minimum")
 """Operations of two tensors that are layers of the same name."""

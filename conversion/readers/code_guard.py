@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from conversion.errors import UserError
+from conversion.core.errors import UserError
 from conversion.readers.lambda_hints import hint
 
 CODE_BEARING = frozenset(

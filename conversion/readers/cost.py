@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from conversion.core.spec import Layer, Spec
 from conversion.readers.schema import LAYERS
-from conversion.spec import Layer, Spec
 
 
 def multiply_accumulates(spec: Spec) -> dict[str, int]:

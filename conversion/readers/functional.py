@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from conversion.errors import UserError
+from conversion.core.errors import UserError
+from conversion.core.spec import Layer, Shape
 from conversion.readers.activations import activated
 from conversion.readers.code_guard import BROUGHT, WAYS_ON
-from conversion.readers.flat import Entry, flat
-from conversion.readers.honoured import check_settings
+from conversion.readers.nested_models import Entry, flat
 from conversion.readers.schema import LAYERS
-from conversion.spec import Layer, Shape
+from conversion.readers.supported_settings import check_settings
 
 Weights = Callable[[tuple[str, ...], str, Mapping[str, Shape]], Mapping[str, np.ndarray]]
 """A layer's path, class and expected shapes to its arrays by role."""

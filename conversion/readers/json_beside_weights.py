@@ -5,13 +5,20 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from conversion import digest
-from conversion.errors import UserError
+from conversion.core import digest
+from conversion.core.errors import UserError
+from conversion.core.spec import Spec
 from conversion.readers.code_guard import refuse_code
 from conversion.readers.legacy_h5 import read_weighted
-from conversion.readers.opened import hdf5, in_one_sentence, model_name, one_line, parsed, text
+from conversion.readers.parsing import (
+    hdf5,
+    in_one_sentence,
+    model_name,
+    one_line,
+    parsed,
+    text,
+)
 from conversion.readers.saved_weights import read_saved
-from conversion.spec import Spec
 
 ENDINGS = (".weights.h5", ".h5", ".hdf5", "_weights.h5")
 """Of the file of weights, after the stem of the description."""

@@ -8,13 +8,20 @@ import zipfile
 from collections import Counter
 from pathlib import Path, PurePosixPath
 
-from conversion import digest
-from conversion.errors import UserError
+from conversion.core import digest
+from conversion.core.errors import UserError
+from conversion.core.spec import Spec
 from conversion.readers.arrays import MOST_COMPRESSED
 from conversion.readers.code_guard import refuse_code
-from conversion.readers.opened import hdf5, in_one_sentence, model_name, one_line, parsed, text
+from conversion.readers.parsing import (
+    hdf5,
+    in_one_sentence,
+    model_name,
+    one_line,
+    parsed,
+    text,
+)
 from conversion.readers.saved_weights import read_saved
-from conversion.spec import Spec
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 MEMBERS = (CONFIG, METADATA, WEIGHTS)

@@ -11,15 +11,22 @@ from typing import Any
 import h5py
 import numpy as np
 
-from conversion import digest
-from conversion.errors import UserError
+from conversion.core import digest
+from conversion.core.errors import UserError
+from conversion.core.spec import Layer, Shape, Spec
 from conversion.readers.arrays import behind_hard_links, checked
+from conversion.readers.axis_guard import refuse_forgotten_axes
 from conversion.readers.code_guard import refuse_code
-from conversion.readers.forgotten_axes import refuse_forgotten_axes
 from conversion.readers.functional import read_layers
-from conversion.readers.opened import hdf5, in_one_sentence, model_name, one_line, parsed, text
+from conversion.readers.parsing import (
+    hdf5,
+    in_one_sentence,
+    model_name,
+    one_line,
+    parsed,
+    text,
+)
 from conversion.readers.schema import LAYERS
-from conversion.spec import Layer, Shape, Spec
 
 Ends = tuple[str, ...]
 

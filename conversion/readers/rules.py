@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from conversion.spec import Shape
+from conversion.core.spec import Shape
 
 Config = Mapping[str, Any]
 Inputs = Sequence[Shape]

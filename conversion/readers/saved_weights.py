@@ -14,15 +14,15 @@ from typing import Any
 import h5py
 import numpy as np
 
-from conversion.errors import UserError
-from conversion.notation import MODELS
+from conversion.core.errors import UserError
+from conversion.core.spec import Layer, Shape
 from conversion.readers.arrays import behind_hard_links, checked
 from conversion.readers.calls import is_operation
-from conversion.readers.flat import other_class
 from conversion.readers.functional import read_layers
-from conversion.readers.opened import text
+from conversion.readers.nested_models import other_class
+from conversion.readers.notation import MODELS
+from conversion.readers.parsing import text
 from conversion.readers.schema import LAYERS
-from conversion.spec import Layer, Shape
 
 OLD_LAYERS = "_layer_checkpoint_dependencies"
 """What Keras 2.13 called the group `layers`."""

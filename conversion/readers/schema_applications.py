@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from conversion.errors import UserError
-from conversion.readers.rules import Config, Inputs, LayerRule, same_shape
-from conversion.spec import Shape
+from conversion.core.errors import UserError
+from conversion.core.spec import Shape
+from conversion.readers.rules import (
+    Config,
+    Inputs,
+    LayerRule,
+    same_shape,
+)
 
 
 def _gamma(config: Config, inputs: Inputs) -> dict[str, Shape]:

@@ -6,10 +6,15 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from conversion.errors import UserError
+from conversion.core.errors import UserError
+from conversion.core.spec import Shape
 from conversion.readers.rules import Config, Inputs, LayerRule
-from conversion.readers.spatial_axes import FORMATS, joined, parted, per_axis
-from conversion.spec import Shape
+from conversion.readers.spatial_axes import (
+    FORMATS,
+    joined,
+    parted,
+    per_axis,
+)
 
 
 def borders(value: Any, rank: int) -> tuple[tuple[int, int], ...]:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from math import prod
 
-from conversion.errors import UserError
+from conversion.core.errors import UserError
+from conversion.core.spec import Shape
 from conversion.readers.activations import ACTIVE
 from conversion.readers.axes import axes_of
-from conversion.readers.rules import Config, Inputs, LayerRule, with_bias
-from conversion.spec import Shape
+from conversion.readers.rules import (
+    Config,
+    Inputs,
+    LayerRule,
+    with_bias,
+)
 
 
 def _dense(config: Config, inputs: Inputs) -> Shape:

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from conversion.errors import UserError
+from conversion.core.errors import UserError
+from conversion.core.spec import Shape
 from conversion.readers.axes import axes_of
 from conversion.readers.rules import Config, Inputs, LayerRule
-from conversion.spec import Shape
 
 
 def _known(axes: list[int], shape: Shape) -> tuple[int, ...]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from math import prod
 
-from conversion.errors import UserError
+from conversion.core.errors import UserError
+from conversion.core.spec import Shape
 from conversion.readers.rules import Config, Inputs, LayerRule
-from conversion.spec import Shape
 
 
 def _flatten(config: Config, inputs: Inputs) -> Shape:

@@ -7,11 +7,22 @@ from functools import partial
 from math import prod
 from typing import Any
 
-from conversion.errors import UserError
+from conversion.core.errors import UserError
+from conversion.core.spec import Shape
 from conversion.readers.activations import ACTIVE
-from conversion.readers.rules import Config, Inputs, LayerRule, with_bias
-from conversion.readers.spatial_axes import FORMATS, is_first, joined, parted, per_axis
-from conversion.spec import Shape
+from conversion.readers.rules import (
+    Config,
+    Inputs,
+    LayerRule,
+    with_bias,
+)
+from conversion.readers.spatial_axes import (
+    FORMATS,
+    is_first,
+    joined,
+    parted,
+    per_axis,
+)
 
 PADDINGS = ("valid", "same")
 

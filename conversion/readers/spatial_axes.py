@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from conversion.errors import UserError
+from conversion.core.errors import UserError
+from conversion.core.spec import Shape
 from conversion.readers.rules import Config
-from conversion.spec import Shape
 
 FORMATS: Mapping[str, tuple[Any, ...]] = {
     "data_format": ("channels_last", "channels_first", None),

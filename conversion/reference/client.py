@@ -12,13 +12,18 @@ from typing import Any
 
 import numpy as np
 
-from conversion import digest
-from conversion.errors import MissingDependency, ReferenceCrashed, UserError
-from conversion.extras import needs
-from conversion.progress import stage
-from conversion.reference.channel import Child, Message, receive, send
-from conversion.spec import Spec
-from conversion.user_code import UserFile
+from conversion.core import digest
+from conversion.core.errors import MissingDependency, ReferenceCrashed, UserError
+from conversion.core.extras import needs
+from conversion.core.progress import stage
+from conversion.core.spec import Spec
+from conversion.core.user_code import UserFile
+from conversion.reference.channel import (
+    Child,
+    Message,
+    receive,
+    send,
+)
 
 TIMEOUT = 600.0
 """Seconds that a job may take; a broken HDF5 file can make Keras hang for ever."""

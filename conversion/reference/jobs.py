@@ -13,12 +13,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from conversion import digest
+from conversion.core import digest
+from conversion.core.user_code import UserFile, execute
 from conversion.reference.applications import build_application, list_families
 from conversion.reference.channel import Message
 from conversion.reference.network import Network
 from conversion.reference.repairs import repaired
-from conversion.user_code import UserFile, execute
 
 BATCH = 250
 """Images that Keras computes at a time."""

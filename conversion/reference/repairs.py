@@ -14,7 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from conversion.notation import MODELS, SAME_CLASS, first_calls, plain_number, references
+from conversion.readers.notation import (
+    MODELS,
+    SAME_CLASS,
+    first_calls,
+    plain_number,
+    references,
+)
 from conversion.reference.packing import CONFIG as CONFIG
 from conversion.reference.packing import described, pack
 

@@ -9,7 +9,12 @@ import traceback
 import warnings
 from multiprocessing.connection import Connection
 
-from conversion.reference.channel import Message, end_with_parent, receive, send
+from conversion.reference.channel import (
+    Message,
+    end_with_parent,
+    receive,
+    send,
+)
 
 
 class _Kept(logging.Handler):
@@ -31,7 +36,7 @@ def serve(connection: Connection, timeout: int) -> None:
         timeout: seconds after which a job's process ends itself, for a parent that is gone cannot
             end it; an alarm, since a job that hangs in C lets no thread run.
     """
-    from conversion.reference.jobs import JOBS  # the import of TensorFlow
+    from conversion.reference.jobs import JOBS
 
     kept = _Kept()
     for name in ("", "tf2onnx", "tensorflow"):

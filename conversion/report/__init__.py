@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
-from conversion.report.document import as_document, environment, place, write
-from conversion.report.outcome import ORDER, code_of, exit_code, outcome
+from conversion.report.document import (
+    as_document,
+    environment,
+    place,
+    write,
+)
+from conversion.report.outcome import (
+    ORDER,
+    code_of,
+    exit_code,
+    outcome,
+)
 from conversion.report.overview import counted
 from conversion.report.page import write_page
 from conversion.report.power_table import render_power

@@ -13,9 +13,9 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-from conversion import machine
-from conversion.artifact import versions
-from conversion.measurement import Concern, Measurement, Verdict
+from conversion.core import environment as machine
+from conversion.core.artifact import versions
+from conversion.core.measurement import Concern, Measurement, Verdict
 
 SCHEMA = 1
 NAME = "report.json"

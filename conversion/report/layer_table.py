@@ -18,8 +18,8 @@ def layer_table() -> str:
         A table of one row a class, and the activations by name below it. A setting without
         values may have any; one with a single value is refused with another.
     """
-    from conversion import truth
     from conversion.backends import torch_layers
+    from conversion.proof import truth
 
     computed = {*truth.LAYERS, "Softmax"}  # an activation without a layer there
     rows = [

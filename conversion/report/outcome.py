@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from conversion.demands import Demands
-from conversion.measurement import BUILT, Concern, Measurement, Verdict
+from conversion.core.demands import Demands
+from conversion.core.measurement import (
+    BUILT,
+    Concern,
+    Measurement,
+    Verdict,
+)
 
 REFERENCE = "keras-fp32"
 """What is no converted artifact."""

@@ -7,7 +7,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from conversion.measurement import BUILT, Concern, Measurement, Verdict
+from conversion.core.measurement import (
+    BUILT,
+    Concern,
+    Measurement,
+    Verdict,
+)
 
 HEADERS = (
     "artifact",

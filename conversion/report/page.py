@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from conversion.measurement import Measurement
+from conversion.core.measurement import Measurement
 from conversion.report import overview, power_table
 from conversion.report.document import measurements_of, place
 from conversion.report.table import summary

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 
-from conversion.measurement import Measurement, Verdict
+from conversion.core.measurement import Measurement, Verdict
 from conversion.report import overview
 from conversion.report.outcome import Outcome
 

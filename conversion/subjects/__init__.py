@@ -9,9 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from conversion.errors import UserError
-from conversion.spec import Spec
-from conversion.subjects.data import Dataset, check_fits, hold_out, load_data
+from conversion.core.errors import UserError
+from conversion.core.spec import Spec
+from conversion.subjects.data import (
+    Dataset,
+    check_fits,
+    hold_out,
+    load_data,
+)
 from conversion.subjects.preprocessing import Preprocessing
 from conversion.subjects.resizing import size_of_input
 

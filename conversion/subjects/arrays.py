@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from conversion.errors import UserError
+from conversion.core.errors import UserError
 
 Data = str | Path | np.ndarray | tuple[Any, ...] | Mapping[str, Any]
 """A path; images ``x``; ``(x, y)``; ``((x_train, y_train), (x_test, y_test))``; or by name."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from conversion.errors import UserError
+from conversion.core.errors import UserError
 from conversion.subjects.dataset import (
     Dataset,
     as_images,

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from conversion import digest
-from conversion.errors import UserError
+from conversion.core import digest
+from conversion.core.errors import UserError
 
 CHUNK = 1000
 """Images that are converted at a time; bounds the memory of a pass over a large set."""

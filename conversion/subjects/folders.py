@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from conversion.errors import MissingDependency, UserError
+from conversion.core.errors import MissingDependency, UserError
 from conversion.subjects.dataset import Dataset, dataset_of
 from conversion.subjects.resizing import resized
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
-from conversion.errors import UserError
+from conversion.core.errors import UserError
 
 METADATA = "metadata.json"
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import platformdirs
 
-from conversion import digest
-from conversion.errors import MissingDependency, UserError
+from conversion.core import digest
+from conversion.core.errors import MissingDependency, UserError
 from conversion.subjects import Absent, Subject
 from conversion.subjects.data import Dataset, load_data
 from conversion.subjects.folders import CIFAR10_FOLDER, read_cifar10

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from conversion.errors import UserError
+from conversion.core.errors import UserError
 from conversion.subjects.dataset import Dataset, dataset_of
 
 TEST_KEYS = (("x_test", "y_test"), ("x", "y"))

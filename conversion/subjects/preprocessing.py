@@ -8,8 +8,8 @@ from types import MappingProxyType
 
 import numpy as np
 
-from conversion.errors import UserError
-from conversion.options import as_number, as_numbers, option
+from conversion.core.errors import UserError
+from conversion.core.options import as_number, as_numbers, option
 from conversion.subjects.resizing import resized
 
 BATCH = 64

@@ -11,11 +11,11 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from conversion import digest
-from conversion.errors import UserError
+from conversion.core import digest
+from conversion.core.errors import UserError
+from conversion.core.user_code import KERAS, UserFile, execute
 from conversion.subjects.dataset import Dataset, dataset_of
 from conversion.subjects.resizing import resized
-from conversion.user_code import KERAS, UserFile, execute
 
 T = TypeVar("T")
 

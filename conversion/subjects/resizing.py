@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from conversion.errors import MissingDependency, UserError
+from conversion.core.errors import MissingDependency, UserError
 
 
 def resized(images: np.ndarray, size: tuple[int, int], source: str) -> np.ndarray:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from conversion.backends import BACKENDS
-from conversion.errors import RunFailed, UserError
+from conversion.core.errors import RunFailed, UserError
 from conversion.readers import read_spec
 
 

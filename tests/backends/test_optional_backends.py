@@ -5,10 +5,11 @@ import sys
 
 import pytest
 
-from conversion import detection, judging
+from conversion import session as judging
 from conversion.__main__ import main
 from conversion.backends import BACKENDS, available, backend
-from conversion.errors import MissingDependency, UserError
+from conversion.core.errors import MissingDependency, UserError
+from conversion.proof.faults import power as detection
 
 OPTIONAL = ["litert-fp32", "litert-int8"]
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from conversion import subjects
-from conversion.artifact import Artifact
 from conversion.backends import Ingredients
-from conversion.errors import UserError
+from conversion.core.artifact import Artifact
+from conversion.core.errors import UserError
+from conversion.core.settings import Settings
 from conversion.readers import read_spec
-from conversion.settings import Settings
 
 
 @pytest.fixture(scope="module")

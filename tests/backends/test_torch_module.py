@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from conversion import subjects
-from conversion.checks.compare import compare
-from conversion.errors import UserError
+from conversion.core.errors import UserError
+from conversion.core.spec import Layer, Spec
+from conversion.proof.metrics.compare import compare
 from conversion.readers import read_spec
-from conversion.spec import Layer, Spec
 
 SOURCE = (0, 2, 3, 1)
 CHANNELS_FIRST = (0, 3, 1, 2)

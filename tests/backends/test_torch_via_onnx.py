@@ -5,11 +5,11 @@ import shutil
 import numpy as np
 import pytest
 
-from conversion.artifact import Artifact
 from conversion.backends import Ingredients
-from conversion.checks.compare import centred_log, compare
-from conversion.errors import UserError
-from conversion.settings import Settings
+from conversion.core.artifact import Artifact
+from conversion.core.errors import UserError
+from conversion.core.settings import Settings
+from conversion.proof.metrics.compare import centred_log, compare
 
 NAME = "torch-via-onnx-fp32"
 

@@ -6,7 +6,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from conversion.checks.accuracy import (
+from conversion.proof.metrics.accuracy import (
     Tally,
     paired_change,
     same_answers,
@@ -15,7 +15,7 @@ from conversion.checks.accuracy import (
     top1_correct,
     top1_non_inferiority,
 )
-from conversion.checks.parity import Subjected
+from conversion.proof.metrics.parity import Subjected
 
 ABOUT = Subjected("synthetic", "onnx-int8")
 SCORES = np.array(

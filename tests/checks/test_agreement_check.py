@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from conversion.checks.agreement import agreement, share_interval
-from conversion.checks.parity import Subjected
+from conversion.proof.metrics.agreement import agreement, share_interval
+from conversion.proof.metrics.parity import Subjected
 
 ABOUT = Subjected("synthetic", "onnx-int8")
 CALM = np.array([0.8, 0.2], np.float32)

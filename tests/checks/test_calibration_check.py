@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from conversion import digest
-from conversion.checks.calibration import (
+from conversion.core import digest
+from conversion.proof.metrics.calibration import (
     calibration_classes,
     calibration_draw,
     calibration_images,
     calibration_leak,
 )
-from conversion.checks.parity import Subjected
+from conversion.proof.metrics.parity import Subjected
 from conversion.subjects.data import Dataset
 
 ABOUT = Subjected("synthetic", "onnx-int8")

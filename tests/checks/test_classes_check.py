@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from conversion.checks.accuracy import Change, Tally
-from conversion.checks.classes import class_change, class_changes, loss_p
-from conversion.checks.parity import Subjected
-from conversion.measurement import Concern
+from conversion.core.measurement import Concern
+from conversion.proof.metrics.accuracy import Change, Tally
+from conversion.proof.metrics.classes import class_change, class_changes, loss_p
+from conversion.proof.metrics.parity import Subjected
 
 ABOUT = Subjected("synthetic", "onnx-int8")
 MARGIN = -3.0

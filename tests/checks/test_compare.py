@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from conversion.checks.compare import (
+from conversion.proof.metrics.compare import (
     Incomparable,
     NoPower,
     centred_log,

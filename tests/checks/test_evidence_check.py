@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from conversion.checks.compare import Incomparable, NoPower
-from conversion.checks.evidence import (
+from conversion.proof.metrics.compare import Incomparable, NoPower
+from conversion.proof.metrics.evaluation_integrity import (
     differing_rows,
     images_evaluated,
     outputs_vary,
     own_predictions,
 )
-from conversion.checks.parity import Subjected
+from conversion.proof.metrics.parity import Subjected
 
 ABOUT = Subjected("synthetic", "onnx-fp32")
 Y = np.random.RandomState(0).normal(size=(300, 4)).astype(np.float32)

@@ -2,10 +2,10 @@
 
 import pytest
 
-from conversion.checks.kernels import Step, integer_share
-from conversion.checks.limits import INTEGER, INTEGER_ELSEWHERE
-from conversion.checks.parity import Subjected
-from conversion.measurement import Verdict
+from conversion.core.measurement import Verdict
+from conversion.proof.metrics.kernels import Step, integer_share
+from conversion.proof.metrics.limits import INTEGER, INTEGER_ELSEWHERE
+from conversion.proof.metrics.parity import Subjected
 
 ABOUT = Subjected("it", "onnx-int8")
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conversion.checks import layers
-from conversion.checks.parity import Subjected
+from conversion.proof.metrics import layers
+from conversion.proof.metrics.parity import Subjected
 
 ABOUT = Subjected("small", "onnx-fp32")
 NAMES = ["one", "two", "three", "four"]

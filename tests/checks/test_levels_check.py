@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from conversion.checks.levels import equal_answers, float_levels, integer_levels
-from conversion.checks.parity import Subjected
+from conversion.proof.metrics.optimization_levels import equal_answers, float_levels, integer_levels
+from conversion.proof.metrics.parity import Subjected
 
 ABOUT = Subjected("synthetic", "onnx-int8")
 Y = np.random.RandomState(0).randint(-8, 8, (200, 5)).astype(np.float32)

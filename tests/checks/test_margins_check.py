@@ -5,9 +5,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conversion.checks.compare import Difference, Incomparable, NoPower
-from conversion.checks.margins import LISTED, answers, certificate, margins
-from conversion.checks.parity import Subjected
+from conversion.proof.metrics.compare import Difference, Incomparable, NoPower
+from conversion.proof.metrics.margins import (
+    LISTED,
+    answers,
+    certificate,
+    margins,
+)
+from conversion.proof.metrics.parity import Subjected
 
 ABOUT = Subjected("synthetic", "onnx-fp32")
 SCORES = np.array([[5, 1, 0], [0, 3, 2], [1, 0, 1.5], [9, 9, 0]], np.float32)

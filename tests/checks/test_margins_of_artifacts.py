@@ -4,7 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from conversion.settings import CalibrationChoice, OnnxScheme, Settings, TorchScheme
+from conversion.core.settings import (
+    CalibrationChoice,
+    OnnxScheme,
+    Settings,
+    TorchScheme,
+)
 from conversion.subjects import Subject
 from conversion.subjects.data import Dataset
 from conversion.workspace import Workspace
@@ -24,8 +29,8 @@ def few(reference, store):
 
 def measured(workspace, artifact, check):
     """The measurements of a check by name, each as its verdict and reason."""
-    from conversion.verification import checks
-    from conversion.verification.case import Case
+    from conversion.proof.checks import checks
+    from conversion.proof.checks.case import Case
 
     (function,) = (each.measure for each in checks(artifact) if each.name == check)
     return {m.name: m for m in function(Case(workspace, artifact))}
@@ -48,7 +53,7 @@ def test_without_data_the_parity_images_are_certified(few):
 
 
 def test_a_dense_kernel_two_percent_too_large_leaves_answers_without_a_certificate(few, tmp_path):
-    from conversion.faults.planting import in_state
+    from conversion.proof.faults.injection import in_state
 
     def larger(state):
         state["dense.weight"] *= 1.02
@@ -68,7 +73,7 @@ def wrong_scale(model):
 
 
 def test_int8_agrees_with_float_until_a_scale_is_wrong(few, tmp_path):
-    from conversion.faults.planting import in_onnx
+    from conversion.proof.faults.injection import in_onnx
 
     good = measured(few, "onnx-int8", "agreement")["agreement"]
     assert (str(good.verdict), good.n) == ("pass", 400)
@@ -88,7 +93,7 @@ def test_a_good_int8_file_is_the_same_with_and_without_optimisation(few, scheme)
 
 
 def test_scales_along_the_wrong_axis_show_without_optimisation_and_are_named(few, tmp_path):
-    from conversion.faults.planting import in_onnx
+    from conversion.proof.faults.injection import in_onnx
 
     def along_the_inputs(model):
         square = next(t.name for t in model.graph.initializer if list(t.dims) == [64, 64, 3, 3])
@@ -140,7 +145,7 @@ def test_without_data_there_is_nothing_to_agree_on(few, check):
 
 
 def test_predictions_that_are_not_the_files_own_are_seen(few, tmp_path):
-    from conversion.artifact import Store
+    from conversion.core.artifact import Store
 
     planted = few.planted(Store(tmp_path / "store"), {})
     known = few.outputs("keras-fp32", few.test)
@@ -159,7 +164,7 @@ def test_another_test_set_than_the_subjects_is_seen(few):
 
 
 def test_two_copies_of_one_file_are_not_timed(few, tmp_path):
-    from conversion.artifact import Store
+    from conversion.core.artifact import Store
 
     float_file = few.artifact("onnx-fp32")
     copy = replace(float_file, name="onnx-int8")

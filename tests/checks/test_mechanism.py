@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from conversion import truth
-from conversion.checks.mechanism import explains, hint, mistakes
-from conversion.spec import Layer, Spec
+from conversion.core.spec import Layer, Spec
+from conversion.proof import truth
+from conversion.proof.metrics.diagnosis import explains, hint, mistakes
 
 
 @pytest.fixture

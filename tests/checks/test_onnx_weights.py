@@ -8,12 +8,12 @@ from conversion.plugin.options import subjects
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from conversion.checks.folding import composed, roundings
-from conversion.checks.parity import Subjected
-from conversion.checks.weights import Held, weights
-from conversion.spec import Layer, Spec
-from conversion.verification.case import Case
-from conversion.verification.weights import held_weights, onnx_weights
+from conversion.core.spec import Layer, Spec
+from conversion.proof.checks.case import Case
+from conversion.proof.checks.weights import held_weights, onnx_weights
+from conversion.proof.metrics.folding import composed, roundings
+from conversion.proof.metrics.parity import Subjected
+from conversion.proof.metrics.weights import Held, weights
 
 f32 = np.float32
 ABOUT = Subjected("synthetic", "onnx-fp32")
@@ -362,8 +362,8 @@ def with_norm(**changed):
 
 
 def measured_norm(**changed):
-    from conversion.taps.alignment import align
-    from conversion.taps.onnx_operations import graph_of
+    from conversion.proof.taps.alignment import align
+    from conversion.proof.taps.onnx_operations import graph_of
 
     spec, model = with_norm(**changed)
     (found,) = weights(ABOUT, ["x", "c", "n"], *held_weights(spec, align(spec, graph_of(model))))
@@ -395,7 +395,7 @@ def test_a_wrong_statistic_of_a_norm_operator_is_seen(role, words):
 def test_a_difference_and_a_quotient_are_read_as_what_they_are():
     from onnx import TensorProto, helper, numpy_helper
 
-    from conversion.taps.onnx_operations import graph_of
+    from conversion.proof.taps.onnx_operations import graph_of
 
     nodes = [
         helper.make_node("Sub", ["x", "s"], ["a"]),

@@ -3,9 +3,14 @@
 import numpy as np
 import pytest
 
-from conversion.checks import limits
-from conversion.checks.parity import Subjected, output_error, output_tolerance, reference_noise
-from conversion.measurement import Verdict
+from conversion.core.measurement import Verdict
+from conversion.proof.metrics import limits
+from conversion.proof.metrics.parity import (
+    Subjected,
+    output_error,
+    output_tolerance,
+    reference_noise,
+)
 
 ABOUT = Subjected("synthetic", "onnx-fp32")
 POOLED, CHANNEL, IMAGE = "output_error_pooled", "output_error_channel", "output_error_image"

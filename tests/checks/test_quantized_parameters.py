@@ -9,17 +9,22 @@ from conversion.plugin.options import subjects
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from conversion.artifact import Store
-from conversion.checks import folding, int8
-from conversion.checks.int8 import Steps
-from conversion.checks.parity import Subjected
-from conversion.checks.quantized import Pair, parameters
-from conversion.settings import CalibrationChoice, OnnxScheme, Settings, TorchScheme
-from conversion.spec import Layer
+from conversion.core.artifact import Store
+from conversion.core.settings import (
+    CalibrationChoice,
+    OnnxScheme,
+    Settings,
+    TorchScheme,
+)
+from conversion.core.spec import Layer
+from conversion.proof.checks.case import Case
+from conversion.proof.checks.int8.quantized import quantized_parameters
+from conversion.proof.metrics import folding, int8
+from conversion.proof.metrics.int8 import Steps
+from conversion.proof.metrics.parity import Subjected
+from conversion.proof.metrics.quantized import Pair, parameters
 from conversion.subjects import Subject
 from conversion.subjects.data import Dataset
-from conversion.verification.case import Case
-from conversion.verification.quantized import quantized_parameters
 from conversion.workspace import Workspace
 
 f32 = np.float32
@@ -328,7 +333,7 @@ def plant(good, tmp_path):
     """Changes a copy of a good file and measures it."""
 
     def planted(kind, change):
-        from conversion.faults import planting
+        from conversion.proof.faults import injection as planting
 
         case = good[kind]
         put = planting.in_state if case.name == "torch-int8" else planting.in_onnx
@@ -520,7 +525,7 @@ def test_a_float_graph_passed_off_as_int8_is_seen(good, plant):
 
 
 def test_a_weight_off_by_one_percent_in_the_float_graph_is_seen(good, tmp_path):
-    from conversion.faults import planting
+    from conversion.proof.faults import injection as planting
 
     def change(model):
         name = next(n for n, a in initializers(model).items() if a.shape == (64, 64, 3, 3))
@@ -543,7 +548,7 @@ def test_a_weight_off_by_one_percent_in_the_float_graph_is_seen(good, tmp_path):
 def test_a_kernel_too_small_for_its_bias_is_recomputed_exactly(good, tmp_path, form, per_channel):
     import onnx
 
-    from conversion.faults import planting
+    from conversion.proof.faults import injection as planting
 
     def change(model):
         name = next(n for n, a in initializers(model).items() if a.shape == (64, 32, 1, 1))

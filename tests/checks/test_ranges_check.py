@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conversion.checks.parity import Subjected
-from conversion.checks.ranges import Recorded, exact_ranges, fitted_ranges
+from conversion.proof.metrics.parity import Subjected
+from conversion.proof.metrics.ranges import Recorded, exact_ranges, fitted_ranges
 
 ABOUT = Subjected("synthetic", "onnx-int8")
 

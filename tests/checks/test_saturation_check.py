@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from conversion.checks.parity import Subjected
-from conversion.checks.saturation import Effect, Sums, saturation
-from conversion.measurement import Verdict
+from conversion.core.measurement import Verdict
+from conversion.proof.metrics.parity import Subjected
+from conversion.proof.metrics.saturation import Effect, Sums, saturation
 
 ABOUT = Subjected("it", "onnx-int8")
 SAFE = Sums("a", "QLinearConv", 0.9, 1.5, 0, 8)

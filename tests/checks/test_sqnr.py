@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from conversion.checks.parity import Subjected
-from conversion.checks.sqnr import LayerSqnr, layer_sqnr, sqnr
+from conversion.proof.metrics.parity import Subjected
+from conversion.proof.metrics.sqnr import LayerSqnr, layer_sqnr, sqnr
 
 ABOUT = Subjected("small", "onnx-int8")
 

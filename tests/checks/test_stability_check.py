@@ -5,19 +5,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from conversion.checks.accuracy import Change
-from conversion.checks.parity import Subjected
-from conversion.checks.stability import (
+from conversion.core.measurement import Concern, Measurement, Verdict
+from conversion.core.settings import CalibrationChoice
+from conversion.proof.checks.case import Case
+from conversion.proof.checks.int8.stability import calibration_stability
+from conversion.proof.metrics.accuracy import Change
+from conversion.proof.metrics.parity import Subjected
+from conversion.proof.metrics.stability import (
     reported,
     stability_agreement,
     stability_change,
     stability_verdict,
 )
-from conversion.measurement import Concern, Measurement, Verdict
 from conversion.quantization.calibration import draw
-from conversion.settings import CalibrationChoice
-from conversion.verification.case import Case
-from conversion.verification.stability import calibration_stability
 
 ABOUT = Subjected("synthetic", "onnx-int8")
 PASS, FAIL, UNDECIDED = Verdict.PASS, Verdict.FAIL, Verdict.UNDECIDED

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from conversion.checks.parity import Subjected
-from conversion.checks.structure import (
+from conversion.core.spec import Layer, Spec
+from conversion.proof.metrics.parity import Subjected
+from conversion.proof.metrics.structure import (
     at_least,
     expected,
     operator_counts,
@@ -12,7 +13,6 @@ from conversion.checks.structure import (
     rows_follow,
     weights_equal,
 )
-from conversion.spec import Layer, Spec
 
 ABOUT = Subjected("synthetic", "onnx-fp32")
 

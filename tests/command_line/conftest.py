@@ -35,7 +35,7 @@ def mine(folder):
 @pytest.fixture
 def run(capsys, monkeypatch):
     """Exit code, standard output, standard error, without the lines that a slow machine adds."""
-    monkeypatch.setattr("conversion.progress.PATIENCE", float("inf"))
+    monkeypatch.setattr("conversion.core.progress.PATIENCE", float("inf"))
 
     def run(*arguments):
         try:

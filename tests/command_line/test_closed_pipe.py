@@ -14,15 +14,15 @@ SPEAKS = """
 import sys, time
 import conversion.__main__ as command
 import conversion.cli.verbs
-import conversion.progress
-from conversion.console import LOG
+import conversion.core.progress
+from conversion.core.console import LOG
 
 def work(given):
     while True:
         LOG.info("ours")
         time.sleep(0.01)
 
-conversion.progress.PATIENCE = float("inf")
+conversion.core.progress.PATIENCE = float("inf")
 conversion.cli.verbs.inspect = work
 sys.argv = ["conversion", "inspect", "a file"]
 sys.exit(command.main())

@@ -11,8 +11,8 @@ STAND_IN = """
 import logging, os, sys, warnings
 import conversion.__main__ as command
 import conversion.cli.verbs
-import conversion.progress
-from conversion.journal import journal
+import conversion.core.progress
+from conversion.core.journal import journal
 from pathlib import Path
 
 def work(given):
@@ -27,7 +27,7 @@ def work(given):
     print("the table")
     return 0
 
-conversion.progress.PATIENCE = float("inf")
+conversion.core.progress.PATIENCE = float("inf")
 conversion.cli.verbs.inspect = work
 sys.argv = ["conversion", "inspect", "a file"]
 sys.exit(command.main())
@@ -67,7 +67,7 @@ def test_without_a_log_nothing_is_left_behind(ran, tmp_path):
 
 
 def test_a_mistake_is_one_sentence_though_libraries_spoke(ran):
-    then = "from conversion.errors import UserError; raise UserError('Expected a file.')"
+    then = "from conversion.core.errors import UserError; raise UserError('Expected a file.')"
     assert ran(then) == (2, "", "ours\nconversion: Expected a file.\n")
 
 
@@ -93,8 +93,8 @@ def test_a_crash_in_native_code_leaves_a_log(ran, tmp_path, folder, pattern):
 
 
 def test_a_call_from_python_leaves_standard_error_alone(capfd, tmp_path):
-    from conversion.console import console
-    from conversion.journal import journal
+    from conversion.core.console import console
+    from conversion.core.journal import journal
 
     with console(None), journal(tmp_path) as log:
         os.write(2, b"from native code\n")

@@ -14,7 +14,7 @@ STAND_IN = """
 import os, signal, subprocess, sys, time
 import conversion.__main__ as command
 import conversion.cli.verbs
-import conversion.progress
+import conversion.core.progress
 
 READY = "print('ready', flush=True)"
 
@@ -40,7 +40,7 @@ def child():
         f"signal.signal(signal.SIGINT, signal.SIG_IGN); {READY}; time.sleep(60)"])
 
 def pool():
-    from conversion.pool import pool
+    from conversion.proof.faults.pool import pool
     with pool(2) as processes:
         job = processes.submit(time.sleep, 60)
         processes.submit(print, "ready", flush=True)
@@ -55,7 +55,7 @@ def tidying():
 
 if __name__ == "__main__":
     work = globals()[sys.argv[1]]
-    conversion.progress.PATIENCE = float("inf")
+    conversion.core.progress.PATIENCE = float("inf")
     conversion.cli.verbs.inspect = lambda given: work()
     sys.argv = ["conversion", "inspect", "a file"]
     sys.exit(command.main())

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from conversion.errors import UserError
+from conversion.core.errors import UserError
 
 CONVERT = ("convert", "mine.h5", "--backends", "torch-fp32", "--out", "out")
 

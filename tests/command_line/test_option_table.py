@@ -6,9 +6,15 @@ import pytest
 
 from conversion.cli import options, parser
 from conversion.cli.pytest_run import words
-from conversion.demands import Demands
-from conversion.running import Running
-from conversion.settings import CalibrationChoice, LitertScheme, OnnxScheme, Settings, TorchScheme
+from conversion.core.demands import Demands
+from conversion.core.running import Running
+from conversion.core.settings import (
+    CalibrationChoice,
+    LitertScheme,
+    OnnxScheme,
+    Settings,
+    TorchScheme,
+)
 from conversion.subjects.preprocessing import Preprocessing
 
 TABLE = {option.flag: option for option in options.table()}

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from conversion import progress
-from conversion.progress import stage
+from conversion.core import progress
+from conversion.core.progress import stage
 
 
 @pytest.fixture

@@ -5,10 +5,16 @@ from dataclasses import dataclass, fields
 
 import pytest
 
-from conversion.errors import UserError
-from conversion.options import as_names, as_number, as_numbers, check_choices, option
-from conversion.running import Running
-from conversion.settings import (
+from conversion.core.errors import UserError
+from conversion.core.options import (
+    as_names,
+    as_number,
+    as_numbers,
+    check_choices,
+    option,
+)
+from conversion.core.running import Running
+from conversion.core.settings import (
     CalibrationChoice,
     LitertScheme,
     OnnxScheme,

@@ -11,16 +11,16 @@ from pytest_runs import COLLECT, in_one_process
 
 from conversion.__main__ import main
 from conversion.api import convert, verify
-from conversion.artifact import Store
+from conversion.core.artifact import Store
+from conversion.core.errors import UserError
+from conversion.core.measurement import Verdict
+from conversion.core.user_code import execute, user_files
 from conversion.custom import brought, current, load
-from conversion.errors import UserError
-from conversion.judging import judge
-from conversion.measurement import Verdict
+from conversion.proof.checks.case import Case
 from conversion.readers import read_spec
 from conversion.reference import Reference
+from conversion.session import judge
 from conversion.subjects import Subject
-from conversion.user_code import execute, user_files
-from conversion.verification.case import Case
 from conversion.workspace import Workspace
 
 TRUTH = "        truth=truth,\n"

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 from keras_notation import sequential
 
-from conversion.artifact import Store
+from conversion.core.artifact import Store
+from conversion.core.errors import UserError
+from conversion.core.measurement import Verdict
 from conversion.custom import brought, load
-from conversion.errors import UserError
-from conversion.judging import judge
-from conversion.measurement import Verdict
+from conversion.proof.checks.case import Case
 from conversion.readers import read_spec
+from conversion.session import judge
 from conversion.subjects import Subject
-from conversion.verification.case import Case
 from conversion.workspace import Workspace
 
 LAYERS = [

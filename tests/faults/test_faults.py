@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 from conversion.plugin.options import subjects
 
-from conversion import detection
 from conversion.backends import backend
-from conversion.faults import MODULES, all_faults, faults_of
+from conversion.proof.faults import MODULES, all_faults, faults_of
+from conversion.proof.faults import power as detection
 
 ELSEWHERE = {"mlperf-tiny": pytest.mark.slow}
 """The embedded model stands for both every day; `tox -e slow` and `power` take the other one."""

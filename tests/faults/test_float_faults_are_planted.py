@@ -9,7 +9,7 @@ import pytest
 
 MODULES = (
     *("padding", "convolutions", "normalization", "activations", "merging", "pooling"),
-    *("weights", "other_models", "inputs", "outputs", "ports"),
+    *("weights", "other_models", "inputs", "outputs", "graph_io"),
 )
 ARTIFACTS = ("onnx-fp32", "torch-fp32", "torch-via-onnx-fp32")
 IMAGES = 64
@@ -75,7 +75,7 @@ def planted(request, good, tmp_path_factory):
 
 
 def faults(module):
-    return import_module(f"conversion.faults.{module}").FAULTS
+    return import_module(f"conversion.proof.faults.{module}").FAULTS
 
 
 def ran(fault, plant, good, folder):
@@ -174,7 +174,7 @@ def test_the_excused_faults_exist():
 def test_the_node_of_a_convolution_holds_its_kernel(workspaces, layer):
     import onnx
 
-    from conversion.faults.graph_edits import node, stored
+    from conversion.proof.faults.graph_edits import node, stored
 
     workspace = workspaces("embedded")
     model = onnx.load(workspace.artifact("onnx-fp32").path)
@@ -187,7 +187,7 @@ def test_the_node_of_a_convolution_holds_its_kernel(workspaces, layer):
 def test_the_node_of_a_relu_stands_behind_what_the_layer_reads(workspaces, index):
     import onnx
 
-    from conversion.faults.graph_edits import NORMS, RELUS, node
+    from conversion.proof.faults.graph_edits import NORMS, RELUS, node
 
     model = onnx.load(workspaces("embedded").artifact("onnx-fp32").path)
     sums = {2: "add", 4: "add_1", 6: "add_2"}

@@ -16,7 +16,7 @@ def good(workspaces):
 
 
 def faults(module):
-    return importlib.import_module(f"conversion.faults.{module}").FAULTS
+    return importlib.import_module(f"conversion.proof.faults.{module}").FAULTS
 
 
 def run(workspace, name):
@@ -75,7 +75,7 @@ def images_of(workspace):
 @pytest.mark.parametrize("module", MODULES)
 def test_every_fault_says_what_it_is_in_words_of_its_own(module):
     from conversion.backends import BACKENDS
-    from conversion.faults.fault import STAGES
+    from conversion.proof.faults.fault import STAGES
 
     for fault in faults(module):
         assert fault.name == fault.name.lower().replace(" ", "-")
@@ -212,7 +212,7 @@ def test_planting_leaves_the_good_workspace_as_it_was(good, tmp_path, subtests):
 
 
 def snapshot(workspace):
-    from conversion import digest
+    from conversion.core import digest
 
     names = ("onnx-int8", "torch-int8", "calibration", "onnx-ranges", "torch-ranges", "onnx-fp32")
     files = {name: digest.of_file(workspace.artifact(name).path) for name in names}

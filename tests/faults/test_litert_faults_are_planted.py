@@ -1,6 +1,6 @@
 """Faults of LiteRT files are there once planted, run, and leave the good file as it was."""
 
-from conversion.faults import faults_of
+from conversion.proof.faults import faults_of
 
 
 def test_a_planted_file_holds_something_else_and_still_runs(workspaces, tmp_path, subtests):

@@ -2,8 +2,8 @@
 
 import pytest
 
-from conversion.faults import MODULES, all_faults
-from conversion.verification import CHECKS, checks
+from conversion.proof.checks import CHECKS, checks
+from conversion.proof.faults import MODULES, all_faults
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def test_every_fault_expects_a_check_that_its_artifact_gets(faults):
 
 
 def test_every_fault_states_its_stage_magnitude_and_place(faults):
-    from conversion.faults.fault import STAGES
+    from conversion.proof.faults.fault import STAGES
 
     assert {fault.stage for fault in faults} == set(STAGES)
     assert [fault.name for fault in faults if not (fault.magnitude and fault.where)] == []
@@ -51,8 +51,8 @@ def test_sizes_go_from_large_to_small_and_can_be_planted(faults):
 def test_every_module_is_registered():
     from pathlib import Path
 
-    import conversion.faults
+    import conversion.proof.faults
 
-    folder = Path(conversion.faults.__file__).parent
+    folder = Path(conversion.proof.faults.__file__).parent
     listed = {path.stem for path in folder.glob("*.py") if "\nFAULTS" in path.read_text()}
     assert listed == set(MODULES)

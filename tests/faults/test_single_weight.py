@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from conversion.plugin.options import subjects
 
-from conversion import detection
-from conversion.faults.fault import Fault
+from conversion.proof.faults import power as detection
+from conversion.proof.faults.fault import Fault
 
 SAMPLE = 100
 """Weights drawn by seed from all of a subject's; 98 of 100 must be seen by taps or outputs."""
@@ -32,7 +32,7 @@ def drawn(spec, count, seed=0):
 def off_by_one_per_cent(layer, role, index, check):
     from conversion.backends.torch_layers import parameters
     from conversion.backends.torch_module import attribute_name
-    from conversion.faults.planting import in_state
+    from conversion.proof.faults.injection import in_state
 
     def change(workspace):
         it = workspace.spec.layer(layer)

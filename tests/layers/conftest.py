@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import reject
 
-from conversion import truth
-from conversion.checks.compare import VIEWS, NoPower, compare
+from conversion.core.spec import Spec
+from conversion.proof import truth
+from conversion.proof.metrics.compare import VIEWS, NoPower, compare
 from conversion.readers import read_spec
 from conversion.reference import KerasModel
-from conversion.spec import Spec
 
 # Both sides round, each element being a sum of a few dozen terms that do not cancel: over 7,448
 # comparisons the rms of the difference was at most 4.2 times 2^-24 of the output's rms. The

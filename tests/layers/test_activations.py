@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from keras_configs import images, layer, sequential
 
-from conversion.errors import UserError
+from conversion.core.errors import UserError
 from conversion.readers.activations import ACTIVATION_LAYERS, ACTIVATIONS, activated
-from conversion.readers.honoured import check_settings
+from conversion.readers.supported_settings import check_settings
 
 SHAPES = {"vector": [8], "sequence": [4, 6], "image": [3, 4, 6]}
 shapes = pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)

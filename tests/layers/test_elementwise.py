@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from keras_configs import functional, images, layer, sequential
 from layer_strategies import seeds
 
-from conversion import truth
+from conversion.proof import truth
 
 SHAPES = [[7], [4, 5], [3, 4, 5]]
 shapes = pytest.mark.parametrize("shape", SHAPES, ids=["vector", "sequence", "image"])

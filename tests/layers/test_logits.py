@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from keras_configs import functional, images, layer, sequential
 
-from conversion import truth
-from conversion.checks.compare import compare
+from conversion.proof import truth
+from conversion.proof.metrics.compare import compare
 
 LIMIT = 16 * 2.0**-24  # as in conftest.py, and for the same reason
 

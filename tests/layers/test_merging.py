@@ -3,7 +3,7 @@
 import pytest
 from keras_configs import functional, images, layer
 
-from conversion.errors import UserError
+from conversion.core.errors import UserError
 from conversion.readers.schema_elementwise import broadcast
 
 CONCATENATIONS = {

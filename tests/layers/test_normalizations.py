@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from keras_configs import images, layer, sequential
 from layer_strategies import seeds
 
-from conversion.errors import UserError
+from conversion.core.errors import UserError
 
 SHAPES = [[7], [4, 5], [3, 4, 6]]
 any_shape = st.sampled_from(SHAPES)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from conversion import truth
+from conversion.proof import truth
 from conversion.readers import activations, schema
 
 COMPUTED = set(schema.LAYERS) - {"InputLayer"}

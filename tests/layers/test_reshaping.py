@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from keras_configs import images, layer, sequential
 from layer_strategies import pairs, seeds, sizes
 
-from conversion.errors import UserError
+from conversion.core.errors import UserError
 
 CONV = layer("Conv2D", "conv", filters=3, kernel_size=[1, 2])
 RESHAPES = {

@@ -57,9 +57,9 @@ def torch_taps(tmp_path_factory):
     """Opens a small model's PyTorch file with its layers in view."""
 
     def taps(model):
-        from conversion.artifact import Artifact
         from conversion.backends import torch_file, torch_module
-        from conversion.taps.opened import open_torch
+        from conversion.core.artifact import Artifact
+        from conversion.proof.taps.tapped_graph import open_torch
 
         module = torch_module.from_spec(model.spec)
         content = {

@@ -10,9 +10,9 @@ from keras_configs import functional, images, layer, sequential
 from layer_strategies import seeds
 from test_chains import END, LINKS
 
-from conversion import truth
-from conversion.artifact import Artifact
-from conversion.checks.compare import Incomparable, NoPower, compare
+from conversion.core.artifact import Artifact
+from conversion.proof import truth
+from conversion.proof.metrics.compare import Incomparable, NoPower, compare
 
 LIMIT = 64 * 2.0**-24
 """Of a layer's rms: float32 rounding through up to seven layers; another layer's output is at 1."""
@@ -25,7 +25,7 @@ def onnx_taps(tmp_path_factory):
     def taps(model, change=lambda graph: graph):
         import onnx
 
-        from conversion.taps.opened import open_onnx
+        from conversion.proof.taps.tapped_graph import open_onnx
 
         content, _ = model.keras.to_onnx(15)
         path = tmp_path_factory.mktemp("taps") / "small.onnx"
@@ -187,7 +187,7 @@ GROUPS["torch-int8"] = GROUPS["onnx-int8"]
 
 @pytest.mark.parametrize("name", GROUPS)
 def test_what_is_folded_or_fused_is_named_as_a_group(workspaces, name):
-    from conversion.taps.opened import open_taps
+    from conversion.proof.taps.tapped_graph import open_taps
 
     workspace = workspaces("embedded")
     taps = open_taps(name, workspace.artifact(name), workspace.spec, 1)

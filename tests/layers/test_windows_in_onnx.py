@@ -5,11 +5,11 @@ import pytest
 from keras_configs import images, layer, sequential
 from test_taps import LIMIT, onnx_taps, wrong  # noqa: F401
 
-from conversion.checks.compare import compare
-from conversion.taps.alignment import align
-from conversion.taps.kernels import kernel, output_axis
-from conversion.taps.opened import Taps
-from conversion.verification.weights import held_weights
+from conversion.proof.checks.weights import held_weights
+from conversion.proof.metrics.compare import compare
+from conversion.proof.taps.alignment import align
+from conversion.proof.taps.kernels import kernel, output_axis
+from conversion.proof.taps.tapped_graph import Taps
 
 IMAGE, SEQUENCE = [7, 8, 4], [11, 4]
 FIRST = {"data_format": "channels_first"}
@@ -112,7 +112,7 @@ def module_taps(spec):
     import torch
 
     from conversion.backends.torch_module import from_spec
-    from conversion.taps.torch_operations import graph_of
+    from conversion.proof.taps.torch_operations import graph_of
 
     body = from_spec(spec)
     graph = graph_of(body)

@@ -3,9 +3,9 @@
 import pytest
 from keras_configs import layer, sequential
 
-from conversion.errors import UserError
-from conversion.readers.honoured import check_settings
+from conversion.core.errors import UserError
 from conversion.readers.schema import LAYERS
+from conversion.readers.supported_settings import check_settings
 
 CONV = {"filters": 4, "kernel_size": 3, "padding": "valid"}
 POOL = {"pool_size": 2, "padding": "valid"}

@@ -137,7 +137,7 @@ def test_every_marker_in_use_is_registered():
 
 
 def test_every_topic_of_a_check_is_a_marker():
-    from conversion.verification import CHECKS, TOPICS
+    from conversion.proof.checks import CHECKS, TOPICS
 
     assert {check.topic for check in CHECKS} == set(TOPICS)
     assert set(TOPICS) | {"slow", "artifacts"} == registered()

@@ -7,8 +7,8 @@ from configparser import ConfigParser
 import pytest
 from python_sources import ROOT
 
-from conversion.extras import DISTRIBUTION, PACKAGES
-from conversion.version import __version__
+from conversion.core.extras import DISTRIBUTION, PACKAGES
+from conversion.core.version import __version__
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 ELSEWHERE = {"conversion.plugin": "fixtures", "conversion.suite": "tests/suite"}

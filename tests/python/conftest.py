@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from keras_notation import sequential
 
-from conversion import judging
-from conversion.artifact import Store
+from conversion import session as judging
+from conversion.core.artifact import Store
 from conversion.readers import read_spec
 
 LAYERS = [

@@ -5,7 +5,7 @@ import io
 import numpy as np
 import pytest
 
-from conversion.errors import UserError
+from conversion.core.errors import UserError
 from conversion.subjects import find
 from conversion.subjects.arrays import path_or_arrays
 from conversion.subjects.data import load_data

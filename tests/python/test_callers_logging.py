@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from conversion.journal import FILE, LOG, journal
+from conversion.core.journal import FILE, LOG, journal
 
 
 @pytest.fixture

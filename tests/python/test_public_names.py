@@ -70,8 +70,8 @@ import json, sys
 before = set(sys.modules)
 import conversion
 loaded = sorted({name.split(".")[0] for name in set(sys.modules) - before})
-from conversion.search.search import Choice
-import conversion.search.record
+from conversion.proof.search.search import Choice
+import conversion.proof.search.record
 known = [conversion.search.__name__, conversion.search.__module__]
 heavy = sorted({name.split(".")[0] for name in sys.modules})
 print(json.dumps([loaded, known, heavy]))

@@ -5,12 +5,12 @@ from pathlib import Path
 import more_models
 from small_models import functional, images
 
-from conversion.artifact import Store
-from conversion.settings import Settings
+from conversion.core.artifact import Store
+from conversion.core.settings import Settings
+from conversion.proof.checks import checks
+from conversion.proof.checks.case import Case
 from conversion.subjects import Subject
 from conversion.subjects.data import Dataset
-from conversion.verification import checks
-from conversion.verification.case import Case
 from conversion.workspace import Workspace
 
 

@@ -7,8 +7,8 @@ import pytest
 from small_models import artifact, saved
 
 from conversion.backends import Ingredients
+from conversion.core.settings import CalibrationChoice, Settings, TorchScheme
 from conversion.readers import read_spec
-from conversion.settings import CalibrationChoice, Settings, TorchScheme
 from conversion.subjects import Subject
 from conversion.subjects.data import Dataset
 from conversion.workspace import Workspace

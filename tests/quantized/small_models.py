@@ -4,12 +4,12 @@ import json
 
 import numpy as np
 
-from conversion import digest
-from conversion.artifact import Artifact
 from conversion.backends import Ingredients
+from conversion.core import digest
+from conversion.core.artifact import Artifact
+from conversion.core.settings import CalibrationChoice, Settings, TorchScheme
 from conversion.quantization import calibration
 from conversion.readers import read_spec
-from conversion.settings import CalibrationChoice, Settings, TorchScheme
 from conversion.subjects.data import Dataset
 
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conversion.errors import UserError
+from conversion.core.errors import UserError
+from conversion.core.settings import CalibrationChoice
 from conversion.quantization.calibration import (
     BATCH,
     FILE,
@@ -18,7 +19,6 @@ from conversion.quantization.calibration import (
     refuse_leak,
     save,
 )
-from conversion.settings import CalibrationChoice
 from conversion.subjects import find, mlperf_tiny
 from conversion.subjects.data import Dataset
 

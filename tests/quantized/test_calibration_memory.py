@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from conversion.plugin.options import subjects
 
+from conversion.core.settings import CalibrationChoice
 from conversion.quantization import calibration
-from conversion.settings import CalibrationChoice
 from conversion.subjects.data import Dataset
 
 FEW, MANY = 500, 5_000
@@ -22,9 +22,9 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
-from conversion.artifact import Artifact
+from conversion.core.artifact import Artifact
 from conversion.backends import Ingredients, STEPS
-from conversion.settings import OnnxScheme, Settings, TorchScheme
+from conversion.core.settings import OnnxScheme, Settings, TorchScheme
 
 route, method, name, source, images, target = sys.argv[1:]
 chosen = OnnxScheme(method=method) if route == "onnx" else TorchScheme(method=method)

@@ -7,12 +7,17 @@ import pytest
 from small_models import Int8, functional
 from test_torch_int8_of_all_kinds import MODELS
 
-from conversion.artifact import Store
-from conversion.errors import UserError
-from conversion.measurement import Verdict
-from conversion.settings import LitertScheme, OnnxScheme, Settings, TorchScheme
-from conversion.verification import checks
-from conversion.verification.case import Case
+from conversion.core.artifact import Store
+from conversion.core.errors import UserError
+from conversion.core.measurement import Verdict
+from conversion.core.settings import (
+    LitertScheme,
+    OnnxScheme,
+    Settings,
+    TorchScheme,
+)
+from conversion.proof.checks import checks
+from conversion.proof.checks.case import Case
 
 CHOSEN = ("conv2d", "dense")
 BACKENDS = ("onnx-int8", "torch-int8", "litert-int8")

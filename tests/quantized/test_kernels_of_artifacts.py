@@ -9,13 +9,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from conversion.artifact import Store
-from conversion.measurement import Verdict
+from conversion.core.artifact import Store
+from conversion.core.measurement import Verdict
+from conversion.core.settings import OnnxScheme
+from conversion.proof.checks.case import Case
+from conversion.proof.checks.int8.kernels import integer_kernels
+from conversion.proof.checks.int8.saturation import saturation
 from conversion.readers.cost import multiply_accumulates
-from conversion.settings import OnnxScheme
-from conversion.verification.case import Case
-from conversion.verification.kernels import integer_kernels
-from conversion.verification.saturation import saturation
 
 
 def by_layer(embedded, name):
@@ -23,7 +23,7 @@ def by_layer(embedded, name):
     from conversion.backends.onnx_cost import multiply_accumulates
     from conversion.backends.onnx_deployed import deployed
     from conversion.backends.onnx_file import load
-    from conversion.verification.deployed_layers import DeployedLayers
+    from conversion.proof.checks.deployed_layers import DeployedLayers
 
     path = embedded.artifact(name).path
     model = deployed(path).model

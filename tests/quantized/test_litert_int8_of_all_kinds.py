@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from all_kinds import MODELS
 
-from conversion.artifact import Artifact, Store
 from conversion.backends import BACKENDS
-from conversion.digest import of_file
-from conversion.measurement import Verdict
-from conversion.verification.case import Case
-from conversion.verification.quantized import quantized_parameters
-from conversion.verification.structure import litert_integer_weights
-from conversion.verification.weights import litert_weights
+from conversion.core.artifact import Artifact, Store
+from conversion.core.digest import of_file
+from conversion.core.measurement import Verdict
+from conversion.proof.checks.case import Case
+from conversion.proof.checks.int8.quantized import quantized_parameters
+from conversion.proof.checks.structure import litert_integer_weights
+from conversion.proof.checks.weights import litert_weights
 
 INT8, FLOAT = "litert-int8", "litert-fp32"
 ALL = {**MODELS, **nested_kinds.MODELS}

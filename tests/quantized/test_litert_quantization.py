@@ -7,11 +7,11 @@ import pytest
 from small_models import functional, images, saved
 
 from conversion.backends import BACKENDS
-from conversion.measurement import Verdict
+from conversion.core.measurement import Verdict
+from conversion.proof.checks import checks
+from conversion.proof.checks.case import Case
 from conversion.readers import read_spec
 from conversion.subjects import mlperf_tiny
-from conversion.verification import checks
-from conversion.verification.case import Case
 
 CONV = ("Conv2D", "c", ["x"], {"filters": 4, "kernel_size": 3, "activation": "relu"})
 HEAD = [("Flatten", "f", ["c"], {}), ("Dense", "d", ["f"], {"units": 3})]
@@ -118,12 +118,12 @@ MODELS = {
 @pytest.mark.parametrize("name", MODELS)
 def test_every_layer_is_found_and_holds_what_the_spec_says(small, name):
     from conversion.backends.litert_file import load
-    from conversion.checks import weights
-    from conversion.checks.parity import Subjected
-    from conversion.taps.alignment import align
-    from conversion.taps.litert_operations import graph_of
-    from conversion.verification.quantized_litert import Parameters
-    from conversion.verification.weights import held_weights
+    from conversion.proof.checks.int8.quantized_litert import Parameters
+    from conversion.proof.checks.weights import held_weights
+    from conversion.proof.metrics import weights
+    from conversion.proof.metrics.parity import Subjected
+    from conversion.proof.taps.alignment import align
+    from conversion.proof.taps.litert_operations import graph_of
 
     values = images((6, 6, 3))
     made, keras = small(None, MODELS[name], "y")

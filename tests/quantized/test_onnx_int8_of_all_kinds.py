@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 from all_kinds import MODELS
 
-from conversion.artifact import Artifact, Store
-from conversion.digest import of_file
-from conversion.measurement import Verdict
+from conversion.core.artifact import Artifact, Store
+from conversion.core.digest import of_file
+from conversion.core.measurement import Verdict
+from conversion.core.settings import OnnxScheme, Settings
+from conversion.proof.checks.case import Case
+from conversion.proof.checks.int8.kernels import integer_kernels
+from conversion.proof.checks.int8.quantized import quantized_parameters
+from conversion.proof.checks.int8.quantized_layers import layer_sqnr
 from conversion.readers.cost import multiply_accumulates
-from conversion.settings import OnnxScheme, Settings
-from conversion.verification.case import Case
-from conversion.verification.kernels import integer_kernels
-from conversion.verification.quantized import quantized_parameters
-from conversion.verification.quantized_layers import layer_sqnr
 
 FORMATS = ("qoperator", "qdq")
 ALL = {**MODELS, **nested_kinds.MODELS}

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from small_models import artifact
 
-from conversion.errors import UserError
-from conversion.settings import OnnxScheme, Settings
+from conversion.core.errors import UserError
+from conversion.core.settings import OnnxScheme, Settings
 
 METHODS = ("minmax", "entropy", "percentile")
 TYPES = (("uint8", "uint8"), ("uint8", "int8"), ("int8", "int8"))

@@ -77,7 +77,7 @@ def drawn(shape, low, high, seed=0):
 
 
 def only(model):
-    from conversion.quantization.saturating import products
+    from conversion.proof.saturating import products
 
     (found,) = products(model)
     return found
@@ -91,7 +91,7 @@ def only(model):
 )
 @settings(max_examples=40)
 def test_sums_are_those_of_plain_python(depth, width, low, seed):
-    from conversion.quantization.saturating import sums, unrolled
+    from conversion.proof.saturating import sums, unrolled
 
     kernel, values = drawn((depth, width), -128, 128, seed), drawn((4, depth), low, 256, seed)
     product = only(matrix_model(kernel))
@@ -114,14 +114,14 @@ def test_sums_are_those_of_plain_python(depth, width, low, seed):
     ],
 )
 def test_the_bound_is_the_worst_pair_of_neighbours(weights, worst, any_order, risky):
-    from conversion.quantization.saturating import bound
+    from conversion.proof.saturating import bound
 
     found = bound(only(matrix_model(np.array(weights, np.int8)[:, None])))
     assert (found.worst, found.any_order, found.risky) == pytest.approx((worst, any_order, risky))
 
 
 def test_kernels_that_do_not_saturate_are_left_out():
-    from conversion.quantization.saturating import products
+    from conversion.proof.saturating import products
 
     signed = drawn((4, 2), -128, 128)
     assert products(matrix_model(signed, np.int8)) == []
@@ -144,7 +144,7 @@ CONVS = {
 @pytest.mark.parametrize("per_channel", [True, False], ids=["channel", "tensor"])
 @pytest.mark.parametrize("name", CONVS)
 def test_without_saturation_the_emulation_gives_the_bits_of_onnx_runtime(name, per_channel):
-    from conversion.quantization.emulation import emulate
+    from conversion.proof.emulation import emulate
 
     shape, attributes = CONVS[name]
     small = drawn(shape, -60, 60)  # no pair can saturate, whatever the CPU
@@ -158,7 +158,7 @@ def test_without_saturation_the_emulation_gives_the_bits_of_onnx_runtime(name, p
 
 
 def test_padding_counts_as_the_zero_point_it_is_filled_with():
-    from conversion.quantization.saturating import unrolled
+    from conversion.proof.saturating import unrolled
 
     product = only(conv_model(drawn((2, 1, 3, 3), -9, 9), pads=[1, 1, 1, 1]))
     columns = unrolled(product, np.full((1, 1, 1, 1), 9, np.uint8), 113)
@@ -172,7 +172,7 @@ def test_a_kernel_is_read_channels_last():
 
 def test_saturation_moves_on_through_the_network():
     """Two products in a row: what the second one reads is already wrong."""
-    from conversion.quantization.emulation import emulate
+    from conversion.proof.emulation import emulate
 
     model = matrix_model(np.array([[127, 1], [127, 1]], np.int8))
     again = matrix_model(np.array([[1], [1]], np.int8)).graph
@@ -216,7 +216,7 @@ np.savez("found.npz", values=values, kernel=kernel, found=found.numpy())
 @pytest.mark.parametrize("isa", ["AVX2", "AVX512_CORE"])
 def test_the_sums_are_those_of_real_instructions(isa, tmp_path):
     """oneDNN keeps to an older instruction set where it is told to, in a process of its own."""
-    from conversion.quantization.saturating import sums, unrolled
+    from conversion.proof.saturating import sums, unrolled
 
     environment = {**os.environ, "ONEDNN_MAX_CPU_ISA": isa}
     command = [sys.executable, "-W", "ignore", "-c", INSTRUCTIONS]

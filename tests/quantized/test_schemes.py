@@ -6,10 +6,10 @@ from itertools import product
 import pytest
 from conversion.plugin.options import subjects
 
-from conversion.settings import OnnxScheme, TorchScheme
-from conversion.verification import accuracy
-from conversion.verification.case import Case
-from conversion.verification.structure import onnx_integer_weights, torch_integer_weights
+from conversion.core.settings import OnnxScheme, TorchScheme
+from conversion.proof.checks import accuracy
+from conversion.proof.checks.case import Case
+from conversion.proof.checks.structure import onnx_integer_weights, torch_integer_weights
 
 TYPES = [("uint8", "uint8"), ("uint8", "int8"), ("int8", "int8")]
 SCHEMES = [

@@ -5,15 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from conversion.artifact import Store
-from conversion.judging import opened
-from conversion.made import made_inputs
-from conversion.running import Running
-from conversion.settings import CalibrationChoice, Settings
+from conversion.core.artifact import Store
+from conversion.core.running import Running
+from conversion.core.settings import CalibrationChoice, Settings
+from conversion.proof.checks import checks
+from conversion.proof.checks.case import Case
+from conversion.session import opened
 from conversion.subjects import Subject
 from conversion.subjects.data import Dataset
-from conversion.verification import checks
-from conversion.verification.case import Case
+from conversion.subjects.synthetic_inputs import made_inputs
 
 
 @pytest.fixture

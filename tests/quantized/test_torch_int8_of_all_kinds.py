@@ -6,14 +6,14 @@ import more_models
 import pytest
 from small_models import artifact, functional, images, node
 
-from conversion.artifact import Store
-from conversion.checks import quantized
-from conversion.measurement import Verdict
-from conversion.settings import CalibrationChoice, Settings, TorchScheme
+from conversion.core.artifact import Store
+from conversion.core.measurement import Verdict
+from conversion.core.settings import CalibrationChoice, Settings, TorchScheme
+from conversion.proof.checks import checks
+from conversion.proof.checks.case import Case
+from conversion.proof.metrics import quantized
 from conversion.subjects import Subject
 from conversion.subjects.data import Dataset
-from conversion.verification import checks
-from conversion.verification.case import Case
 from conversion.workspace import Workspace
 
 LOOKED_AT = ("integer-weights", "integer-kernels", "quantized-parameters", "ranges")
@@ -305,7 +305,7 @@ def test_a_right_file_that_was_made_elsewhere_passes(made, name):
 
 
 def test_a_quantized_relu6_is_mapped_to_the_second_of_two_activations(made):
-    from conversion.taps.opened import open_taps
+    from conversion.proof.taps.tapped_graph import open_taps
 
     workspace = made("relu, relu6")
     taps = open_taps("torch-int8", workspace.artifact("torch-int8"), workspace.spec, 1)
@@ -327,7 +327,7 @@ def content_of(workspace):
 
 def parameters(workspace, content, exact=True):
     """What the check says of a file's content, without opening it to run."""
-    from conversion.verification.quantized_torch import Recomputed
+    from conversion.proof.checks.int8.quantized_torch import Recomputed
 
     recorded = json.loads(workspace.artifact("torch-ranges").path.read_text())
     spec = workspace.spec

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from small_models import Int8, functional
 
-from conversion.errors import UserError
+from conversion.core.errors import UserError
+from conversion.core.settings import TorchScheme
 from conversion.readers import schema, schema_applications
-from conversion.settings import TorchScheme
 
 LIMIT = 0.1
 """Of the outputs' spread; 0.9 to 7.2 % measured over these models, 2 % for most: eight bits are one

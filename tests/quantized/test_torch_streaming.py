@@ -8,7 +8,7 @@ import pytest
 from small_models import artifact, saved
 
 from conversion.backends import Ingredients
-from conversion.settings import Settings, TorchScheme
+from conversion.core.settings import Settings, TorchScheme
 
 COUNTS = [1, 50, 51, 101]
 """One image, a batch, a batch and one image, two batches and one image."""
@@ -54,7 +54,7 @@ def ends(entry):
 
 @pytest.mark.parametrize("count", COUNTS)
 def test_lowest_and_highest_value_are_those_of_all_images(embedded, ranges, count):
-    from conversion import truth
+    from conversion.proof import truth
 
     found = ranges("minmax", count)
     (port,), images = embedded.spec.inputs, embedded.subject.train.images[:count]

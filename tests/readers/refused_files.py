@@ -2,7 +2,7 @@
 
 import pytest
 
-from conversion.errors import UserError
+from conversion.core.errors import UserError
 from conversion.readers import read_spec
 from conversion.readers.schema import LAYERS
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from legacy_files import image, plain
 from refused_files import case, refusal
 
-from conversion.errors import UserError
+from conversion.core.errors import UserError
 from conversion.readers import read_spec
 from conversion.readers.schema import LAYERS
 

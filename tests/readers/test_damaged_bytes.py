@@ -21,7 +21,7 @@ SECONDS = 5
 CHILD = """
 import sys
 import numpy as np
-from conversion.errors import UserError
+from conversion.core.errors import UserError
 from conversion.readers import read_spec
 
 for line in sys.stdin:

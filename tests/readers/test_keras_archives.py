@@ -14,7 +14,7 @@ import pytest
 from legacy_files import conv, dense, image, numbers, plain
 from refused_files import case, refusal
 
-from conversion.errors import UserError
+from conversion.core.errors import UserError
 from conversion.readers import read_spec
 
 

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from conversion.errors import UserError
+from conversion.core.errors import UserError
 from conversion.readers import read_spec
 from conversion.reference import Reference
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from conversion.errors import UserError
+from conversion.core.errors import UserError
 from conversion.readers import read_spec
 
 CONFIG = {

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from nested_configs import MODELS, SHAPE, as_keras_2
 
-from conversion import truth
+from conversion.proof import truth
 from conversion.readers import read_spec
 from conversion.reference.packing import CONFIG
 from conversion.reference.repairs import repairs
@@ -148,7 +148,7 @@ def test_outputs_may_lie_inside(built):
 
 
 def test_a_layer_of_a_name_with_a_slash_beside_one_inside_has_another_name():
-    from conversion.readers.flat import flat
+    from conversion.readers.nested_models import flat
 
     inner = nested_configs.chain("a")
     slash = nested_configs.conv("a/first", "a")

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from conversion.errors import MissingDependency, ReferenceCrashed, UserError
+from conversion.core.errors import MissingDependency, ReferenceCrashed, UserError
 from conversion.reference import Reference
 
 ROOT = Path(__file__).parents[2]

@@ -9,7 +9,13 @@ import pytest
 
 from conversion.readers import read_spec
 from conversion.reference.packing import CONFIG, DESCRIPTION, described
-from conversion.reference.repairs import CHANGES, REPAIRS, keras_name, repaired, repairs
+from conversion.reference.repairs import (
+    CHANGES,
+    REPAIRS,
+    keras_name,
+    repaired,
+    repairs,
+)
 
 DEPTHWISE = {
     "class_name": "DepthwiseConv2D",

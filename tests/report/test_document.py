@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conversion import machine
-from conversion.measurement import Concern, Measurement, Verdict
+from conversion.core import environment as machine
+from conversion.core.measurement import Concern, Measurement, Verdict
 from conversion.report import as_document, environment, write
 from conversion.report.document import measurements_of
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conversion.demands import Demands
-from conversion.measurement import Concern, Measurement, Verdict
+from conversion.core.demands import Demands
+from conversion.core.measurement import Concern, Measurement, Verdict
 from conversion.report import exit_code, outcome
 
 PASSED = Measurement("passed", "parity", "mine", "onnx-fp32", Verdict.PASS)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from conversion.measurement import Concern, Measurement, Verdict
+from conversion.core.measurement import Concern, Measurement, Verdict
 from conversion.report import overview
 
 COLUMNS = ("artifact", "parity", "top-1", "latency", "size", "memory", "verdict")

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from conversion.measurement import Concern, Measurement, Verdict
+from conversion.core.measurement import Concern, Measurement, Verdict
 from conversion.report import as_document, write, write_page
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>{{ 777 * 777 }}"

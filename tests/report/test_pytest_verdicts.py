@@ -16,7 +16,7 @@ ROOT = Path(__file__).parent.parent.parent
 SUITE = """
 import numpy as np
 import pytest
-from conversion.measurement import Concern, Measurement, Verdict
+from conversion.core.measurement import Concern, Measurement, Verdict
 
 FIELDS = {
     "passed": {"verdict": "pass", "interval": (0.5, float("nan")), "rows": ({"a": np.ones(2)},)},

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conversion.measurement import Concern, Measurement, Verdict
+from conversion.core.measurement import Concern, Measurement, Verdict
 from conversion.report import render
 from conversion.report.outcome import Outcome
 

@@ -1,6 +1,6 @@
 """Rows of a search with stated values, for tests of what is made of them."""
 
-from conversion.search.rows import Row, Speed
+from conversion.proof.search.rows import Row, Speed
 
 
 def row(label, speed=1.5, *, agreed=990, images=1000, sqnr=30.0, size=100, **fields):

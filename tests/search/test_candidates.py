@@ -2,9 +2,9 @@
 
 import pytest
 
-from conversion.search import candidates
-from conversion.search.candidates import Worth
-from conversion.settings import OnnxScheme, Settings
+from conversion.core.settings import OnnxScheme, Settings
+from conversion.proof.search import candidates
+from conversion.proof.search.candidates import Worth
 
 START = Settings()
 

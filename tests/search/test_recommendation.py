@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from search_rows import row
 
-from conversion.search.rows import front, recommend, remark
+from conversion.proof.search.rows import front, recommend, remark
 
 
 def taken(*rows):

@@ -3,8 +3,8 @@
 import pytest
 from search_rows import row
 
-from conversion.errors import UserError
-from conversion.search.record import NAME, Record
+from conversion.core.errors import UserError
+from conversion.proof.search.record import NAME, Record
 
 IDENTITY = {"model": "a" * 64, "machine": "b" * 64}
 

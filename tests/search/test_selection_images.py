@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from conversion.errors import UserError
-from conversion.search.measure import split
+from conversion.core.errors import UserError
+from conversion.proof.search.measure import split
 from conversion.subjects import Subject
 from conversion.subjects.data import Dataset
 

@@ -6,8 +6,8 @@ import time
 import pytest
 
 from conversion.api import search
-from conversion.errors import UserError
-from conversion.search.search import Choice
+from conversion.core.errors import UserError
+from conversion.proof.search.search import Choice
 
 DEFAULT = "uint8-int7-channel-qoperator-minmax, 1000 images"
 

@@ -1,14 +1,16 @@
 """The store gives back what a builder wrote, or has it written again: never anything else."""
 
 import json
-import shutil
-from pathlib import Path
 
 import pytest
 
-from conversion import artifact
-from conversion.artifact import MANIFEST, Store, code_digest, versions
-from conversion.errors import UserError
+from conversion.core import artifact
+from conversion.core.artifact import (
+    MANIFEST,
+    Store,
+    versions,
+)
+from conversion.core.errors import UserError
 
 
 @pytest.fixture
@@ -85,13 +87,17 @@ def test_the_order_of_a_keys_names_does_not_matter(kept, builder):
     assert not fetch(kept, builder, key={"b": 2, "a": 1}).built
 
 
-@pytest.mark.parametrize("name", ["versions", "code_digest"])
-def test_another_version_or_other_code_gives_an_entry_of_its_own(kept, builder, monkeypatch, name):
+def test_another_version_gives_an_entry_of_its_own(kept, builder, monkeypatch):
     fetch(kept, builder)
-    monkeypatch.setattr(artifact, name, lambda *packages: {"numpy": "0.0.1"})
+    monkeypatch.setattr(artifact, "versions", lambda *packages: {"numpy": "0.0.1"})
     assert fetch(kept, builder).built
     monkeypatch.undo()
     assert not fetch(kept, builder).built
+
+
+def test_other_code_gives_an_entry_of_its_own(kept, builder):
+    made = [kept.obtain("thing", {}, (), builder, code) for code in ("one", "other", "one")]
+    assert [entry.built for entry in made] == [True, True, False]
 
 
 def test_versions_name_python_and_what_is_not_installed():
@@ -99,38 +105,6 @@ def test_versions_name_python_and_what_is_not_installed():
     assert found["no-such-package"] == "not installed"
     assert found["pytest"] == pytest.__version__
     assert list(found) == ["python", "no-such-package", "pytest"]
-
-
-@pytest.fixture
-def copied(tmp_path, monkeypatch):
-    """A copy of the package, over which the digest of the code goes."""
-    root = tmp_path / "conversion"
-    package = Path(artifact.__file__).parent
-    shutil.copytree(package, root, ignore=shutil.ignore_patterns("__pycache__", "*.h5"))
-    monkeypatch.setattr(artifact, "__file__", str(root / "artifact.py"))
-    return root
-
-
-@pytest.mark.parametrize(
-    ("module", "seen"),
-    [
-        ("spec.py", True),
-        ("truth/__init__.py", True),
-        ("settings.py", True),
-        ("workspace.py", True),
-        ("readers/schema.py", True),
-        ("reference/jobs.py", True),
-        ("backends/onnx_fp32.py", True),
-        ("quantization/onnx_static.py", True),
-        ("subjects/data.py", True),
-        ("report/page.py", False),
-        ("checks/parity.py", False),
-    ],
-)
-def test_the_code_digest_sees_one_byte_in_what_makes_artifacts(copied, module, seen):
-    before = code_digest.__wrapped__()
-    (copied / module).write_bytes((copied / module).read_bytes() + b"#")
-    assert (code_digest.__wrapped__() != before) is seen
 
 
 @pytest.mark.parametrize("at", [0, 31, -1], ids=["first", "middle", "last"])

@@ -8,7 +8,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, rule
 
-from conversion.artifact import Store
+from conversion.core.artifact import Store
 
 KEYS = st.fixed_dictionaries({"seed": st.integers(0, 2), "method": st.sampled_from("ab")})
 

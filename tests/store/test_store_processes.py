@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from conversion.artifact import Store
+from conversion.core.artifact import Store
 
 ROOT = Path(__file__).parents[2]
 
 BUILD = """
 import sys, time
 from pathlib import Path
-from conversion.artifact import Store
+from conversion.core.artifact import Store
 
 root, pause = Path(sys.argv[1]), float(sys.argv[2])
 

@@ -14,8 +14,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from conversion.errors import MissingDependency, UserError
-from conversion.subjects.data import Dataset, check_fits, draw_stratified, hold_out, load_data
+from conversion.core.errors import MissingDependency, UserError
+from conversion.subjects.data import (
+    Dataset,
+    check_fits,
+    draw_stratified,
+    hold_out,
+    load_data,
+)
 
 SHAPE = (4, 5, 3)
 

@@ -3,7 +3,7 @@
 import pytest
 
 from conversion.backends import BACKENDS
-from conversion.checks.accuracy import tally
+from conversion.proof.metrics.accuracy import tally
 
 FLOAT = [name for name, backend in BACKENDS.items() if backend.is_float]
 # Counted once with Keras alone, outside this project's code.

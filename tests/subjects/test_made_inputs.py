@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from conversion.made import made_inputs, suggested_range
-from conversion.spec import Layer, Spec
+from conversion.core.spec import Layer, Spec
+from conversion.subjects.synthetic_inputs import made_inputs, suggested_range
 
 
 def layer(name, kind, *reads, shape=(8, 8, 3), config=None, **weights):

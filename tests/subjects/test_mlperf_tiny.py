@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from conversion.errors import MissingDependency, UserError
+from conversion.core.errors import MissingDependency, UserError
 from conversion.subjects import Absent, mlperf_tiny
 from conversion.subjects.data import check_fits, load_data
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conversion.errors import UserError
+from conversion.core.errors import UserError
 from conversion.subjects import find
 from conversion.subjects.data import load_data
 from conversion.subjects.preprocessing import FAMILIES, Preprocessing

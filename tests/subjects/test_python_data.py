@@ -5,7 +5,7 @@ import textwrap
 import numpy as np
 import pytest
 
-from conversion.errors import UserError
+from conversion.core.errors import UserError
 from conversion.subjects import python_file
 from conversion.subjects.data import load_data
 

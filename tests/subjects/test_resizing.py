@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from conversion.errors import UserError
+from conversion.core.errors import UserError
 from conversion.subjects.data import check_fits, load_data
 from conversion.subjects.preprocessing import Preprocessing
 from conversion.subjects.resizing import resized, size_of_input

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from conversion.checks.accuracy import tally
+from conversion.proof.checks.accuracy import without_labels
+from conversion.proof.metrics.accuracy import tally
 from conversion.subjects.data import Dataset
-from conversion.verification.accuracy import without_labels
 
 pytestmark = pytest.mark.accuracy
 

@@ -8,8 +8,8 @@ work; a ratio from one process decides nothing.
 import pytest
 
 from conversion.backends import BACKENDS
-from conversion.checks.compare import odd_one
-from conversion.verification.latency import BATCHES, latency_call, latency_inputs
+from conversion.proof.checks.latency import BATCHES, latency_call, latency_inputs
+from conversion.proof.metrics.compare import odd_one
 
 pytestmark = pytest.mark.latency
 

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from conversion import truth
-from conversion.checks.compare import VIEWS, compare
-from conversion.checks.limits import POOLED
+from conversion.proof import truth
+from conversion.proof.metrics.compare import VIEWS, compare
+from conversion.proof.metrics.limits import POOLED
 
 pytestmark = pytest.mark.parity
 

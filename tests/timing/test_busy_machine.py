@@ -5,9 +5,9 @@ import sys
 
 import pytest
 
-from conversion.checks import latency
-from conversion.settings import OnnxScheme, Settings
-from conversion.verification.latency import BATCHES, timed
+from conversion.core.settings import OnnxScheme, Settings
+from conversion.proof.checks.latency import BATCHES, timed
+from conversion.proof.metrics import latency
 
 pytestmark = pytest.mark.slow
 

@@ -9,7 +9,7 @@ from conversion.plugin.machines import (
     pytest_benchmark_update_machine_info,
 )
 
-from conversion import machine
+from conversion.core import environment as machine
 
 
 @pytest.fixture

@@ -5,11 +5,11 @@ import os
 import numpy as np
 import pytest
 
-from conversion import machine
-from conversion.artifact import Artifact
-from conversion.checks import latency
-from conversion.errors import RunFailed
-from conversion.timing.turns import LEAST_TURNS, take_turns
+from conversion.core import environment as machine
+from conversion.core.artifact import Artifact
+from conversion.core.errors import RunFailed
+from conversion.proof.metrics import latency
+from conversion.proof.timing.turns import LEAST_TURNS, take_turns
 
 pytestmark = pytest.mark.alone
 

@@ -8,9 +8,9 @@ import pytest
 import zoo_models
 import zoo_table
 
-from conversion.artifact import Store, versions
+from conversion.core.artifact import Store, versions
+from conversion.core.settings import Settings
 from conversion.reference import Reference
-from conversion.settings import Settings
 from conversion.workspace import Workspace
 
 PACKAGES = ("keras", "tensorflow", "tf2onnx", "onnx", "onnxruntime", "torch", "onnx2torch")

@@ -2,16 +2,16 @@
 
 import numpy as np
 
-from conversion.checks.sqnr import sqnr
-from conversion.errors import UserError
-from conversion.made import made_inputs
-from conversion.measurement import Verdict
+from conversion.core.errors import UserError
+from conversion.core.measurement import Verdict
+from conversion.proof.checks.case import Case
+from conversion.proof.checks.margins import agreement
+from conversion.proof.checks.parity import output_error
+from conversion.proof.metrics.sqnr import sqnr
 from conversion.readers import read_spec
 from conversion.subjects import Subject
 from conversion.subjects.data import Dataset
-from conversion.verification.case import Case
-from conversion.verification.margins import agreement
-from conversion.verification.parity import output_error
+from conversion.subjects.synthetic_inputs import made_inputs
 
 ROUTES = ("onnx-fp32", "torch-fp32", "torch-via-onnx-fp32")
 INT8 = ("onnx-int8", "torch-int8")
@@ -112,8 +112,8 @@ def worst_layer(case):
 
 def own_sqnr(case):
     """SQNR in dB of every layer that can be seen, for the inputs that it has in the file."""
-    from conversion.taps.opened import open_taps
-    from conversion.verification.layers import own_truth
+    from conversion.proof.checks.layers import own_truth
+    from conversion.proof.taps.tapped_graph import open_taps
 
     workspace, spec = case.workspace, case.workspace.spec
     taps = open_taps(case.name, case.artifact, spec, workspace.threads)

@@ -7,7 +7,7 @@ import pytest
 import zoo_models
 import zoo_table
 
-from conversion.checks import limits
+from conversion.proof.metrics import limits
 from conversion.readers.schema import LAYERS
 
 KEPT = 50.0

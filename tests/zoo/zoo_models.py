@@ -4,10 +4,10 @@ import handmade
 import numpy as np
 import pytest
 
-from conversion.made import made_inputs
+from conversion.core.settings import Settings, TorchScheme
 from conversion.readers import read_spec
-from conversion.settings import Settings, TorchScheme
 from conversion.subjects import mlperf_tiny
+from conversion.subjects.synthetic_inputs import made_inputs
 
 FAMILIES = {
     "convnext": 32,

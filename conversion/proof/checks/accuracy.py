@@ -1,0 +1,168 @@
+"""Accuracy: how many answers are right, and what quantization costs."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from conversion.core.measurement import Concern, Measurement, Verdict
+from conversion.proof.checks.case import Case
+from conversion.proof.checks.margins import not_answers
+from conversion.proof.metrics import (
+    accuracy,
+    classes,
+    limits,
+    margins,
+)
+from conversion.proof.metrics.compare import VIEWS, Incomparable, NoPower
+
+NO_LABELS = "the data has no labels: agreement is judged in its place"
+
+
+def without_labels(case: Case) -> str:
+    """Why accuracy cannot be measured; empty where it can."""
+    data = case.workspace.subject.test
+    if data is None:
+        return "no data: pass --data FILE"
+    if reason := not_answers(case):
+        return reason
+    return NO_LABELS if data.labels is None else ""
+
+
+def uncounted(case: Case, name: str, topic: str, error: ValueError) -> list[Measurement]:
+    """Scores that cannot be counted: the artifact's failure, unless Keras's own are no numbers.
+
+    Args:
+        case: whose scores they are.
+        name: of the measurement.
+        topic: of the measurement.
+        error: why they cannot be counted.
+    """
+    workspace = case.workspace
+    (output,) = workspace.spec.outputs
+    keras = workspace.outputs("keras-fp32", workspace.test).arrays[output]
+    if np.isfinite(keras).all():
+        return case.without_value(name, topic, Verdict.FAIL, str(error))
+    reason = f"no power: Keras's own scores are no numbers: {error}"
+    return case.without_value(name, topic, Verdict.UNDECIDED, reason)
+
+
+def top1(case: Case) -> list[Measurement]:
+    """The count of right answers, and for float artifacts that every answer is Keras's."""
+    if reason := without_labels(case):
+        skipped = case.skip("top1_correct", "accuracy", reason)
+        judged = reason == NO_LABELS and case.backend.is_float and case.name != "keras-fp32"
+        return [*skipped, *_keras_answers(case)] if judged else skipped
+    try:
+        found, cached = case.tally(case.name)
+    except ValueError as error:
+        return uncounted(case, "top1_correct", "accuracy", error)
+    subject = case.workspace.subject
+    floor = subject.floor if case.backend.is_float else None
+    named = case.workspace.test.classes
+    measured = [accuracy.top1_correct(case.about, found, floor, named, cached)]
+    if case.backend.is_float and case.name != "keras-fp32":
+        keras, _ = case.tally("keras-fp32")
+        unsure = _unsure(case)
+        measured.append(accuracy.same_answers(case.about, keras, found, unsure, cached))
+        limit = -100 * int(unsure.sum()) / found.n
+        measured.append(accuracy.top1_change(case.about, keras, found, limit, "accuracy", cached))
+    return measured
+
+
+def _keras_answers(case: Case) -> list[Measurement]:
+    """Without labels, Keras's own answers stand in for them."""
+    (output,) = case.workspace.spec.outputs
+    keras, found = (
+        case.workspace.outputs(name, case.workspace.test) for name in ("keras-fp32", case.name)
+    )
+    try:
+        answers = margins.answers(keras.arrays[output])
+        ours, theirs = (accuracy.tally(each.arrays[output], answers) for each in (keras, found))
+    except ValueError as error:
+        return uncounted(case, "top1_flips", "accuracy", error)
+    return [accuracy.same_answers(case.about, ours, theirs, _unsure(case), found.cached)]
+
+
+def _unsure(case: Case) -> np.ndarray:
+    """Test images whose top two outputs lie within what rounding may move."""
+    name = case.workspace.spec.outputs[0]
+    found = case.workspace.outputs("keras-fp32", case.workspace.test).arrays[name]
+    if found.shape[1] == 1:
+        return np.zeros(len(found), dtype=bool)
+    try:
+        noise = case.noise[0]
+    except (NoPower, Incomparable):  # parity says so; no answer is excused for it
+        return np.zeros(len(found), dtype=bool)
+    if noise.rms > limits.KERAS_NOISE.value * noise.spread:  # nor for noise without measure
+        return np.zeros(len(found), dtype=bool)
+    reach = 2 * limits.REACH.value * noise.rms
+    viewed = np.sort(VIEWS[case.heads[name]](found), axis=1)
+    return np.asarray(viewed[:, -1] - viewed[:, -2] <= reach)
+
+
+def quantized_top1(case: Case) -> list[Measurement]:
+    """What quantization costs against the float artifact, as measured and as proved."""
+    reason = without_labels(case)
+    if reason:
+        return case.skip("top1_change", "quantization", reason)
+    baseline = case.backend.baseline
+    assert baseline is not None
+    try:
+        found, cached = case.tally(case.name)
+        before, _ = case.tally(baseline)
+    except ValueError as error:
+        return uncounted(case, "top1_change", "quantization", error)
+    return measured_change(case, before, found, cached)
+
+
+def measured_change(
+    case: Case, before: accuracy.Tally, found: accuracy.Tally, cached: bool
+) -> list[Measurement]:
+    """The change as measured, and whether it is shown to be no more than what is allowed.
+
+    A user's model is judged by the interval alone. Our own quantizers must do better on the
+    reference subjects, as measured too.
+
+    Args:
+        case: whose scheme it is.
+        before: right answers of the float artifact.
+        found: right answers of the int8 artifact.
+        cached: whether the predictions were kept from an earlier run.
+    """
+    least, margin, concerns = None, 0.0 - case.workspace.demands.max_drop, Concern.COST
+    if case.is_regression_test:
+        least = (limits.INT8_TORCH if case.name == "torch-int8" else limits.INT8_DEFAULT).value
+        margin, concerns = _tighter(margin, limits.MARGIN)
+    return [
+        accuracy.top1_change(case.about, before, found, least, "quantization", cached),
+        accuracy.top1_non_inferiority(case.about, before, found, margin, cached, concerns),
+    ]
+
+
+def class_changes(case: Case) -> list[Measurement]:
+    """No class pays for what the whole does not show."""
+    name, topic = "class_change", "quantization"
+    reason = without_labels(case)
+    if reason:
+        return case.skip(name, topic, reason)
+    baseline, test = case.backend.baseline, case.workspace.test
+    assert baseline is not None
+    assert test.labels is not None
+    try:
+        found, cached = case.tally(case.name)
+        before, _ = case.tally(baseline)
+    except ValueError as error:
+        return uncounted(case, name, topic, error)
+    allowed = case.workspace.demands.max_class_drop
+    margin, concerns = None if allowed is None else 0.0 - allowed, Concern.COST
+    if case.is_regression_test:
+        margin, concerns = _tighter(margin, limits.CLASS_MARGIN)
+    changes = classes.class_changes(before, found, test.labels, margin or 0.0, test.classes)
+    return [classes.class_change(case.about, changes, margin, cached, concerns)]
+
+
+def _tighter(allowed: float | None, own: limits.Limit) -> tuple[float, Concern]:
+    """What a user allows, or our own quantizers' limit where that is tighter."""
+    if allowed is not None and allowed > own.value:
+        return allowed, Concern.COST
+    return own.value, Concern.CONVERSION

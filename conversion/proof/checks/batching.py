@@ -1,0 +1,50 @@
+"""Rows: does an image get the same outputs whatever batch it comes in?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from conversion.core.measurement import Measurement, Verdict
+from conversion.proof.checks.case import Case
+from conversion.proof.metrics import limits, structure
+from conversion.proof.metrics.compare import Incomparable, NoPower
+
+ROWS = 28
+"""Images of the checks on batches and row order; a multiple of 7."""
+
+
+def rows(case: Case) -> list[Measurement]:
+    """Batches of 1 and 7 and another row order give the same rows."""
+    try:
+        noise = {d.output: max(d.rms, limits.LEAST_ERROR.value * d.level) for d in case.noise}
+    except (NoPower, Incomparable) as error:
+        reason = f"no power: {error}"
+        return case.without_value("rows", "structure", Verdict.UNDECIDED, reason)
+    inputs = {name: array[:ROWS] for name, array in case.workspace.parity_inputs.items()}
+    runner = case.workspace.runner(case.name)
+    straight = runner.run(inputs)
+    order = np.random.RandomState(0).permutation(ROWS)
+    shuffled = runner.run({name: array[order] for name, array in inputs.items()})
+    ways = {
+        "batch_1": _in_batches(runner.run, inputs, 1),
+        "batch_7": _in_batches(runner.run, inputs, 7),
+        "row_order": {name: array[np.argsort(order)] for name, array in shuffled.items()},
+    }
+    about, heads = case.about, case.heads
+    return [
+        measured
+        for name, other in ways.items()
+        for measured in structure.rows_follow(name, about, straight, other, heads, noise)
+    ]
+
+
+def _in_batches(
+    run: Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]],
+    inputs: Mapping[str, np.ndarray],
+    size: int,
+) -> dict[str, np.ndarray]:
+    starts = range(0, ROWS, size)
+    parts = [run({name: a[start : start + size] for name, a in inputs.items()}) for start in starts]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

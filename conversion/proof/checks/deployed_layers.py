@@ -1,0 +1,62 @@
+"""Which layer of the spec a node computes after ONNX Runtime has rewritten the graph."""
+
+from __future__ import annotations
+
+import re
+
+from onnx import ModelProto, NodeProto
+
+from conversion.core.spec import Spec
+from conversion.proof.checks.int8.quantized_graph import Laid
+
+
+class DeployedLayers:
+    """The layers behind the nodes of an optimised graph.
+
+    A node is recognised by its kernel or bias, whose names the optimiser mostly keeps, else by the
+    node or result that it is named after: the kernel that is nearest ahead of that in the file.
+    """
+
+    def __init__(self, spec: Spec, file: ModelProto, optimised: ModelProto) -> None:
+        """Lay the spec over the file.
+
+        Args:
+            spec: the model.
+            file: the graph as it is written.
+            optimised: the graph as it is run.
+        """
+        self._laid = laid = Laid(spec, file)
+        self._writers = {name: each for each in optimised.graph.node for name in each.output}
+        self._results = {node.name: node.output[0] for node in file.graph.node}
+        self._by_constant = {
+            stored.name: name
+            for out, name in laid.layer.items()
+            for stored in (laid.parameters.kernel(out), laid.parameters.bias(out))
+            if stored is not None
+        }
+
+    def of(self, node: NodeProto) -> str:
+        """The layer whose kernel a node multiplies by; empty where it cannot be told."""
+        known = (self._by_constant.get(self._ahead(name)) for name in node.input[1:])
+        after = _ADDED.sub("", node.name)
+        named = (self._behind(name) for name in (after, self._results.get(after, "")))
+        return next((layer for layer in (*known, *named) if layer), "")
+
+    def _ahead(self, name: str) -> str:
+        """The constant that a tensor is made from, whatever casts or moves it on the way."""
+        while name in self._writers and self._writers[name].op_type in _PASSING:
+            name = self._writers[name].input[0]
+        return name
+
+    def _behind(self, tensor: str) -> str:
+        parameters, layers = self._laid.parameters, self._laid.layer
+        found = self._laid.writer.get(tensor)
+        while found is not None and parameters.kernel(found.writes) is None:
+            found = self._laid.writer.get(found.reads[0]) if found.reads else None
+        return layers.get(found.writes, "") if found is not None else ""
+
+
+_ADDED = re.compile(r"(_nchwc|_token_\d+)+$")
+"""What ONNX Runtime adds to names: for channels in blocks, and to make them its own."""
+
+_PASSING = ("DequantizeLinear", "QuantizeLinear", "Cast", "Transpose", "Reshape")

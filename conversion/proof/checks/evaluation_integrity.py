@@ -1,0 +1,83 @@
+"""Evidence: are the predictions that accuracy counts the artifact's own, and all of them?"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from conversion.backends import Ingredients
+from conversion.core.measurement import Measurement, Verdict
+from conversion.proof.checks.case import Case
+from conversion.proof.metrics import evaluation_integrity as evidence
+from conversion.proof.metrics import limits
+from conversion.proof.metrics.compare import Incomparable, NoPower
+from conversion.workspace import BATCH
+
+KERAS = "keras-fp32"
+
+
+def evidence_of(case: Case) -> list[Measurement]:
+    """All images were evaluated, by this very artifact, and the outputs vary."""
+    workspace, subject = case.workspace, case.workspace.subject.test
+    if subject is None:
+        return case.skip("images_evaluated", "accuracy", "no data: pass --data FILE")
+    found = workspace.outputs(case.name, workspace.test)
+    rows = min(len(array) for array in found.arrays.values())
+    measured = [
+        evidence.images_evaluated(case.about, rows, len(workspace.test), len(subject)),
+        evidence.outputs_vary(
+            case.about, found.arrays, workspace.outputs(KERAS, workspace.test).arrays
+        ),
+    ]
+    if workspace.test.digest != subject.digest and len(workspace.test) == len(subject):
+        reason = "the images or labels are not those of the subject's test set"
+        measured += case.without_value("test_set", "accuracy", Verdict.FAIL, reason)
+    return measured if case.name == KERAS else [*measured, *_own(case, rows)]
+
+
+def _same_file(case: Case) -> str:
+    """The artifact whose file the case's is a copy of; empty where it is none."""
+    for name in dict.fromkeys((case.backend.baseline or KERAS, KERAS)):
+        if name != case.name and case.artifact.digest == case.workspace.artifact(name).digest:
+            return name
+    return ""
+
+
+def _own(case: Case, count: int) -> list[Measurement]:
+    """The predictions are what the file gives, and not another artifact's."""
+    name, workspace = "own_predictions", case.workspace
+    kept, copied = workspace.outputs(case.name, workspace.test), _same_file(case)
+    causes = [f"the file is a copy of {copied}'s"] if copied else []
+    try:
+        noise = {d.output: max(d.rms, limits.LEAST_ERROR.value * d.level) for d in case.noise}
+        rows = _sample(min(count, len(workspace.test)))
+        again = _asked_again(case, rows)
+        sample = {output: array[rows] for output, array in kept.arrays.items()}
+        differing = evidence.differing_rows(sample, again, case.heads, noise)
+    except NoPower as error:
+        return case.without_value(name, "accuracy", Verdict.UNDECIDED, f"no power: {error}")
+    except Incomparable as error:
+        return case.without_value(name, "accuracy", Verdict.FAIL, str(error))
+    # A network of one small layer may give the same bits in two runtimes; its file says so too.
+    same = all(sample[output].tobytes() == again[output].tobytes() for output in sample)
+    for other in dict.fromkeys((case.backend.baseline or KERAS, KERAS)):
+        equal = kept.digest == workspace.outputs(other, workspace.test).digest
+        if equal and not (same and case.backend.is_float):
+            causes.append(f"predictions are {'Keras' if other == KERAS else other}'s own bytes")
+    return [evidence.own_predictions(case.about, causes, differing, len(rows))]
+
+
+def _sample(count: int) -> np.ndarray:
+    """The rows of the first batch and of the last."""
+    last = (count - 1) // BATCH * BATCH
+    return np.unique(np.concatenate([np.arange(min(BATCH, count)), np.arange(last, count)]))
+
+
+def _asked_again(case: Case, rows: np.ndarray) -> dict[str, np.ndarray]:
+    """The outputs for some images of the file, opened anew, in the batches of the evaluation."""
+    workspace, spec = case.workspace, case.workspace.spec
+    ingredients = Ingredients(spec, workspace.keras, workspace.settings, {})
+    runner = case.backend.load().open(case.artifact, ingredients, workspace.threads)
+    batches = np.split(rows, np.flatnonzero(np.diff(rows // BATCH)) + 1)
+    (name,) = spec.inputs
+    parts = [runner.run({name: workspace.test.images[b].astype(np.float32)}) for b in batches]
+    return {output: np.concatenate([part[output] for part in parts]) for output in spec.outputs}

@@ -1,0 +1,1 @@
+"""Checks of int8 artifacts."""

@@ -1,0 +1,94 @@
+"""Quantized parameters: every scale, zero point, weight and bias is the one that it must be."""
+
+from __future__ import annotations
+
+from conversion.core.measurement import Measurement
+from conversion.core.spec import Spec
+from conversion.proof.checks.case import Case
+from conversion.proof.metrics import quantized, weights
+from conversion.quantization.coverage import BY_CHOICE
+
+ELSEWHERE = "a file made elsewhere brings no ranges, so the scales of activations were only "
+"""The beginning of what is said of a file made elsewhere."""
+
+
+def quantized_parameters(case: Case) -> list[Measurement]:
+    """Every parameter of an int8 file is the one that the float model and the ranges give."""
+    made = {"onnx-int8": _onnx, "torch-int8": _torch, "litert-int8": _litert}
+    return made[case.name](case)
+
+
+def _onnx(case: Case) -> list[Measurement]:
+    from conversion.backends.onnx_file import load
+    from conversion.proof.checks.int8.quantized_elsewhere import Nearby
+    from conversion.proof.checks.int8.quantized_graph import Laid
+    from conversion.proof.checks.int8.quantized_onnx import Recomputed
+    from conversion.proof.checks.weights import held_weights
+
+    workspace, spec = case.workspace, case.workspace.spec
+    order = [layer.name for layer in spec.layers]
+    file = Laid(spec, load(case.artifact.path))
+    if case.artifact.brought:
+        near = Nearby(file)
+        remark = ELSEWHERE + "compared with each other"
+        return quantized.parameters(
+            case.about, order, near.pairs(), near.unchecked(), remark, _dispensable(spec)
+        )
+    prepared = Laid(spec, load(workspace.artifact("onnx-prepared").path))
+    ranges = workspace.artifact("onnx-ranges").provenance["ranges"]
+    made = Recomputed(file, prepared, ranges, workspace.settings.onnx)
+    held, missing = held_weights(spec, prepared.alignment)
+    return [
+        *quantized.parameters(
+            case.about, order, made.pairs(), made.unchecked(), dispensable=_dispensable(spec)
+        ),
+        *weights.weights(case.about, order, held, missing, "quantization", "quantized_source"),
+    ]
+
+
+def _torch(case: Case) -> list[Measurement]:
+    import json
+
+    from conversion.backends.torch_file import load
+    from conversion.proof.checks.int8.quantized_torch import Recomputed
+
+    workspace, spec = case.workspace, case.workspace.spec
+    content, remark = load(case.artifact.path, case.name), ""
+    recorded = content["ranges"]
+    if case.artifact.brought:
+        remark = ELSEWHERE + "compared with those that the file itself states"
+    else:
+        recorded = json.loads(workspace.artifact("torch-ranges").path.read_text())
+    made = Recomputed(spec, content, recorded, not case.artifact.brought, _chosen(case))
+    order = [layer.name for layer in spec.layers]
+    pairs, unchecked = made.pairs(), made.unchecked()
+    return quantized.parameters(case.about, order, pairs, unchecked, remark, _dispensable(spec))
+
+
+def _litert(case: Case) -> list[Measurement]:
+    """Kernels, biases, and what LiteRT fixes; `ranges` has the scales that a calibration gives."""
+    from conversion.backends.litert_file import load
+    from conversion.proof.checks.int8.litert_rewrites import honest
+    from conversion.proof.checks.int8.quantized_litert import Parameters
+    from conversion.quantization.coverage import float_steps
+
+    spec, brought = case.workspace.spec, case.artifact.brought
+    partly = () if brought else float_steps(spec, case.workspace.settings)
+    found = Parameters(spec, load(case.artifact.path), brought, partly, _chosen(case))
+    order = [layer.name for layer in spec.layers]
+    pairs, unchecked = found.pairs(), found.unchecked()
+    measured = quantized.parameters(
+        case.about, order, pairs, unchecked, dispensable=_dispensable(spec)
+    )
+    return honest(measured, found.unjudged)
+
+
+def _chosen(case: Case) -> list[str]:
+    """The layers that the scheme leaves in float."""
+    return [name for name, why in case.in_float.items() if why == BY_CHOICE]
+
+
+def _dispensable(spec: Spec) -> tuple[str, ...]:
+    """What a file may have none of: of a model without weights, no weights either."""
+    weighty = any(layer.weights for layer in spec.layers)
+    return quantized.DISPENSABLE if weighty else (*quantized.DISPENSABLE, "weights")

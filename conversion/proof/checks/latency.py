@@ -1,0 +1,95 @@
+"""Latency: how long does one call take, and is it faster than the float baseline?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+
+import numpy as np
+
+from conversion.core import environment as machine
+from conversion.core.artifact import Artifact
+from conversion.core.measurement import Measurement, Verdict
+from conversion.proof.checks.case import Case
+from conversion.proof.metrics import latency
+from conversion.proof.timing.turns import PROCESSES, Times, take_turns
+from conversion.workspace import Workspace
+
+BATCHES = (1, 32)
+"""Batch sizes that latency is measured at."""
+
+BUDGET = 20.0
+"""Seconds of turns until an interval that does not close is left undecided."""
+
+
+def speed(case: Case) -> list[Measurement]:
+    """Time of one call at batch 1 and 32 on one thread, and the ratio to the float baseline."""
+    workspace, baseline = case.workspace, case.backend.baseline
+    least = workspace.demands.min_speed_up
+    if baseline and case.artifact.digest == workspace.artifact(baseline).digest:
+        reason = f"two copies of one file: {case.name} is {baseline}"
+        return case.without_value("latency_files", "latency", Verdict.FAIL, reason)
+    others = [workspace.artifact(baseline)] if baseline else []
+    times = timed(workspace, [case.artifact, *others])
+    found, runner = list[Measurement](), workspace.runner(case.name, threads=1)
+    for batch, seconds in times.seconds.items():
+        wanted = runner.run(latency_inputs(case, batch))
+        given = times.outputs[batch][0]
+        found.append(latency.latency(case.about, batch, seconds, wanted, given))
+        if baseline:
+            ratio = latency.ratio(seconds)
+            found.append(
+                latency.speed_up(case.about, batch, ratio, baseline, record(times), least),
+            )
+    return [*found, latency.memory(case.about, times.memory[:, 0])]
+
+
+def timed(workspace: Workspace, artifacts: Sequence[Artifact], budget: float = BUDGET) -> Times:
+    """Artifacts timed on one thread, in five fresh processes where there are several to compare.
+
+    Args:
+        workspace: the model that they come from.
+        artifacts: the one in question first, then its baseline if it has one.
+        budget: seconds of turns until what does not close is left open.
+
+    Raises:
+        RunFailed: one of them cannot be opened or run.
+    """
+    several = len(artifacts) > 1
+
+    def closed(batch: int, seconds: Sequence[np.ndarray]) -> bool:
+        return not several or latency.ratio(seconds).closed(workspace.demands.min_speed_up)
+
+    return take_turns(
+        workspace.subject.model,
+        artifacts,
+        workspace.parity_inputs,
+        BATCHES,
+        closed,
+        budget,
+        processes=PROCESSES if several else 1,
+    )
+
+
+def record(times: Times) -> dict[str, object]:
+    """On what times were measured; those of two machines are never compared."""
+    cpu = asdict(machine.processor())
+    return {
+        "cpu": cpu["model"],
+        "instructions": cpu["instructions"],
+        "machine": cpu["digest"],
+        "threads": times.threads,
+        "load": list(times.load),
+        "seconds": round(times.spent, 1),
+    }
+
+
+def latency_inputs(case: Case, batch: int) -> dict[str, np.ndarray]:
+    """The first images of the parity inputs."""
+    return {name: array[:batch] for name, array in case.workspace.parity_inputs.items()}
+
+
+def latency_call(case: Case, name: str, batch: int) -> Callable[[], Mapping[str, np.ndarray]]:
+    """One call of an artifact on one thread, in this process."""
+    runner, inputs = case.workspace.runner(name, threads=1), latency_inputs(case, batch)
+    return lambda: runner.run(inputs)

@@ -1,0 +1,138 @@
+"""Layers: where does an artifact leave the truth, and what does the error look like?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from conversion.core.measurement import Measurement, Verdict
+from conversion.core.spec import Spec
+from conversion.proof import truth
+from conversion.proof.checks.case import Case
+from conversion.proof.metrics import diagnosis as mechanism
+from conversion.proof.metrics import layers
+from conversion.proof.metrics.layers import LayerError
+from conversion.proof.taps.alignment import Alignment
+from conversion.proof.taps.tapped_graph import OPENED, Tapped, open_taps
+
+HINTED = 32
+"""Images that the pattern of an error is looked for on."""
+
+
+def layer_error(case: Case) -> list[Measurement]:
+    """Every layer lies as close to the float64 truth as Keras's, and the taps show what ships."""
+    if "layers" not in case.measured:
+        case.measured["layers"] = _layer_error(case)
+    return case.measured["layers"]
+
+
+def _layer_error(case: Case) -> list[Measurement]:
+    taps = open_taps(case.name, case.artifact, case.workspace.spec, case.workspace.threads)
+    reference = case.workspace.layers
+    tapped = taps.layers(reference.inputs)
+    errors = _errors(case, tapped)
+    first = layers.first_at_fault(errors)
+    hint = _hint(case, taps.alignment, tapped, first.layer) if first else ""
+    places = taps.alignment.places
+    deployed = case.workspace.runner(case.name).run(reference.inputs)
+    return [
+        *layers.layer_error(
+            case.about,
+            errors,
+            {name: place.group for name, place in places.items()},
+            {name: place.note for name, place in places.items()},
+            hint,
+            len(next(iter(reference.inputs.values()))),
+            case.workspace.spec.outputs,
+        ),
+        *layers.tapped_graph(
+            case.about, deployed, tapped.outputs, case.heads, reference.noise, taps.another
+        ),
+    ]
+
+
+def located(case: Case, measured: list[Measurement]) -> list[Measurement]:
+    """Failed measurements with the first layer at fault, where the artifact's layers can be read.
+
+    Args:
+        case: what was measured.
+        measured: any measurements; those that did not fail are left as they are.
+    """
+    if case.name not in OPENED or all(m.verdict is not Verdict.FAIL for m in measured):
+        return measured
+    found = layer_error(case)[0]
+    if found.verdict is Verdict.FAIL:
+        layer, said = found.layer, found.reason
+    else:
+        layer, said = None, "every layer that can be seen lies within its rounding noise"
+    return [
+        m
+        if m.verdict is not Verdict.FAIL
+        else replace(m, layer=layer or m.layer, reason="; ".join(filter(None, (m.reason, said))))
+        for m in measured
+    ]
+
+
+def _errors(case: Case, tapped: Tapped) -> list[LayerError]:
+    reference = case.workspace.layers
+    found = {name: value.astype(np.float32) for name, value in tapped.layers.items()}
+    return layers.layer_errors(reference.truth, reference.noise, found, case.heads)
+
+
+def _hint(case: Case, alignment: Alignment, tapped: Tapped, layer: str) -> str:
+    """What the error of one layer looks like, from its own inputs in the artifact."""
+    few = {name: value[:HINTED] for name, value in tapped.layers.items()}
+    inputs = {name: value[:HINTED] for name, value in case.workspace.layers.inputs.items()}
+    wanted = own_truth(case.workspace.spec, alignment, few, layer, inputs)
+    words = _mistake(case, alignment, few, layer, inputs, wanted) or mechanism.hint(
+        wanted, few[layer]
+    )
+    return "; ".join(filter(None, (words, alignment.places[layer].note)))
+
+
+def _mistake(
+    case: Case,
+    alignment: Alignment,
+    found: Mapping[str, np.ndarray],
+    layer: str,
+    inputs: Mapping[str, np.ndarray],
+    wanted: np.ndarray,
+) -> str:
+    """The usual mistake that gives just what was found; empty where none does."""
+    if wanted.shape != found[layer].shape:
+        return ""
+    spec = case.workspace.spec
+    for member in alignment.places[layer].group:
+        for words, wrong in mechanism.mistakes(spec.layer(member)):
+            others = tuple(wrong if each.name == member else each for each in spec.layers)
+            supposed = own_truth(replace(spec, layers=others), alignment, found, layer, inputs)
+            if mechanism.explains(wanted, found[layer], supposed):
+                return words if member == layer else f"{member}: {words}"
+    return ""
+
+
+def own_truth(
+    spec: Spec,
+    alignment: Alignment,
+    found: Mapping[str, np.ndarray],
+    layer: str,
+    inputs: Mapping[str, np.ndarray],
+) -> np.ndarray:
+    """What a layer should give for the inputs that it has in the artifact, in float64.
+
+    Args:
+        spec: the model.
+        alignment: which layers are computed together.
+        found: layer name to its output in the artifact.
+        layer: a layer that is among them.
+        inputs: input name to ``(N, ...)``, those that gave `found`.
+    """
+    group = alignment.places[layer].group
+    given = {
+        name: value
+        for name, value in found.items()
+        if name not in group and value.shape[1:] == spec.layer(name).shape
+    }
+    return truth.evaluate(spec, inputs, keep=(layer,), given=given).layers[layer]

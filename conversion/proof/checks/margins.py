@@ -1,0 +1,62 @@
+"""Margins: which answers cannot have changed, and how many int8 has changed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from conversion.core.measurement import Measurement, Verdict
+from conversion.proof.checks.case import Case
+from conversion.proof.checks.layers import located
+from conversion.proof.metrics import agreement as agreements
+from conversion.proof.metrics import limits, margins
+from conversion.proof.metrics.compare import Incomparable, NoPower
+
+
+def not_answers(case: Case) -> str:
+    """Why the model's outputs are not answers that can flip; empty where they are."""
+    return case.workspace.spec.without_answers
+
+
+def certificate(case: Case) -> list[Measurement]:
+    """No error of the outputs is large enough to change an answer."""
+    workspace, reason = case.workspace, not_answers(case)
+    if reason:
+        return case.skip("margin_certified", "parity", reason)
+    (output,) = workspace.spec.outputs
+    keras, found = (_outputs(case, name) for name in ("keras-fp32", case.name))
+    try:
+        (noise,) = case.noise
+        measured = margins.margins(keras[0], found[0], case.heads[output])
+    except NoPower as error:
+        reason = f"no power: {error}"
+        return case.without_value("margin_certified", "parity", Verdict.UNDECIDED, reason)
+    except Incomparable as error:
+        return case.without_value("margin_certified", "parity", Verdict.FAIL, str(error))
+    certified = margins.certificate(case.about, output, measured, noise, found[1])
+    if workspace.subject.test is None:
+        certified = [replace(each, seed=workspace.synthetic_seed) for each in certified]
+    return located(case, certified)
+
+
+def agreement(case: Case) -> list[Measurement]:
+    """The int8 artifact gives the float artifact's answer to nearly every image."""
+    workspace, reason = case.workspace, not_answers(case)
+    if workspace.subject.test is None:
+        reason = "no data: pass --data FILE"
+    if reason:
+        return case.skip("agreement", "quantization", reason)
+    baseline = case.backend.baseline
+    assert baseline is not None
+    (before, _), (found, cached) = (_outputs(case, name) for name in (baseline, case.name))
+    limit = limits.AGREEMENT if case.is_default else limits.AGREEMENT_OUTER
+    return agreements.agreement(case.about, before, found, limit.value, baseline, cached)
+
+
+def _outputs(case: Case, name: str) -> tuple[np.ndarray, bool]:
+    """The answers' scores on the test images, else on the parity images."""
+    workspace = case.workspace
+    data = None if workspace.subject.test is None else workspace.test
+    found = workspace.outputs(name, data)
+    return found.arrays[workspace.spec.outputs[0]], found.cached

@@ -1,0 +1,98 @@
+"""Levels: does the file mean what ONNX Runtime's optimised form of it computes?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from conversion.core.measurement import Measurement, Verdict
+from conversion.proof.checks.case import Case
+from conversion.proof.checks.margins import not_answers
+from conversion.proof.metrics import limits
+from conversion.proof.metrics import optimization_levels as levels
+from conversion.proof.metrics.compare import Incomparable, NoPower
+from conversion.workspace import BATCH
+
+LAYER_IMAGES = 200
+"""Images on which layers are compared."""
+
+FLOAT_IMAGES = 64
+"""Images for a float file: another level changes its rounding only, on every image alike."""
+
+
+def optimisation_levels(case: Case) -> list[Measurement]:
+    """The outputs as deployed are those of the graph as it is written."""
+    count = FLOAT_IMAGES if case.backend.is_float else None  # answers are counted, so more of them
+    plain = _unoptimised(case, count)
+    found = case.workspace.outputs(case.name).arrays
+    deployed = {name: array[:count] for name, array in found.items()}
+    if case.backend.is_float:
+        try:
+            noise = {d.output: max(d.rms, limits.LEAST_ERROR.value * d.level) for d in case.noise}
+        except (NoPower, Incomparable) as error:
+            reason = f"no power: {error}"
+            return case.without_value("levels_error", "structure", Verdict.UNDECIDED, reason)
+        return levels.float_levels(case.about, deployed, plain, case.heads, noise)
+    ours, theirs = (
+        {**_layers(case, optimised), **{name: a[:LAYER_IMAGES] for name, a in outputs.items()}}
+        for optimised, outputs in ((True, deployed), (False, plain))
+    )
+    measured = levels.integer_levels(case.about, ours, theirs)
+    if not_answers(case):
+        return measured
+    (output,) = case.workspace.spec.outputs
+    return [*measured, *levels.equal_answers(case.about, deployed[output], plain[output])]
+
+
+def _unoptimised(case: Case, count: int | None) -> dict[str, np.ndarray]:
+    """The outputs on the first parity images, or all, of the graph as it is written."""
+    from conversion.backends.onnx_file import open_session
+
+    spec, path = case.workspace.spec, case.artifact.path
+    session = open_session(str(path), path.name, case.workspace.threads, optimised=False)
+    names = [port.name for port in session.get_outputs()]
+    inputs = {name: array[:count] for name, array in case.workspace.parity_inputs.items()}
+    found = _run(session, names, spec.inputs, inputs)
+    return dict(zip(spec.outputs, found, strict=True))
+
+
+def _layers(case: Case, optimised: bool) -> dict[str, np.ndarray]:
+    """The layers that the file holds as integers, in the spec's order.
+
+    Only what leaves a QuantizeLinear is looked at: an integer tensor can be an output too without
+    keeping ONNX Runtime from fusing what computes it, a float one cannot.
+    """
+    from conversion.backends.onnx_file import load, open_session, with_outputs
+    from conversion.proof.taps.alignment import align
+    from conversion.proof.taps.onnx_operations import graph_of
+
+    workspace, path = case.workspace, case.artifact.path
+    model = load(path)
+    graph = graph_of(model)
+    integer = {name for name, tensor in graph.tensors.items() if tensor.scale is not None}
+    seen = align(workspace.spec, graph).seen().items()
+    held = {layer: [name for name in place.tensors if name in integer] for layer, place in seen}
+    places = {layer: names[0] for layer, names in held.items() if names}
+    names = list(dict.fromkeys(places.values()))
+    content = with_outputs(model, names)
+    session = open_session(content, path.name, workspace.threads, optimised)
+    inputs = {name: array[:LAYER_IMAGES] for name, array in workspace.parity_inputs.items()}
+    found = _run(session, names, workspace.spec.inputs, inputs) if names else []
+    values = dict(zip(names, found, strict=True))
+    return {layer: values[name] for layer, name in places.items()}
+
+
+def _run(
+    session: Any, names: list[str], inputs: Sequence[str], images: Mapping[str, np.ndarray]
+) -> list[np.ndarray]:
+    """What an open session gives, in the batches of every evaluation."""
+    from conversion.backends.onnx_file import run_session
+
+    ports = [port.name for port in session.get_inputs()]
+    parts = []
+    for start in range(0, len(next(iter(images.values()))), BATCH):
+        batch = [images[name][start : start + BATCH] for name in inputs]
+        parts.append(run_session(session, names, dict(zip(ports, batch, strict=True))))
+    return [np.concatenate(each) for each in zip(*parts, strict=True)]

@@ -1,0 +1,139 @@
+"""Structure: is the file what it says it is?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from conversion.core.measurement import Measurement
+from conversion.proof.checks.case import Case
+from conversion.proof.metrics import structure
+
+
+def _onnx_content(case: Case) -> Any:
+    from conversion.backends import onnx_file
+
+    return onnx_file.load(case.artifact.path)
+
+
+def onnx_valid(case: Case) -> list[Measurement]:
+    """The full ONNX checker and strict shape inference accept the file."""
+    from onnx import checker, shape_inference
+
+    model, reason = _onnx_content(case), ""
+    try:
+        checker.check_model(model, full_check=True)
+        shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
+    except (checker.ValidationError, shape_inference.InferenceError) as error:
+        reason = str(error).splitlines()[0]
+    return [structure.expected("onnx_valid", case.about, "", reason)]
+
+
+def onnx_ports(case: Case) -> list[Measurement]:
+    """Inputs and outputs have the source's names, shapes and dtypes."""
+    from conversion.backends import onnx_file
+
+    model, spec = _onnx_content(case), case.workspace.spec
+    if case.artifact.brought:
+        return case.skip("ports", "structure", "a file made elsewhere names its own ports")
+    return [
+        structure.ports(
+            case.about, "inputs", spec.inputs, spec, onnx_file.ports(onnx_file.inputs(model))
+        ),
+        structure.ports(
+            case.about, "outputs", spec.outputs, spec, onnx_file.ports(model.graph.output)
+        ),
+    ]
+
+
+def onnx_operators(case: Case) -> list[Measurement]:
+    """The graph has the operators that the layers need, and the opset that was asked for."""
+    from conversion.backends import onnx_file
+
+    found = onnx_file.census(_onnx_content(case))
+    spec, about = case.workspace.spec, case.about
+    measured = [structure.operator_counts(about, spec, found["operators"])]
+    if not case.artifact.brought:
+        recorded = case.artifact.provenance["census"]
+        measured.append(structure.expected("census_as_recorded", about, recorded, found))
+        if case.backend.is_float:
+            wanted = case.workspace.settings.opset
+            measured.append(structure.expected("opset", about, wanted, found["opset"]))
+    return measured
+
+
+def onnx_integer_weights(case: Case) -> list[Measurement]:
+    """Every kernel of an int8 file is stored in eight bits."""
+    from conversion.backends import onnx_file
+
+    stored = onnx_file.eight_bit_elements(_onnx_content(case))
+    return [
+        structure.at_least(
+            "eight_bit_weights", case.about, stored, case.kernel_elements(), "elements"
+        )
+    ]
+
+
+def torch_weights(case: Case) -> list[Measurement]:
+    """The state in the file is the spec's weights, bit by bit."""
+    from conversion.backends import torch_fp32, torch_module
+
+    state = torch_fp32.rebuild(case.artifact.path).state_dict()
+    wanted = torch_module.state_of(case.workspace.spec)
+    ours, theirs = (
+        {name: tensor.numpy() for name, tensor in found.items()} for found in (wanted, state)
+    )
+    return [structure.weights_equal(case.about, ours, theirs)]
+
+
+def torch_integer_weights(case: Case) -> list[Measurement]:
+    """Every kernel of an int8 file is stored in eight bits."""
+    from conversion.quantization import torch_static
+
+    stored = torch_static.eight_bit_elements(case.artifact.path)
+    return [
+        structure.at_least(
+            "eight_bit_weights", case.about, stored, case.kernel_elements(), "elements"
+        )
+    ]
+
+
+def litert_integer_weights(case: Case) -> list[Measurement]:
+    """Every kernel of an int8 file is stored in eight bits, and nothing is computed in float."""
+    from conversion.backends import litert_file
+
+    model = litert_file.load(case.artifact.path)
+    stored = litert_file.eight_bit_elements(model)
+    floats = litert_file.float_operators(model, _outside(case, model))
+    return [
+        structure.at_least(
+            "eight_bit_weights", case.about, stored, case.kernel_elements(), "elements"
+        ),
+        structure.expected("float_operators", case.about, [], floats),
+    ]
+
+
+def _outside(case: Case, model: Any) -> set[int]:
+    """Tensors that the layers compute of which a step may be in float."""
+    from conversion.proof.taps.alignment import align
+    from conversion.proof.taps.litert_operations import graph_of
+    from conversion.quantization.coverage import float_steps
+
+    spec = case.workspace.spec
+    layers = {} if case.artifact.brought else float_steps(spec, case.workspace.settings)
+    if not layers:
+        return set()
+    graph = graph_of(model, spec)
+    places = align(spec, graph).places
+    known = {o.writes for name in layers for o in places[name].operations}
+    for each in graph.operations:
+        if each.moves and known.issuperset(each.reads):
+            known.add(each.writes)
+    return {int(name) for name in known}
+
+
+def provenance(case: Case) -> list[Measurement]:
+    """The file says of itself that it was made from this very source file."""
+    if case.artifact.brought:
+        return case.skip("provenance", "structure", "a file made elsewhere has no provenance")
+    found = case.backend.load().stated_source(case.artifact.path)
+    return [structure.expected("provenance", case.about, case.workspace.spec.digest, found)]

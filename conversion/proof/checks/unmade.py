@@ -1,0 +1,40 @@
+"""Which artifacts cannot be made here, and why: skipped with the reason, unless they were named."""
+
+from __future__ import annotations
+
+import logging
+
+from conversion.core.errors import ReferenceCrashed, UserError
+from conversion.proof.checks.case import Case
+
+NO_IMAGES = "no images to calibrate on: pass --data FILE"
+
+
+def not_made(case: Case) -> str:
+    """Why the artifact cannot be made here; empty where it can, and then it is.
+
+    An int8 artifact without its float baseline could not be judged, so it counts as not made.
+
+    Args:
+        case: the artifact.
+
+    Raises:
+        UserError: the reference or a file made elsewhere cannot be read, or images that would
+            calibrate are also evaluated on: mistakes that no route is to blame for.
+    """
+    workspace, name, own = case.workspace, case.name, case.backend
+    if name in workspace.brought or name == "keras-fp32":
+        _ = case.artifact
+        return ""
+    if not own.is_float:
+        if workspace.subject.train is None:
+            return NO_IMAGES
+        workspace.artifact("calibration")
+    try:
+        own.load()
+        for needed in filter(None, (own.baseline, name)):
+            workspace.artifact(needed)
+    except (UserError, ReferenceCrashed) as error:
+        logging.getLogger(__name__).debug("making %s stopped", name, exc_info=True)
+        return " ".join(str(error).split())
+    return ""

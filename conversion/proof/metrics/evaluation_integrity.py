@@ -1,0 +1,125 @@
+"""What accuracy figures rest on: all images, the artifact's own answers, outputs that vary."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from conversion.core.measurement import Measurement, Verdict
+from conversion.proof.metrics.compare import (
+    VIEWS,
+    Incomparable,
+    NoPower,
+    compare,
+)
+from conversion.proof.metrics.limits import ROWS
+from conversion.proof.metrics.parity import Subjected
+
+TOPIC = "accuracy"
+
+
+def images_evaluated(about: Subjected, rows: int, evaluated: int, images: int) -> Measurement:
+    """As many rows of outputs as the subject has images.
+
+    Args:
+        about: what is measured.
+        rows: rows of the artifact's outputs.
+        evaluated: images that accuracy is counted on.
+        images: images of the subject's test set.
+    """
+    value = rows if rows != images else evaluated
+    complete = rows == evaluated == images
+    return Measurement(
+        name="images_evaluated",
+        topic=TOPIC,
+        subject=about.subject,
+        artifact=about.artifact,
+        verdict=Verdict.PASS if complete else Verdict.FAIL,
+        value=value,
+        unit="images",
+        relation="==",
+        limit=images,
+        n=rows,
+        reason="" if complete else f"{value} of {images} images",
+    )
+
+
+def differing_rows(
+    kept: Mapping[str, np.ndarray],
+    again: Mapping[str, np.ndarray],
+    heads: Mapping[str, str],
+    noise: Mapping[str, float],
+) -> int:
+    """How many images get other outputs when the file is asked again.
+
+    Args:
+        kept: output name to ``(N, ...)``, the predictions that are counted.
+        again: the same from the file opened anew.
+        heads: output name to ``softmax``, ``sigmoid`` or ``none``.
+        noise: output name to the rms of Keras's rounding noise.
+
+    Returns:
+        Images that lie further apart than the same image in another batch may.
+
+    Raises:
+        Incomparable: other shapes or dtypes, or NaN or Inf.
+        NoPower: no images, or outputs that are flat.
+    """
+    found = compare(kept, again, {name: VIEWS[head] for name, head in heads.items()})
+    far = [each.images > ROWS.value * noise[each.output] for each in found]
+    return int(np.count_nonzero(np.any(far, axis=0)))
+
+
+def own_predictions(about: Subjected, causes: Sequence[str], differing: int, n: int) -> Measurement:
+    """The predictions are the artifact's own.
+
+    Args:
+        about: what is measured.
+        causes: why they are not, in words; empty where nothing says so.
+        differing: images that get other outputs when the file is asked again.
+        n: images that it was asked again for.
+    """
+    stale = f"{differing} of {n} images get other outputs when the file is asked again"
+    reasons = [*causes, stale] if differing else list(causes)
+    return Measurement(
+        name="own_predictions",
+        topic=TOPIC,
+        subject=about.subject,
+        artifact=about.artifact,
+        verdict=Verdict.FAIL if reasons else Verdict.PASS,
+        value=differing,
+        unit="images that differ when asked again",
+        relation="==",
+        limit=0,
+        n=n,
+        reason="; ".join(reasons),
+    )
+
+
+def outputs_vary(
+    about: Subjected, outputs: Mapping[str, np.ndarray], keras: Mapping[str, np.ndarray]
+) -> Measurement:
+    """The outputs are finite and not the same for every image; undecided where Keras's are.
+
+    Args:
+        about: what is measured.
+        outputs: output name to ``(N, ...)``.
+        keras: the same of Keras.
+    """
+    reason, verdict = _flat(outputs), Verdict.PASS
+    if reason and _flat(keras):
+        verdict, reason = Verdict.UNDECIDED, f"no power: Keras's own are such: {reason}"
+    elif reason:
+        verdict = Verdict.FAIL
+    name = "outputs_vary"
+    return Measurement(name, TOPIC, about.subject, about.artifact, verdict, reason=reason)
+
+
+def _flat(outputs: Mapping[str, np.ndarray]) -> str:
+    """Why outputs say nothing; empty where they do."""
+    try:
+        compare(outputs, outputs)
+    except (NoPower, Incomparable) as error:
+        return str(error)
+    return ""

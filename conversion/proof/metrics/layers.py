@@ -1,0 +1,321 @@
+"""Which layer goes wrong first, as a multiple of Keras's own rounding noise at that layer."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from conversion.core.measurement import Measurement, Verdict, judged
+from conversion.proof.metrics import limits
+from conversion.proof.metrics.compare import (
+    VIEWS,
+    Difference,
+    Incomparable,
+    NoPower,
+    compare,
+)
+from conversion.proof.metrics.parity import Subjected
+
+LOST = 0.05
+"""Part of a layer's spread: eight bits lose less (2 to 3 %), a wrong tensor is off by all of it."""
+
+STATISTICS = (
+    ("layer_error_pooled", "pooled", limits.POOLED),
+    ("layer_error_channel", "channel", limits.CHANNEL),
+    ("layer_error_image", "image", limits.IMAGE),
+)
+"""Measurement, field of `LayerError`, limit: the same three as of the outputs."""
+
+
+@dataclass(frozen=True)
+class LayerError:
+    """How far one layer of an artifact lies from the truth.
+
+    Attributes:
+        layer: the layer's name; of a group that is computed together the last one.
+        pooled: rms over everything, as a multiple of Keras's.
+        channel: of the worst channel, as a multiple of Keras's of that channel.
+        image: of the worst image, as a multiple of Keras's pooled rms.
+        share: rms over everything, as a part of the layer's spread.
+        odd: why it cannot be compared, which is a fault; empty where it can.
+        doubt: why agreement would mean nothing at this layer; empty where it would.
+    """
+
+    layer: str
+    pooled: float
+    channel: float
+    image: float
+    share: float = 0.0
+    odd: str = ""
+    doubt: str = ""
+
+    @property
+    def at_fault(self) -> bool:
+        """Whether the layer is further from the truth than rounding explains."""
+        values = (getattr(self, field) for _, field, _ in STATISTICS)
+        limits_ = (limit.value for _, _, limit in STATISTICS)
+        over = any(not value <= limit for value, limit in zip(values, limits_, strict=True))
+        return bool(self.odd) or over
+
+
+def layer_noise(
+    truth: Mapping[str, np.ndarray], keras: Mapping[str, np.ndarray], heads: Mapping[str, str]
+) -> dict[str, Difference | str]:
+    """Keras's own distance from the truth at every layer.
+
+    Args:
+        truth: layer name to ``(N, ...)`` float64 from the spec.
+        keras: layer name to ``(N, ...)`` float32 from the reference.
+        heads: output layer's name to what it means.
+
+    Returns:
+        Layer name to the difference, or to why it has no power there.
+    """
+    found: dict[str, Difference | str] = {}
+    for name, exact in truth.items():
+        try:
+            (found[name],) = _compared(name, exact, keras[name], heads)
+        except (NoPower, Incomparable) as why:
+            found[name] = str(why)
+    return found
+
+
+def layer_errors(
+    truth: Mapping[str, np.ndarray],
+    noise: Mapping[str, Difference | str],
+    layers: Mapping[str, np.ndarray],
+    heads: Mapping[str, str],
+) -> list[LayerError]:
+    """Every layer's distance from the truth as a multiple of Keras's own.
+
+    Args:
+        truth: layer name to ``(N, ...)`` float64 from the spec.
+        noise: as `layer_noise` gives it.
+        layers: layer name to ``(N, ...)`` float32 from the artifact's taps, in the spec's order.
+        heads: output layer's name to what it means.
+    """
+    return [_layer_error(name, truth[name], noise[name], layers[name], heads) for name in layers]
+
+
+def _layer_error(
+    name: str,
+    truth: np.ndarray,
+    noise: Difference | str,
+    layer: np.ndarray,
+    heads: Mapping[str, str],
+) -> LayerError:
+    if isinstance(noise, str):
+        return LayerError(name, 0.0, 0.0, 0.0, doubt=noise)
+    try:
+        (error,) = _compared(name, truth, layer, heads, {name: noise})
+    except Incomparable as why:
+        return LayerError(name, np.inf, np.inf, np.inf, np.inf, odd=str(why))
+    least = limits.LEAST_ERROR.value * noise.level
+    pooled = max(noise.rms, least)
+    share = noise.rms / noise.spread
+    doubt = f"Keras itself is {share:.1e} of the spread from the truth"
+    return LayerError(
+        name,
+        error.rms / pooled,
+        float((error.channels / np.maximum(noise.channels, least)).max()),
+        float(error.images.max()) / pooled,
+        error.rms / noise.spread,
+        doubt=doubt if share > limits.KERAS_NOISE.value else "",
+    )
+
+
+def _compared(
+    name: str,
+    truth: np.ndarray,
+    layer: np.ndarray,
+    heads: Mapping[str, str],
+    known: Mapping[str, Difference] | None = None,
+) -> tuple[Difference, ...]:
+    views = {name: VIEWS[heads.get(name, "none")]}
+    return compare({name: truth}, {name: layer}, views, np.float32, known)
+
+
+def first_at_fault(errors: Sequence[LayerError]) -> LayerError | None:
+    """The first layer that is further from the truth than rounding explains."""
+    return next((error for error in errors if error.at_fault), None)
+
+
+def map_lost(errors: Sequence[LayerError], outputs: Collection[str]) -> str:
+    """Why the map of layers is not to be believed; empty where it is.
+
+    A layer that is off by a good part of its spread cannot leave the outputs within rounding: then
+    the tensor that was looked at is not the layer's.
+
+    Args:
+        errors: one a layer, in the spec's order.
+        outputs: names of the layers that are outputs.
+    """
+    first = first_at_fault(errors)
+    ends = [error for error in errors if error.layer in outputs]
+    if first is None or not ends or any(end.at_fault for end in ends) or first.share < LOST:
+        return ""
+    return (
+        f"{first.layer} seems to be off by {first.share:.0%} of its spread, yet the outputs of the "
+        "same run are right: the layer was not found in the file"
+    )
+
+
+def neighbours(errors: Sequence[LayerError], layer: str) -> str:
+    """The errors of a layer and of those beside it, in words."""
+    index = next(i for i, error in enumerate(errors) if error.layer == layer)
+    beside = errors[max(index - 1, 0) : index + 2]
+    return ", ".join(f"{error.layer} {error.pooled:.3g}" for error in beside) + " x noise"
+
+
+def layer_error(
+    about: Subjected,
+    errors: Sequence[LayerError],
+    groups: Mapping[str, Sequence[str]],
+    notes: Mapping[str, str],
+    hint: str,
+    n: int,
+    outputs: Collection[str] = (),
+) -> list[Measurement]:
+    """The worst layer by each statistic; a failure names the first layer at fault.
+
+    Args:
+        about: what is measured.
+        errors: one a layer, in the spec's order.
+        groups: layer name to the layers that are computed together with it.
+        notes: layer name to what is odd about its place in the file.
+        hint: what the pattern of the first fault's error looks like; may be empty.
+        n: images.
+        outputs: names of the layers that are outputs.
+    """
+    lost = map_lost(errors, outputs)
+    if lost:
+        found = layer_error(about, [e for e in errors if not e.at_fault], groups, notes, "", n)
+        return [
+            replace(m, verdict=Verdict.UNDECIDED, reason=lost, layer=None)
+            if m.verdict is Verdict.PASS
+            else m
+            for m in found
+        ]
+    if not errors:
+        why = "no layer of the model was found in the file"
+        name = "layer_error_pooled"
+        return [
+            Measurement(
+                name, "parity", about.subject, about.artifact, Verdict.UNDECIDED, reason=why
+            )
+        ]
+    first = first_at_fault(errors)
+    rows = tuple(
+        {
+            "layer": "+".join(groups.get(error.layer, (error.layer,))),
+            "pooled": error.pooled,
+            "channel": error.channel,
+            "image": error.image,
+            "note": "; ".join(filter(None, (error.odd, error.doubt, notes.get(error.layer, "")))),
+        }
+        for error in errors
+    )
+    return [
+        _worst(
+            about, name, [getattr(e, field) for e in errors], limit, errors, first, hint, n, rows
+        )
+        for name, field, limit in STATISTICS
+    ]
+
+
+def _worst(
+    about: Subjected,
+    name: str,
+    values: list[float],
+    limit: limits.Limit,
+    errors: Sequence[LayerError],
+    first: LayerError | None,
+    hint: str,
+    n: int,
+    rows: tuple[Mapping[str, object], ...],
+) -> Measurement:
+    worst = int(np.argmax(values))
+    verdict = judged(values[worst], "<=", limit.value)
+    doubts = [f"{error.layer}: {error.doubt}" for error in errors if error.doubt]
+    if verdict is Verdict.PASS and doubts:
+        verdict = Verdict.UNDECIDED
+    layer, reason = errors[worst].layer, "; ".join(doubts)
+    if first is not None:
+        layer = first.layer
+        said = (first.odd, neighbours(errors, first.layer), hint)
+        reason = f"the first layer at fault is {layer}: {'; '.join(filter(None, said))}"
+    return Measurement(
+        name=name,
+        topic="parity",
+        subject=about.subject,
+        artifact=about.artifact,
+        verdict=verdict,
+        value=values[worst],
+        unit=limit.unit,
+        relation="<=",
+        limit=limit.value,
+        layer=layer,
+        n=n,
+        reason=reason,
+        rows=rows if name == STATISTICS[0][0] else (),
+    )
+
+
+def tapped_graph(
+    about: Subjected,
+    deployed: Mapping[str, np.ndarray],
+    tapped: Mapping[str, np.ndarray],
+    heads: Mapping[str, str],
+    noise: Mapping[str, Difference | str],
+    another: str,
+) -> list[Measurement]:
+    """By how much the graph with taps and the one without differ.
+
+    Args:
+        about: what is measured.
+        deployed: output name to ``(N, ...)`` float32 of the file as it is.
+        tapped: the same of the graph with taps.
+        heads: output name to what it means.
+        noise: as `layer_noise` gives it.
+        another: how the tapped graph differs, in words; empty where it is the very same.
+    """
+    views = {name: VIEWS[head] for name, head in heads.items()}
+    about_taps = another or "the tapped network is the deployed one"
+    try:
+        differences = compare(deployed, tapped, views)
+    except (Incomparable, NoPower) as why:
+        verdict = Verdict.FAIL if isinstance(why, Incomparable) else Verdict.UNDECIDED
+        return [
+            Measurement(
+                "taps_against_deployed",
+                "parity",
+                about.subject,
+                about.artifact,
+                verdict,
+                reason=f"{why}; {about_taps}",
+            )
+        ]
+    found = []
+    for difference in differences:
+        own = noise[difference.output]
+        if isinstance(own, str):
+            continue
+        value = difference.rms / max(own.rms, limits.LEAST_ERROR.value * own.level)
+        found.append(
+            Measurement(
+                name="taps_against_deployed",
+                topic="parity",
+                subject=about.subject,
+                artifact=about.artifact,
+                verdict=judged(value, "<=", limits.TAPS.value),
+                value=value,
+                unit=limits.TAPS.unit,
+                relation="<=",
+                limit=limits.TAPS.value,
+                n=difference.n,
+                reason=about_taps,
+            )
+        )
+    return found

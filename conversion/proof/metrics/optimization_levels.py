@@ -1,0 +1,166 @@
+"""Does a file mean what its optimised form computes? Two levels of optimisation side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from conversion.core.measurement import Measurement, Verdict, judged
+from conversion.proof.metrics import limits
+from conversion.proof.metrics.compare import (
+    VIEWS,
+    Incomparable,
+    NoPower,
+    compare,
+)
+from conversion.proof.metrics.margins import answers
+from conversion.proof.metrics.parity import Subjected
+
+TOPIC = "structure"
+
+
+def float_levels(
+    about: Subjected,
+    deployed: Mapping[str, np.ndarray],
+    plain: Mapping[str, np.ndarray],
+    heads: Mapping[str, str],
+    noise: Mapping[str, float],
+) -> list[Measurement]:
+    """A float file gives the same at both levels, up to rounding.
+
+    Args:
+        about: what is measured.
+        deployed: output name to ``(N, ...)``, with every optimisation.
+        plain: the same without any.
+        heads: output name to ``softmax``, ``sigmoid`` or ``none``.
+        noise: output name to the rms of Keras's rounding noise.
+    """
+    name, limit = "levels_error", limits.LEVELS
+    views = {output: VIEWS[head] for output, head in heads.items()}
+    try:
+        differences = compare(deployed, plain, views)
+    except (Incomparable, NoPower) as error:
+        return [_odd(name, about, error)]
+    return [
+        Measurement(
+            name=name,
+            topic=TOPIC,
+            subject=about.subject,
+            artifact=about.artifact,
+            verdict=judged(value, "<=", limit.value),
+            value=value,
+            unit=limit.unit,
+            relation="<=",
+            limit=limit.value,
+            layer=difference.output,
+            n=difference.n,
+        )
+        for difference in differences
+        for value in [difference.rms / noise[difference.output]]
+    ]
+
+
+def integer_levels(
+    about: Subjected, deployed: Mapping[str, np.ndarray], plain: Mapping[str, np.ndarray]
+) -> list[Measurement]:
+    """The layers of an int8 file are the same at both levels, but for a step here and there.
+
+    Where a layer's values spread over a few steps only, as those of a pooling of large windows do
+    on its input's scale, half a step may be more than the limit; what follows inherits the
+    difference.
+
+    Args:
+        about: what is measured.
+        deployed: layer name to ``(N, ...)`` integers, with every optimisation, in the spec's order.
+        plain: the same without any.
+
+    Returns:
+        One measurement: the first layer beyond the limit, else the worst of all.
+    """
+    name, limit = "levels_layers", limits.LEVELS_LAYER
+    shares: dict[str, float] = {}
+    allowed: dict[str, float] = {}
+    coarse = 0.0
+    for layer, ours in deployed.items():
+        pair = ({layer: ours}, {layer: plain[layer]})
+        try:
+            (difference,) = compare(*pair)
+        except NoPower:  # a layer that is the same for every image says nothing
+            continue
+        except Incomparable as error:
+            return [_odd(name, about, error)]
+        shares[layer] = difference.rms / difference.spread
+        half = limits.LEVELS_STEP.value * _step(ours, plain[layer]) / difference.spread
+        coarse = max(coarse, min(half, limits.LEVELS_MOST.value))
+        allowed[layer] = max(limit.value, coarse)
+    if not shares:
+        return [_odd(name, about, NoPower("no layer of the file is quantized and varies"))]
+    beyond = [layer for layer, share in shares.items() if share > allowed[layer]]
+    shown = beyond[0] if beyond else max(shares, key=lambda layer: shares[layer] / allowed[layer])
+    words = "the graph says one thing and its optimised form computes another" if beyond else ""
+    return [
+        Measurement(
+            name=name,
+            topic=TOPIC,
+            subject=about.subject,
+            artifact=about.artifact,
+            verdict=judged(shares[shown], "<=", allowed[shown]),
+            value=shares[shown],
+            unit=limit.unit,
+            relation="<=",
+            limit=allowed[shown],
+            layer=shown,
+            n=len(next(iter(deployed.values()))),
+            reason=f"{words}, first in {shown}" if beyond else "",
+            rows=tuple(
+                {"layer": layer, "difference": share, "limit": allowed[layer]}
+                for layer, share in shares.items()
+            ),
+        )
+    ]
+
+
+def _step(ours: np.ndarray, theirs: np.ndarray) -> float:
+    """The step of quantized values: 1 for integers, the least distance of two for real numbers."""
+    if ours.dtype.kind in "iu":
+        return 1.0
+    gaps = np.diff(np.unique(np.concatenate([ours.reshape(-1), theirs.reshape(-1)])))
+    return float(gaps.min()) if gaps.size else 0.0
+
+
+def equal_answers(about: Subjected, deployed: np.ndarray, plain: np.ndarray) -> list[Measurement]:
+    """An int8 file gives the same answers at both levels, but for a few.
+
+    Args:
+        about: what is measured.
+        deployed: ``(N, C)`` scores with every optimisation.
+        plain: the same without any.
+    """
+    name, limit = "levels_answers", limits.LEVELS_ANSWERS
+    try:
+        (difference,) = compare({"scores": deployed}, {"scores": plain})
+    except (Incomparable, NoPower) as error:
+        return [_odd(name, about, error)]
+    value = 100 * float(np.mean(answers(deployed) == answers(plain)))
+    return [
+        Measurement(
+            name=name,
+            topic=TOPIC,
+            subject=about.subject,
+            artifact=about.artifact,
+            verdict=judged(value, ">=", limit.value),
+            value=value,
+            unit=limit.unit,
+            relation=">=",
+            limit=limit.value,
+            n=difference.n,
+            reason=f"the largest change of a score is {difference.largest:.3g}",
+        )
+    ]
+
+
+def _odd(name: str, about: Subjected, error: Incomparable | NoPower) -> Measurement:
+    verdict = Verdict.FAIL if isinstance(error, Incomparable) else Verdict.UNDECIDED
+    reason = str(error) if isinstance(error, Incomparable) else f"no power: {error}"
+    return Measurement(name, TOPIC, about.subject, about.artifact, verdict, reason=reason)

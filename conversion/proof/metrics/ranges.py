@@ -1,0 +1,156 @@
+"""Are the ranges that a calibration recorded those that its images give?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from conversion.core.measurement import Measurement, Verdict, judged
+from conversion.proof.metrics import limits
+from conversion.proof.metrics.parity import Subjected
+
+TOPIC = "quantization"
+HANDFUL = 5
+"""Values of a tensor that do not count: of 1,200 logits one alone would be a share of 8e-4."""
+NAMED = 3
+"""Further layers that a reason names."""
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """The range that a calibration recorded for a tensor, beside what the reference gives.
+
+    Attributes:
+        tensor: its name in the file.
+        layer: the layer whose value it is.
+        range: recorded, lowest and highest value.
+        wanted: of the reference, over the images drawn again.
+        cut: how many of the reference's values lie past the recorded range by more than a
+            step.
+        size: how many values there are.
+    """
+
+    tensor: str
+    layer: str
+    range: tuple[float, float]
+    wanted: tuple[float, float]
+    cut: int = 0
+    size: int = 1
+
+    @property
+    def level(self) -> float:
+        """The size of what is compared."""
+        low, high = self.wanted
+        return max(abs(low), abs(high), high - low) or 1.0
+
+    @property
+    def deviation(self) -> float:
+        """How far either end is from the reference's."""
+        pairs = zip(self.range, self.wanted, strict=True)
+        return float(np.max([abs(ours - theirs) for ours, theirs in pairs])) / self.level
+
+    @property
+    def excess(self) -> float:
+        """How far the range reaches past the reference's, at either end."""
+        past = (self.wanted[0] - self.range[0], self.range[1] - self.wanted[1], 0)
+        return float(np.max(past)) / self.level
+
+    @property
+    def beyond(self) -> float:
+        """The share of values that are cut off, but for a handful that any histogram may lose."""
+        return max(self.cut - HANDFUL, 0) / self.size
+
+    def words(self) -> str:
+        """Both ranges in words."""
+        ours, theirs = (f"[{low:.4g}, {high:.4g}]" for low, high in (self.range, self.wanted))
+        return f"range of {self.layer} is {ours}; the calibration images give {theirs}"
+
+
+def exact_ranges(
+    about: Subjected,
+    found: Sequence[Recorded],
+    limit: float,
+    n: int,
+    missed: Sequence[str] = (),
+    name: str = "ranges",
+) -> Measurement:
+    """Ranges are the reference's own, at both ends.
+
+    Args:
+        about: what is measured.
+        found: every tensor that is a layer's value, in the spec's order.
+        limit: the largest deviation, as part of the level.
+        n: calibration images.
+        missed: tensors that are no layer's value.
+        name: of the measurement.
+    """
+    values = [each.deviation for each in found]
+    return _ranges(about, name, found, values, (limit, limits.RANGE.unit), n, missed)
+
+
+def fitted_ranges(
+    about: Subjected,
+    found: Sequence[Recorded],
+    limit: float,
+    n: int,
+    missed: Sequence[str] = (),
+) -> list[Measurement]:
+    """Ranges that a histogram chose lie within the reference's and leave few values out.
+
+    Args:
+        about: what is measured.
+        found: every tensor that is a layer's value, in the spec's order.
+        limit: how far a range may reach past the reference's, as part of the level.
+        n: calibration images.
+        missed: tensors that are no layer's value.
+    """
+    cut, share = [each.beyond for each in found], limits.RANGE_CUT
+    excess = [each.excess for each in found]
+    return [
+        _ranges(about, "ranges_cut", found, cut, (share.value, share.unit), n, missed),
+        _ranges(about, "ranges_excess", found, excess, (limit, limits.RANGE.unit), n, missed),
+    ]
+
+
+def _ranges(
+    about: Subjected,
+    name: str,
+    found: Sequence[Recorded],
+    values: Sequence[float],
+    limit: tuple[float, str],
+    n: int,
+    missed: Sequence[str],
+) -> Measurement:
+    """The first tensor beyond the limit, else the worst of all."""
+    if not found:
+        reason = "no recorded range belongs to a layer that the reference has"
+        verdict = Verdict.UNDECIDED
+        return Measurement(name, TOPIC, about.subject, about.artifact, verdict, reason=reason)
+    most, unit = limit
+    beyond = [index for index, value in enumerate(values) if not value <= most]
+    shown = beyond[0] if beyond else int(np.argmax(values))
+    reason = f"{len(missed)} inside a layer not compared: {', '.join(missed)}" if missed else ""
+    if beyond:
+        others = list(dict.fromkeys(found[index].layer for index in beyond[1:]))
+        more = f"; so are those of {len(others)} more: {', '.join(others[:NAMED])}"
+        reason = found[shown].words() + (more if others else "")
+    return Measurement(
+        name=name,
+        topic=TOPIC,
+        subject=about.subject,
+        artifact=about.artifact,
+        verdict=judged(values[shown], "<=", most),
+        value=values[shown],
+        unit=unit,
+        relation="<=",
+        limit=most,
+        layer=found[shown].layer,
+        n=n,
+        reason=reason,
+        rows=tuple(
+            {"layer": each.layer, "tensor": each.tensor, "range": each.range, "value": value}
+            for each, value in zip(found, values, strict=True)
+        ),
+    )

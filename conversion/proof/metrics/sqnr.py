@@ -1,0 +1,107 @@
+"""What eight bits cost at every layer: signal to quantization noise, and who does the damage."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from conversion.core.measurement import Measurement, Verdict, judged
+from conversion.proof.metrics import limits
+from conversion.proof.metrics.parity import Subjected
+
+EXACT = 150.0
+"""Shown for no noise at all, in dB; float32 itself reaches about 140."""
+
+
+@dataclass(frozen=True)
+class LayerSqnr:
+    """What quantization costs at one layer.
+
+    Attributes:
+        layer: the layer, or the layers that are computed together, joined by ``+``.
+        reached: SQNR of what has gathered up to here, in dB against the float64 truth.
+        own: SQNR of what the layer adds itself, for the inputs that it has in the file, in dB.
+        weights: SQNR of its kernel as stored, in dB; None where it has none that can be read.
+        damage: rms change of the outputs that its own noise alone causes, as a share of their
+            spread.
+    """
+
+    layer: str
+    reached: float
+    own: float
+    weights: float | None
+    damage: float
+
+
+def sqnr(signal: np.ndarray, found: np.ndarray) -> float:
+    """Signal to quantization noise ratio in dB: ``10 log10(sum(x^2) / sum((q - x)^2))``.
+
+    Args:
+        signal: what should be there, any shape.
+        found: the same shape.
+
+    Raises:
+        ValueError: the shapes differ, or a value is not finite.
+    """
+    if signal.shape != found.shape:
+        raise ValueError(f"shape {found.shape}, not {signal.shape}")
+    noise = np.asarray(found, np.float64) - signal
+    if not np.isfinite(noise).all():
+        raise ValueError("values that are NaN or Inf")
+    power, lost = float((np.asarray(signal, np.float64) ** 2).sum()), float((noise**2).sum())
+    if lost == 0.0:
+        return EXACT
+    return float(min(EXACT, 10 * np.log10(max(power, 1e-300) / lost)))
+
+
+def layer_sqnr(
+    about: Subjected,
+    layers: Sequence[LayerSqnr],
+    odd: str,
+    another: str,
+    n: int,
+    unlike: str = "",
+) -> list[Measurement]:
+    """The layer with the least SQNR of its own, and all of them ranked by damage.
+
+    Args:
+        about: what is measured.
+        layers: one a layer that can be seen.
+        odd: a layer whose values are no numbers; empty where all are.
+        another: how the network that is tapped differs from the deployed one.
+        n: images.
+        unlike: a layer in whose place the file has a tensor of another shape: it was not found, so
+            the rest alone can be too bad, and not be good enough.
+    """
+    name = "layer_sqnr"
+    if odd or not layers:
+        verdict = Verdict.FAIL if odd else Verdict.UNDECIDED
+        reason = odd or "no layer of the model was found in the file"
+        return [
+            Measurement(name, "quantization", about.subject, about.artifact, verdict, reason=reason)
+        ]
+    worst = min(layers, key=lambda each: each.own)
+    ranked = sorted(layers, key=lambda each: -each.damage)
+    verdict = judged(worst.own, ">=", limits.SQNR.value)
+    if unlike and verdict is Verdict.PASS:
+        verdict = Verdict.UNDECIDED
+    said = f"most damage: {', '.join(f'{e.layer} {e.damage:.2%}' for e in ranked[:3])}"
+    return [
+        Measurement(
+            name=name,
+            topic="quantization",
+            subject=about.subject,
+            artifact=about.artifact,
+            verdict=verdict,
+            value=worst.own,
+            unit=limits.SQNR.unit,
+            relation=">=",
+            limit=limits.SQNR.value,
+            layer=worst.layer.rpartition("+")[2],
+            n=n,
+            reason="; ".join(filter(None, (unlike, said, another))),
+            rows=tuple(asdict(each) for each in ranked),
+        )
+    ]

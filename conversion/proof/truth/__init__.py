@@ -1,0 +1,118 @@
+"""The float64 truth: a spec evaluated with numpy, by code that no backend shares.
+
+It is slow and plain on purpose. Its rounding lies far below float32's, so the distance of Keras
+from it is Keras's own rounding noise, and the distance of an artifact from it is that noise plus
+whatever the conversion broke.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from conversion.core.spec import Layer, Spec
+from conversion.proof.truth import (
+    activations,
+    applications,
+    elementwise,
+    normalization,
+    reshaping,
+    spatial,
+    windows,
+)
+from conversion.proof.truth.activations import ACTIVATIONS as ACTIVATIONS
+
+CHUNK = 50
+"""Images evaluated at a time: bounds the memory of the unrolled convolutions."""
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """What a spec gives for some inputs, in float64.
+
+    Attributes:
+        layers: layer name to its output, ``(N, ...)`` in Keras's layout.
+        logits: output layer's name to its values before softmax or sigmoid.
+    """
+
+    layers: Mapping[str, np.ndarray]
+    logits: Mapping[str, np.ndarray]
+
+
+def evaluate(
+    spec: Spec,
+    inputs: Mapping[str, np.ndarray],
+    keep: Collection[str] | None = None,
+    given: Mapping[str, np.ndarray] | None = None,
+) -> Evaluation:
+    """Evaluate a spec in float64.
+
+    Args:
+        spec: the model.
+        inputs: input name to array, ``(N, ...)`` in Keras's layout, any numeric dtype.
+        keep: layers whose outputs to return; None for all of them.
+        given: layer name to the output that it is to have, ``(N, ...)``, in place of its own; what
+            only leads to such layers is not evaluated.
+
+    Returns:
+        Outputs of the kept layers and the logits of every output that was evaluated.
+    """
+    kept = {layer.name for layer in spec.layers} if keep is None else set(keep)
+    known = dict(given or {})
+    needed = _needed(spec, kept | (set() if known else set(spec.outputs)), known)
+    count = len(next(iter({**inputs, **known}.values())))
+    layers: dict[str, list[np.ndarray]] = {name: [] for name in kept}
+    wanted = [name for name in spec.outputs if name in needed and name not in known]
+    logits: dict[str, list[np.ndarray]] = {name: [] for name in wanted}
+    for start in range(0, count, CHUNK):
+        chunk = {name: array[start : start + CHUNK] for name, array in inputs.items()}
+        values = {name: array[start : start + CHUNK] for name, array in known.items()}
+        for layer in spec.layers:
+            if layer.name not in needed:
+                continue
+            if layer.name not in known:
+                plain, values[layer.name] = _layer(layer, chunk, values)
+                if layer.name in logits:
+                    logits[layer.name].append(plain)
+            if layer.name in kept:
+                layers[layer.name].append(values[layer.name])
+    return Evaluation(
+        {name: np.concatenate(parts) for name, parts in layers.items()},
+        {name: np.concatenate(parts) for name, parts in logits.items()},
+    )
+
+
+def _needed(spec: Spec, kept: Collection[str], given: Collection[str]) -> set[str]:
+    """The kept layers and all that they are computed from, up to those that are given."""
+    needed = set(kept)
+    for layer in reversed(spec.layers):
+        if layer.name in needed and layer.name not in given:
+            needed |= set(layer.inputs)
+    return needed
+
+
+def _layer(
+    layer: Layer, chunk: Mapping[str, np.ndarray], values: Mapping[str, np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
+    """The layer's values before and after its activation."""
+    if layer.kind == "InputLayer":
+        image = np.asarray(chunk[layer.name], dtype=np.float64)
+        return image, image
+    sources = [values[name] for name in layer.inputs]
+    if layer.kind == "Softmax":
+        return sources[0], activations.LAYERS["Softmax"](layer.config, sources[0])
+    plain = LAYERS[layer.kind](layer, *sources)
+    return plain, activations.activate(layer, plain)
+
+
+LAYERS: dict[str, Callable[..., np.ndarray]] = {
+    **windows.LAYERS,
+    **spatial.LAYERS,
+    **elementwise.LAYERS,
+    **normalization.LAYERS,
+    **reshaping.LAYERS,
+    **applications.LAYERS,
+}
+"""Layer class to its arithmetic, before the layer's own activation."""

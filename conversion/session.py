@@ -1,0 +1,255 @@
+"""From what was given to a workspace, from a case to its measurements, from artifacts to files."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+from conversion import custom
+from conversion.backends import BACKENDS, available, backend
+from conversion.backends.beside_tensorflow import without_triton
+from conversion.core.artifact import Artifact, Store
+from conversion.core.console import spoken
+from conversion.core.demands import Demands
+from conversion.core.errors import UserError
+from conversion.core.journal import LOG, journal
+from conversion.core.measurement import BUILT, Measurement, Verdict
+from conversion.core.progress import stage
+from conversion.core.running import Running
+from conversion.core.settings import Settings
+from conversion.proof.checks import checks
+from conversion.proof.checks.case import Case
+from conversion.proof.checks.unmade import not_made
+from conversion.proof.search.search import Found
+from conversion.readers import read_spec
+from conversion.reference import Reference
+from conversion.report import place
+from conversion.subjects import find
+from conversion.subjects.arrays import Data, path_or_arrays
+from conversion.subjects.keras_object import Model, as_file
+from conversion.subjects.preprocessing import Preprocessing
+from conversion.workspace import Workspace
+
+File = str | Path
+
+
+def judge_all(
+    workspace: Workspace,
+    names: Sequence[str],
+    backends: Sequence[str] | None,
+    topics: Sequence[str] | None,
+) -> tuple[list[Measurement], dict[str, Artifact]]:
+    """Every check of several artifacts.
+
+    Args:
+        workspace: the model that they come from.
+        names: the artifacts' backends.
+        backends: those that the user named; they are made before anything is judged.
+        topics: only these; all of them by default.
+
+    Returns:
+        The measurements, and the artifacts that were made by their backends.
+
+    Raises:
+        UserError: one that the user named cannot be made, or as `not_made`.
+    """
+    for name in known(backends or ()):
+        if reason := not_made(Case(workspace, name)):
+            raise UserError(f"{name} cannot be made: {reason}")
+    made = dict[str, Artifact]()
+    return [m for name in names for m in judge(Case(workspace, name), topics, made)], made
+
+
+def judge(case: Case, topics: Sequence[str] | None, made: dict[str, Artifact]) -> list[Measurement]:
+    """Every check of one artifact; one that cannot be made is skipped with the reason.
+
+    Args:
+        case: the artifact.
+        topics: only these; all of them by default.
+        made: gets the artifact under its backend's name.
+
+    Raises:
+        UserError: as `not_made`, or a file made elsewhere does not fit the model.
+    """
+    name = case.name
+    if reason := not_made(case):
+        LOG.info("skipped: %s: %s", name, reason)
+        return case.skip(BUILT, "structure", reason)
+    made[name] = case.artifact
+    try:
+        case.workspace.runner(name)
+    except UserError as error:
+        if name in case.workspace.brought or name == "keras-fp32":
+            raise
+        LOG.debug("opening %s stopped", name, exc_info=True)
+        return case.without_value(BUILT, "structure", Verdict.FAIL, str(error))
+    wanted = None if topics is None else tuple(topics)
+    measured = list[Measurement]()
+    for check in checks(name, wanted):
+        with stage(f"{case.label}: {check.name}"):
+            measured += check.measure(case)
+    for found in measured:
+        LOG.debug(found.explain())
+    return measured
+
+
+JUDGED = 3
+"""Recommendations that a search has judged before it gives up."""
+
+
+def approved(found: Found) -> tuple[Found, list[Measurement], dict[str, Artifact]]:
+    """The first recommendation that fails no check, with its measurements and its file.
+
+    Args:
+        found: what a search recommends; the next best follows where a check fails.
+    """
+    for _ in range(JUDGED):
+        if found.candidate is None:
+            break
+        made = dict[str, Artifact]()
+        measured = judge(Case(found.workspace, found.candidate.backend), None, made)
+        failures = [m for m in measured if m.verdict is Verdict.FAIL or m.name == BUILT]
+        if not failures:
+            return found, measured, made
+        LOG.info("%s fails: %s", found.candidate.label, failures[0].explain())
+        found = found.without(f"recommended, then failed {failures[0].name}: {failures[0].reason}")
+    return found.without_any(), [], {}
+
+
+def known(backends: Sequence[str]) -> list[str]:
+    """The names of backends.
+
+    Raises:
+        UserError: one of them is unknown.
+    """
+    return [backend(name).name for name in backends]
+
+
+def chosen(backends: Sequence[str] | None, workspace: Workspace) -> list[str]:
+    """The backends that were asked for, or all that are installed, said where some are not.
+
+    A file made elsewhere is judged whether its backend was asked for or not.
+
+    Raises:
+        UserError: a name is unknown, or what runs a file made elsewhere is not installed.
+    """
+    for name in workspace.brought:
+        if missing := backend(name).missing:
+            raise UserError(f"{missing}.")
+    if backends is not None:
+        return list(dict.fromkeys([*known(backends), *workspace.brought]))
+    for each in BACKENDS.values():
+        if each.missing:
+            workspace.announce(f"left out: {each.missing}")
+    return available()
+
+
+@contextmanager
+def opened(
+    model: Model,
+    *,
+    data: Data | None = None,
+    preprocessing: Preprocessing | None = None,
+    artifacts: Mapping[str, File] | None = None,
+    settings: Settings | None = None,
+    demands: Demands | None = None,
+    running: Running | None = None,
+    custom_files: Sequence[File] = (),
+    out: Path | None = None,
+    store: Store | None = None,
+    progress: bool = False,
+) -> Iterator[Workspace]:
+    """A workspace with its reference process and its log.
+
+    Args:
+        model: a Keras file, the name of a subject, or a Keras model in memory.
+        data: a file or arrays of images; a subject brings its own.
+        preprocessing: what is done to the images of `data`.
+        artifacts: files made elsewhere, by the backend that they stand in for.
+        settings: the choices.
+        demands: what the user allows and asks for beside being right.
+        running: threads and seed.
+        custom_files: Python files with layers, executed because the user named them.
+        out: where the log goes.
+        store: where finished work is kept between runs.
+        progress: whether to say on stderr what takes long.
+
+    Raises:
+        UserError: the model or the data cannot be read, or a file is not there.
+    """
+    run = running or Running()
+    brought = {backend(name).name: Path(file) for name, file in (artifacts or {}).items()}
+    for name, file in brought.items():
+        if not file.is_file():
+            raise UserError(f"Expected a {name} file at {file}; there is none.")
+    with (
+        without_triton(),
+        as_file(model) as file_or_name,
+        spoken() if progress else nullcontext(),
+        journal(out) as log,
+        custom.brought(custom.load(custom_files)) as known_here,
+        Reference(custom=known_here.files) as reference,
+    ):
+        workspace = Workspace(
+            find(
+                file_or_name,
+                None if data is None else path_or_arrays(data),
+                preprocessing,
+                read_spec,
+            ),
+            reference,
+            store or Store(),
+            (settings or Settings()).seeded(run.seed),
+            brought,
+            log.info,
+            run.threads or os.cpu_count() or 1,
+            demands or Demands(),
+            run.seed,
+        )
+        _ = workspace.spec  # a file that cannot be read is said before anything is built
+        yield workspace
+
+
+def described(case: Case) -> dict[str, Any]:
+    """What a report says of an artifact."""
+    artifact = case.artifact
+    return {
+        "name": case.name,
+        "label": case.label,
+        "file": artifact.path.name,
+        "size": artifact.size,
+        "digest": artifact.digest,
+        "provenance": dict(artifact.provenance),
+    }
+
+
+def export(made: Mapping[str, Artifact], folder: Path) -> dict[str, Artifact]:
+    """Copy artifacts to a folder under stable names, each in one step, with its provenance.
+
+    Args:
+        made: backend name to artifact.
+        folder: where to; made where it is missing.
+
+    Returns:
+        Backend name to the copy.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    exported = {}
+    for name, artifact in made.items():
+        ending = backend(name).suffix if artifact.brought else artifact.path.suffix
+        target = folder / f"{name}{ending}"
+        beside = target.with_name(f".{target.name}.part")
+        try:
+            shutil.copyfile(artifact.path, beside)
+            os.replace(beside, target)
+        finally:
+            beside.unlink(missing_ok=True)
+        notes = json.dumps({"digest": artifact.digest, **artifact.provenance}, indent=1)
+        place(notes, target.with_suffix(".provenance.json"))
+        exported[name] = Artifact(name, target, artifact.digest, artifact.provenance)
+    return exported
