@@ -63,7 +63,7 @@ def test_a_file_of_it_that_was_named_is_refused_with_what_installs_it(absent):
     class Given:
         brought = {"litert-fp32": "theirs.tflite"}
 
-    with pytest.raises(UserError, match=r"pip install conversion\[litert\]"):
+    with pytest.raises(UserError, match=r"pip install 'keras-conversion-suite\[litert\]'"):
         judging.chosen(None, Given())
 
 

@@ -22,7 +22,7 @@ def workspace_of(embedded, tmp_path):
 
     def build(running, settings=None):
         model, store = embedded.subject.model, Store(tmp_path / "store")
-        with opened(model, None, None, settings, None, store, False, running=running) as found:
+        with opened(model, settings=settings, store=store, running=running) as found:
             return found
 
     return build
