@@ -146,7 +146,7 @@ def evaluate(
             `.npz`, a folder or a Python file, which is executed; a subject brings its own.
         preprocessing: what is done to the images of `data`, once, when they are read.
         backends: what to evaluate; by default all that are installed.
-        artifacts: files made elsewhere, by the backend that they stand in for.
+        artifacts: external files, by the backend that they stand in for.
         settings: the choices.
         progress: whether to say on stderr what takes long.
         store: where finished work is kept between runs.
@@ -245,7 +245,7 @@ def verify(
         data: images, with labels or without: arrays ``x``, ``(x, y)`` or by Keras's names, a
             `.npz`, a folder or a Python file, which is executed; a subject brings its own.
         preprocessing: what is done to the images of `data`, once, when they are read.
-        artifacts: files made elsewhere, by the backend that they stand in for.
+        artifacts: external files, by the backend that they stand in for.
         backends: what to judge; by default all that are installed, and what cannot be made of this
             model is skipped with the reason.
         topics: ``structure``, ``parity``, ``accuracy``, ``quantization``, ``latency``; all of
@@ -263,7 +263,7 @@ def verify(
         The measurements with their verdicts.
 
     Raises:
-        UserError: as `convert`, or a file made elsewhere does not fit the model, or a backend that
+        UserError: as `convert`, or an external file does not fit the model, or a backend that
             was named cannot be made.
     """
     out = None if report is None else Path(report)
@@ -340,7 +340,7 @@ def power(
     sweeps: bool = True,
     report: File | None = None,
 ) -> Detection:
-    """Plant every known fault in copies of good artifacts, and say which checks catch it.
+    """Inject every known fault in copies of good artifacts, and say which checks catch it.
 
     Args:
         subjects: ``embedded``, ``mlperf-tiny``; those whose files are here by default.

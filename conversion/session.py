@@ -74,7 +74,7 @@ def judge(case: Case, topics: Sequence[str] | None, made: dict[str, Artifact]) -
         made: gets the artifact under its backend's name.
 
     Raises:
-        UserError: as `not_made`, or a file made elsewhere does not fit the model.
+        UserError: as `not_made`, or an external file does not fit the model.
     """
     name = case.name
     if reason := not_made(case):
@@ -84,7 +84,7 @@ def judge(case: Case, topics: Sequence[str] | None, made: dict[str, Artifact]) -
     try:
         case.workspace.runner(name)
     except UserError as error:
-        if name in case.workspace.brought or name == "keras-fp32":
+        if name in case.workspace.external or name == "keras-fp32":
             raise
         LOG.debug("opening %s stopped", name, exc_info=True)
         return case.without_value(BUILT, "structure", Verdict.FAIL, str(error))
@@ -133,16 +133,16 @@ def known(backends: Sequence[str]) -> list[str]:
 def chosen(backends: Sequence[str] | None, workspace: Workspace) -> list[str]:
     """The backends that were asked for, or all that are installed, said where some are not.
 
-    A file made elsewhere is judged whether its backend was asked for or not.
+    An external file is judged whether its backend was asked for or not.
 
     Raises:
-        UserError: a name is unknown, or what runs a file made elsewhere is not installed.
+        UserError: a name is unknown, or what runs an external file is not installed.
     """
-    for name in workspace.brought:
+    for name in workspace.external:
         if missing := backend(name).missing:
             raise UserError(f"{missing}.")
     if backends is not None:
-        return list(dict.fromkeys([*known(backends), *workspace.brought]))
+        return list(dict.fromkeys([*known(backends), *workspace.external]))
     for each in BACKENDS.values():
         if each.missing:
             workspace.announce(f"left out: {each.missing}")
@@ -170,7 +170,7 @@ def opened(
         model: a Keras file, the name of a subject, or a Keras model in memory.
         data: a file or arrays of images; a subject brings its own.
         preprocessing: what is done to the images of `data`.
-        artifacts: files made elsewhere, by the backend that they stand in for.
+        artifacts: external files, by the backend that they stand in for.
         settings: the choices.
         demands: what the user allows and asks for beside being right.
         running: threads and seed.
@@ -241,7 +241,7 @@ def export(made: Mapping[str, Artifact], folder: Path) -> dict[str, Artifact]:
     folder.mkdir(parents=True, exist_ok=True)
     exported = {}
     for name, artifact in made.items():
-        ending = backend(name).suffix if artifact.brought else artifact.path.suffix
+        ending = backend(name).suffix if artifact.external else artifact.path.suffix
         target = folder / f"{name}{ending}"
         beside = target.with_name(f".{target.name}.part")
         try:

@@ -36,7 +36,7 @@ from conversion.readers import custom_layers, read_spec
 from conversion.reference import KerasModel, Reference
 from conversion.subjects import Subject
 from conversion.subjects.data import Dataset
-from conversion.subjects.synthetic_inputs import made_inputs
+from conversion.subjects.synthetic_inputs import synthetic_inputs
 
 BATCH = 250
 """Images evaluated at a time."""
@@ -89,7 +89,7 @@ class Workspace:
         reference: the process that runs Keras.
         store: where artifacts and predictions are kept.
         settings: the choices.
-        brought: artifacts that were made elsewhere, by the name that they stand in for.
+        external: external artifacts, by the name that they stand in for.
         announce: told what is left out or warned of, one line a time.
         threads: threads of an operator in evaluation; latency always takes one.
         demands: what the user allows and asks for beside being right.
@@ -100,7 +100,7 @@ class Workspace:
     reference: Reference
     store: Store = field(default_factory=Store)
     settings: Settings = field(default_factory=Settings)
-    brought: Mapping[str, Path] = field(default_factory=dict)
+    external: Mapping[str, Path] = field(default_factory=dict)
     announce: Callable[[str], None] = lambda line: None
     threads: int = field(default_factory=lambda: os.cpu_count() or 1)
     demands: Demands = field(default_factory=Demands)
@@ -117,13 +117,13 @@ class Workspace:
         """The same choices for the same model with other data; nothing is shared."""
         return replace(self, subject=subject, _artifacts={}, _runners={}, _outputs={})
 
-    def planted(
+    def injected(
         self, store: Store, artifacts: Mapping[str, Artifact], subject: Subject | None = None
     ) -> Workspace:
-        """The same workspace with something exchanged; what is made from it is made anew.
+        """The same workspace with something exchanged; everything derived from it is rebuilt.
 
         Args:
-            store: where whatever is made anew goes; never the store of good artifacts.
+            store: where whatever is rebuilt goes; never the store of good artifacts.
             artifacts: by name, in place of those that would be built.
             subject: the model with other data; the same by default.
         """
@@ -183,13 +183,13 @@ class Workspace:
     def parity_inputs(self) -> dict[str, np.ndarray]:
         """Input name to the first 1,000 test images, or to made ones where there are too few."""
         if self.subject.test is None:
-            return made_inputs(self.spec, LEAST_PARITY_IMAGES, seed=self.seed)
+            return synthetic_inputs(self.spec, LEAST_PARITY_IMAGES, seed=self.seed)
         name = self.spec.inputs[0]
         images = self.subject.test.images[:PARITY_IMAGES].astype(np.float32)
         missing = max(LEAST_PARITY_IMAGES - len(images), 0)
         if not missing:
             return {name: images}
-        made = made_inputs(self.spec, missing, {name: images}, self.seed)
+        made = synthetic_inputs(self.spec, missing, {name: images}, self.seed)
         return {name: np.concatenate([images, made[name]])}
 
     @property
@@ -255,7 +255,7 @@ class Workspace:
             with stage(f"opening {name}"):
                 implementation = backend(name).load()
                 runner = implementation.open(artifact, self._ingredients(()), key[1])
-            if artifact.brought:
+            if artifact.external:
                 self._check_runner(artifact, runner)
             self._runners[key] = runner
         return self._runners[key]
@@ -323,12 +323,12 @@ class Workspace:
         return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
 
     def _obtain(self, name: str) -> Artifact:
-        if name in self.brought:
-            path = self.brought[name]
+        if name in self.external:
+            path = self.external[name]
             if not path.is_file():
                 raise UserError(f"Expected a {name} file at {path}; there is none.")
-            notes = {"route": "made elsewhere", "file": path.name}
-            return Artifact(name, path, digest.of_file(path), notes, brought=True)
+            notes = {"route": "external", "file": path.name}
+            return Artifact(name, path, digest.of_file(path), notes, external=True)
         if name == "calibration":
             return self._calibration()
         maker = STEPS.get(name) or backend(name)
@@ -391,7 +391,7 @@ class Workspace:
         return Ingredients(self.spec, self.keras, self.settings, artifacts)
 
     def _check_runner(self, artifact: Artifact, runner: Runner) -> None:
-        """Refuse a file made elsewhere whose inputs or outputs are not the model's."""
+        """Refuse an external file whose inputs or outputs are not the model's."""
         two = {name: array[:2] for name, array in self.parity_inputs.items()}
         try:
             found = runner.run(two)

@@ -1,4 +1,4 @@
-"""Conversions made elsewhere, right and wrong: PyTorch's own exporter on a hand-written network."""
+"""Conversions external, right and wrong: PyTorch's own exporter on a hand-written network."""
 
 from dataclasses import replace
 
@@ -40,7 +40,7 @@ def exported(workspaces, tmp_path):
             dynamic_axes={"pixels": {0: "n"}, "answer": {0: "n"}},
         )
         brought = {"onnx-fp32": path}
-        return Case(replace(workspace, brought=brought, _artifacts={}, _runners={}), "onnx-fp32")
+        return Case(replace(workspace, external=brought, _artifacts={}, _runners={}), "onnx-fp32")
 
     return export
 

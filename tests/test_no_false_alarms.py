@@ -49,7 +49,7 @@ def test_an_unchanged_subject_has_no_red(workspaces, subject, run, tmp_path, mon
     for name in available():
         good.artifact(name)
     workspace = replace(
-        good.planted(Store(tmp_path), {}, redrawn), threads=threads, _runners={}, _outputs={}
+        good.injected(Store(tmp_path), {}, redrawn), threads=threads, _runners={}, _outputs={}
     )
     with torch.backends.mkldnn.flags(enabled=onednn):
         measured = [

@@ -146,7 +146,7 @@ def test_a_named_route_waits_for_no_other(workspace, folder):
 
 def test_a_file_made_elsewhere_is_judged_beside_the_backends_that_were_named(workspace, folder):
     brought = {"onnx-fp32": folder / "theirs.onnx"}
-    assert chosen(["torch-fp32"], workspace(brought=brought)) == ["torch-fp32", "onnx-fp32"]
+    assert chosen(["torch-fp32"], workspace(external=brought)) == ["torch-fp32", "onnx-fp32"]
 
 
 @pytest.mark.parametrize("artifact", ["keras-fp32", "torch-fp32", "onnx-int8"])

@@ -174,8 +174,8 @@ def test_two_classes_exchanged_fail_without_labels(
 ):
     good = {m.name: m for m in check(Case(unlabelled, artifact))}
     assert good[name].verdict is Verdict.PASS
-    planted = of_rows(artifact, exchanged)(unlabelled, tmp_path)
-    assert {m.name: m for m in check(Case(planted, artifact))}[name].verdict is Verdict.FAIL
+    injected = of_rows(artifact, exchanged)(unlabelled, tmp_path)
+    assert {m.name: m for m in check(Case(injected, artifact))}[name].verdict is Verdict.FAIL
 
 
 def test_no_numbers_among_the_answers_fail_without_labels(unlabelled, of_rows, tmp_path):
@@ -183,8 +183,8 @@ def test_no_numbers_among_the_answers_fail_without_labels(unlabelled, of_rows, t
         rows[7] = np.nan
         return rows
 
-    planted = of_rows("torch-fp32", lost)(unlabelled, tmp_path)
-    found = {m.name: m for m in accuracy.top1(Case(planted, "torch-fp32"))}
+    injected = of_rows("torch-fp32", lost)(unlabelled, tmp_path)
+    found = {m.name: m for m in accuracy.top1(Case(injected, "torch-fp32"))}
     assert found["top1_flips"].verdict is Verdict.FAIL
     assert "NaN" in found["top1_flips"].reason
 

@@ -25,21 +25,21 @@ MANIFEST = "manifest.json"
 
 @dataclass(frozen=True, eq=False)
 class Artifact:
-    """One file that a backend made or a user brought.
+    """One file that a backend made or a user handed in.
 
     Attributes:
         name: the backend's name, such as ``onnx-fp32``.
         path: the file.
         digest: SHA-256 of the file, hexadecimal.
         provenance: how it came to be: source digest, route, settings, versions, warnings.
-        brought: whether it was made elsewhere and handed in.
+        external: whether it is an external file, handed in.
     """
 
     name: str
     path: Path
     digest: str
     provenance: Mapping[str, Any]
-    brought: bool = False
+    external: bool = False
 
     def __repr__(self) -> str:
         return f"<Artifact {self.name}: {self.path.name}, sha256 {self.digest[:12]}>"

@@ -114,6 +114,6 @@ def batches(file: Path) -> Iterator[np.ndarray]:
     """The images of a saved calibration set, ``(up to 50, H, W, C)`` float32 at a time."""
     count = len(np.load(file, mmap_mode="r", allow_pickle=False))
     for start in range(0, count, BATCH):
-        # Mapped anew: the pages that were read stay in memory for as long as a map is open.
+        # Mapped again: the pages that were read stay in memory for as long as a map is open.
         images = np.load(file, mmap_mode="r", allow_pickle=False)
         yield np.array(images[start : start + BATCH], dtype=np.float32)

@@ -44,7 +44,7 @@ class LayerRule:
         allowed: settings that may only have these values; a setting left out has the first one.
         aliases: other names under which some Keras version stores a role.
         counts: roles that are whole numbers, which no arithmetic reads.
-        honoured: the other settings that enter the arithmetic, for the table in the documents.
+        supported: the other settings that enter the arithmetic, for the table in the documents.
         unread: whether its weights are not looked at, since nothing here computes with them.
     """
 
@@ -54,5 +54,5 @@ class LayerRule:
     allowed: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     aliases: Mapping[str, str] = field(default_factory=dict)
     counts: tuple[str, ...] = ()
-    honoured: tuple[str, ...] = ()
+    supported: tuple[str, ...] = ()
     unread: bool = False

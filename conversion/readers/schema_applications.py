@@ -24,7 +24,7 @@ def _alike(config: Config, inputs: Inputs) -> Shape:
 
 LAYERS: dict[str, LayerRule] = {
     "LayerScale": LayerRule(weights=_gamma, aliases={"variable": "gamma"}),
-    "CustomScaleLayer": LayerRule(shape=_alike, honoured=("scale",)),
+    "CustomScaleLayer": LayerRule(shape=_alike, supported=("scale",)),
     "StochasticDepth": LayerRule(),
 }
 """Layer class to its rule: ConvNeXt's, and Inception-ResNet's."""

@@ -52,11 +52,11 @@ _LAST = {"data_format": ("channels_last", None)}  # these have no such setting i
 _INTERPOLATED = {**FORMATS, "interpolation": ("nearest", "bilinear")}
 
 LAYERS: dict[str, LayerRule] = {
-    "ZeroPadding1D": LayerRule(partial(_zero_padding, 1), allowed=FORMATS, honoured=("padding",)),
-    "ZeroPadding2D": LayerRule(partial(_zero_padding, 2), allowed=FORMATS, honoured=("padding",)),
-    "Cropping1D": LayerRule(partial(_cropping, 1), allowed=_LAST, honoured=("cropping",)),
-    "Cropping2D": LayerRule(partial(_cropping, 2), allowed=FORMATS, honoured=("cropping",)),
-    "UpSampling1D": LayerRule(partial(_up_sampling, 1), allowed=_LAST, honoured=("size",)),
-    "UpSampling2D": LayerRule(partial(_up_sampling, 2), allowed=_INTERPOLATED, honoured=("size",)),
+    "ZeroPadding1D": LayerRule(partial(_zero_padding, 1), allowed=FORMATS, supported=("padding",)),
+    "ZeroPadding2D": LayerRule(partial(_zero_padding, 2), allowed=FORMATS, supported=("padding",)),
+    "Cropping1D": LayerRule(partial(_cropping, 1), allowed=_LAST, supported=("cropping",)),
+    "Cropping2D": LayerRule(partial(_cropping, 2), allowed=FORMATS, supported=("cropping",)),
+    "UpSampling1D": LayerRule(partial(_up_sampling, 1), allowed=_LAST, supported=("size",)),
+    "UpSampling2D": LayerRule(partial(_up_sampling, 2), allowed=_INTERPOLATED, supported=("size",)),
 }
 """The rules of these layers by Keras class name."""

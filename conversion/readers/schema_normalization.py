@@ -81,17 +81,17 @@ LAYERS: dict[str, LayerRule] = {
     "BatchNormalization": LayerRule(
         weights=_batch_norm,
         allowed={"renorm": (False,), "virtual_batch_size": (None,)},
-        honoured=_AFFINE,
+        supported=_AFFINE,
     ),
     "LayerNormalization": LayerRule(
-        weights=_layer_norm, allowed={"rms_scaling": (False,)}, honoured=_AFFINE
+        weights=_layer_norm, allowed={"rms_scaling": (False,)}, supported=_AFFINE
     ),
-    "GroupNormalization": LayerRule(weights=_group_norm, honoured=("groups", *_AFFINE)),
-    "UnitNormalization": LayerRule(weights=_unit_norm, honoured=("axis",)),
+    "GroupNormalization": LayerRule(weights=_group_norm, supported=("groups", *_AFFINE)),
+    "UnitNormalization": LayerRule(weights=_unit_norm, supported=("axis",)),
     "Normalization": LayerRule(
         weights=_normalization,
         counts=("count",),
-        honoured=("axis", "mean", "variance", "invert"),
+        supported=("axis", "mean", "variance", "invert"),
     ),
 }
 """Layer class to its rule."""

@@ -51,9 +51,9 @@ _FORMAT = {"data_format": ("channels_last", "channels_first", None)}
 
 LAYERS: dict[str, LayerRule] = {
     "Flatten": LayerRule(_flatten, allowed=_FORMAT),
-    "Reshape": LayerRule(_reshape, honoured=("target_shape",)),
-    "Permute": LayerRule(_permute, honoured=("dims",)),
-    "RepeatVector": LayerRule(_repeat, honoured=("n",)),
+    "Reshape": LayerRule(_reshape, supported=("target_shape",)),
+    "Permute": LayerRule(_permute, supported=("dims",)),
+    "RepeatVector": LayerRule(_repeat, supported=("n",)),
     "Resizing": LayerRule(
         _resizing,
         allowed={
@@ -63,7 +63,7 @@ LAYERS: dict[str, LayerRule] = {
             "antialias": (False,),
             **_FORMAT,
         },
-        honoured=("height", "width"),
+        supported=("height", "width"),
     ),
 }
 """Layer class to its rule."""

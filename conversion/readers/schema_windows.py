@@ -216,15 +216,15 @@ def _rules(rank: int) -> dict[str, LayerRule]:
     padded = {**FORMATS, "padding": PADDINGS}
     causal = {"padding": (*PADDINGS, "causal")} if rank == 1 else {}
     single = {**padded, **ACTIVE, "groups": (1,)}  # Keras 2 writes it where it has no meaning
-    pool = LayerRule(partial(_pool, rank), allowed=padded, honoured=("pool_size", "strides"))
-    whole = LayerRule(partial(_global_pool, rank), allowed=FORMATS, honoured=("keepdims",))
+    pool = LayerRule(partial(_pool, rank), allowed=padded, supported=("pool_size", "strides"))
+    whole = LayerRule(partial(_global_pool, rank), allowed=FORMATS, supported=("keepdims",))
     return {
         f"Conv{rank}D": LayerRule(
             partial(_conv, rank),
             partial(_conv_weights, rank),
             partial(_conv_cost, rank),
             {**padded, **ACTIVE, **causal},
-            honoured=("filters", *_KERNEL, "groups"),
+            supported=("filters", *_KERNEL, "groups"),
         ),
         f"DepthwiseConv{rank}D": LayerRule(
             partial(_depthwise, rank),
@@ -232,21 +232,21 @@ def _rules(rank: int) -> dict[str, LayerRule]:
             partial(_depthwise_cost, rank),
             single,
             {"depthwise_kernel": "kernel"},
-            honoured=(*_KERNEL, "depth_multiplier"),
+            supported=(*_KERNEL, "depth_multiplier"),
         ),
         f"SeparableConv{rank}D": LayerRule(
             partial(_separable, rank),
             partial(_separable_weights, rank),
             partial(_separable_cost, rank),
             single,
-            honoured=("filters", *_KERNEL, "depth_multiplier"),
+            supported=("filters", *_KERNEL, "depth_multiplier"),
         ),
         f"Conv{rank}DTranspose": LayerRule(
             partial(_transposed, rank),
             partial(_transposed_weights, rank),
             partial(_transposed_cost, rank),
             single,
-            honoured=("filters", *_KERNEL, "output_padding"),
+            supported=("filters", *_KERNEL, "output_padding"),
         ),
         f"MaxPooling{rank}D": pool,
         f"AveragePooling{rank}D": pool,

@@ -38,7 +38,7 @@ def described(path: Path) -> str | None:
 def pack(description: str, source: Path, folder: Path) -> Path:
     """Write a file that Keras opens.
 
-    The weights are copied byte by byte; only the description is written anew.
+    The weights are copied byte by byte; only the description is rewritten.
 
     Args:
         description: in JSON.

@@ -8,7 +8,7 @@ from conversion.readers.activations import ACTIVATION_LAYERS, ACTIVATIONS
 from conversion.readers.rules import LayerRule
 from conversion.readers.schema import LAYERS
 
-HEADER = "| layer | settings honoured | reader | truth | PyTorch |\n|---|---|---|---|---|"
+HEADER = "| layer | settings supported | reader | truth | PyTorch |\n|---|---|---|---|---|"
 
 
 def layer_table() -> str:
@@ -40,7 +40,7 @@ def _known(kind: str, registry: Any) -> str:
 
 
 def _settings(rule: LayerRule) -> str:
-    free = [f"`{name}`" for name in rule.honoured]
+    free = [f"`{name}`" for name in rule.supported]
     chosen = [
         "`activation`" if name == "activation" else f"`{name}` {_values(values)}"
         for name, values in rule.allowed.items()

@@ -45,7 +45,7 @@ class Range:
     reason: str
 
 
-def made_inputs(
+def synthetic_inputs(
     spec: Spec, count: int, beside: Mapping[str, np.ndarray] | None = None, seed: int = SEED
 ) -> dict[str, np.ndarray]:
     """Inputs in the range that the file's own layers suggest, rough and smooth, dark and light.

@@ -131,10 +131,10 @@ def test_good_torch_ranges_are_the_references_by_either_method(few, method):
 @pytest.mark.parametrize("check", ["calibration", "ranges"])
 def test_of_a_file_made_elsewhere_nothing_is_said(few, check):
     path = few.artifact("onnx-int8").path
-    brought = replace(few, brought={"onnx-int8": path}, _artifacts={}, _runners={})
+    brought = replace(few, external={"onnx-int8": path}, _artifacts={}, _runners={})
     (found,) = measured(brought, "onnx-int8", check).values()
     assert str(found.verdict) == "skipped"
-    assert "made elsewhere" in found.reason
+    assert "external" in found.reason
 
 
 @pytest.mark.parametrize("check", ["agreement", "evidence"])
@@ -147,10 +147,10 @@ def test_without_data_there_is_nothing_to_agree_on(few, check):
 def test_predictions_that_are_not_the_files_own_are_seen(few, tmp_path):
     from conversion.core.artifact import Store
 
-    planted = few.planted(Store(tmp_path / "store"), {})
+    injected = few.injected(Store(tmp_path / "store"), {})
     known = few.outputs("keras-fp32", few.test)
-    vars(planted)["outputs"] = lambda name, data=None: known
-    found = measured(planted, "torch-fp32", "evidence")["own_predictions"]
+    vars(injected)["outputs"] = lambda name, data=None: known
+    found = measured(injected, "torch-fp32", "evidence")["own_predictions"]
     assert (str(found.verdict), found.reason) == ("fail", "predictions are Keras's own bytes")
     assert set(verdicts(measured(few, "torch-fp32", "evidence")).values()) == {"pass"}
 
@@ -168,7 +168,7 @@ def test_two_copies_of_one_file_are_not_timed(few, tmp_path):
 
     float_file = few.artifact("onnx-fp32")
     copy = replace(float_file, name="onnx-int8")
-    planted = few.planted(Store(tmp_path / "store"), {"onnx-int8": copy})
-    (found,) = measured(planted, "onnx-int8", "speed").values()
+    injected = few.injected(Store(tmp_path / "store"), {"onnx-int8": copy})
+    (found,) = measured(injected, "onnx-int8", "speed").values()
     assert (str(found.verdict), found.value) == ("fail", None)
     assert found.reason == "two copies of one file: onnx-int8 is onnx-fp32"

@@ -128,14 +128,14 @@ def good(workspaces):
 
 @pytest.fixture
 def measure(good, tmp_path):
-    """Measures a file made elsewhere: a changed copy of a good one, or any graph."""
+    """Measures an external file: a changed copy of a good one, or any graph."""
     import onnx
 
     def measured(change, source="onnx-fp32"):
         model = onnx.load(good.artifact(source).path)
         path = tmp_path / "other.onnx"
         onnx.save(change(model) or model, path)
-        other = replace(good, brought={"onnx-fp32": path}, _artifacts={}, _runners={})
+        other = replace(good, external={"onnx-fp32": path}, _artifacts={}, _runners={})
         return onnx_weights(Case(other, "onnx-fp32"))
 
     return measured

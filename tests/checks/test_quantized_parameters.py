@@ -313,7 +313,7 @@ def test_every_torch_engine_is_recomputed_exactly(workspaces, subject, scheme):
     all_pass(quantized_parameters(case_of(workspaces(subject), scheme)))
 
 
-# planted changes
+# injected changes
 
 
 @pytest.fixture(scope="module")
@@ -329,19 +329,19 @@ def good(workspaces):
 
 
 @pytest.fixture
-def plant(good, tmp_path):
+def inject(good, tmp_path):
     """Changes a copy of a good file and measures it."""
 
-    def planted(kind, change):
-        from conversion.proof.faults import injection as planting
+    def injected(kind, change):
+        from conversion.proof.faults import injection as injecting
 
         case = good[kind]
-        put = planting.in_state if case.name == "torch-int8" else planting.in_onnx
+        put = injecting.in_state if case.name == "torch-int8" else injecting.in_onnx
         wrong = put(change, case.name)(case.workspace, tmp_path)
         found = quantized_parameters(Case(wrong, case.name))
         return {each.name.removeprefix("quantized_"): each for each in found}
 
-    return planted
+    return injected
 
 
 def initializers(model):
@@ -409,13 +409,13 @@ PARTS = {
 @pytest.mark.parametrize("shape", GROUPS, ids=[layer for layer, _ in GROUPS.values()])
 @pytest.mark.parametrize("part", PARTS)
 @pytest.mark.parametrize("kind", ["qoperator", "qdq"])
-def test_the_least_change_of_one_value_is_seen_and_named(plant, kind, part, shape):
+def test_the_least_change_of_one_value_is_seen_and_named(inject, kind, part, shape):
     def change(model):
         name = places(model, shape)[part]
         write(model, name, bump(initializers(model)[name], 3 if "kernel" in part else 0))
 
     layer, group = GROUPS[shape]
-    found = plant(kind, change)
+    found = inject(kind, change)
     failed = {name for name, m in found.items() if m.verdict == "fail"}
     assert failed == {PARTS[part]}
     seen = found[PARTS[part]]
@@ -427,13 +427,13 @@ def test_the_least_change_of_one_value_is_seen_and_named(plant, kind, part, shap
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.sampled_from(["qoperator", "qdq"]), st.integers(0, 10**6), st.floats(0, 1))
-def test_a_change_anywhere_in_an_onnx_file_is_seen(plant, kind, number, where):
+def test_a_change_anywhere_in_an_onnx_file_is_seen(inject, kind, number, where):
     def change(model):
         stored = {n: a for n, a in initializers(model).items() if a.dtype != np.int64}
         name = sorted(stored)[number % len(stored)]
         write(model, name, bump(stored[name], int(where * (stored[name].size - 1))))
 
-    assert "fail" in {m.verdict for m in plant(kind, change).values()}
+    assert "fail" in {m.verdict for m in inject(kind, change).values()}
 
 
 def scales_of_two_channels_swapped(model):
@@ -468,22 +468,22 @@ def zero_point_of_another_dtype(model):
     ],
 )
 @pytest.mark.parametrize("kind", ["qoperator", "qdq"])
-def test_what_a_quantizer_may_get_wrong_is_seen(plant, kind, change, part, layer):
-    found = plant(kind, change)[part]
+def test_what_a_quantizer_may_get_wrong_is_seen(inject, kind, change, part, layer):
+    found = inject(kind, change)[part]
     assert (found.verdict, found.layer) == ("fail", layer)
 
 
-def test_scales_along_the_wrong_axis_of_a_square_kernel_are_seen(plant):
+def test_scales_along_the_wrong_axis_of_a_square_kernel_are_seen(inject):
     def change(model):
         node = places(model, (64, 64, 3, 3))["kernel_node"]
         next(a for a in node.attribute if a.name == "axis").i = 1
 
-    found = plant("qdq", change)["scales"]
+    found = inject("qdq", change)["scales"]
     assert (found.verdict, found.layer) == ("fail", "batch_normalization_6")
     assert found.reason == "scale of the kernel of conv2d_7 by axis is 1, expected 0"
 
 
-def test_a_reader_that_disagrees_with_the_writer_is_seen(plant):
+def test_a_reader_that_disagrees_with_the_writer_is_seen(inject):
     def change(model):
         from onnx import numpy_helper
 
@@ -497,35 +497,35 @@ def test_a_reader_that_disagrees_with_the_writer_is_seen(plant):
         )
         node.input[2] = "other"
 
-    found = plant("qdq", change)["zero_points"]
+    found = inject("qdq", change)["zero_points"]
     assert (found.verdict, found.layer, found.value) == ("fail", "activation_3", 1)
     assert "as DequantizeLinear reads it" in found.reason
 
 
-def test_a_parameter_that_belongs_to_nothing_is_not_passed_over(plant):
+def test_a_parameter_that_belongs_to_nothing_is_not_passed_over(inject):
     def change(model):
         from onnx import numpy_helper
 
         model.graph.initializer.append(numpy_helper.from_array(np.ones((2, 2), np.int8), "left"))
 
-    found = plant("qoperator", change)["unchecked"]
+    found = inject("qoperator", change)["unchecked"]
     assert (found.verdict, found.reason) == ("fail", "left")
 
 
-def test_a_float_graph_passed_off_as_int8_is_seen(good, plant):
+def test_a_float_graph_passed_off_as_int8_is_seen(good, inject):
     def change(model):
         import onnx
 
         return onnx.load(good["qoperator"].workspace.artifact("onnx-prepared").path)
 
-    found = plant("qoperator", change)
+    found = inject("qoperator", change)
     assert {found[part].verdict for part in ("scales", "zero_points", "weights")} == {"fail"}
     assert found["weights"].layer == "batch_normalization"
     assert "float32 (16, 3, 3, 3), expected int8" in found["weights"].reason
 
 
 def test_a_weight_off_by_one_percent_in_the_float_graph_is_seen(good, tmp_path):
-    from conversion.proof.faults import injection as planting
+    from conversion.proof.faults import injection as injecting
 
     def change(model):
         name = next(n for n, a in initializers(model).items() if a.shape == (64, 64, 3, 3))
@@ -534,9 +534,9 @@ def test_a_weight_off_by_one_percent_in_the_float_graph_is_seen(good, tmp_path):
         write(model, name, kernel)
 
     workspace = good["qoperator"].workspace
-    wrong = planting.in_onnx(change, "onnx-prepared")(workspace, tmp_path)
+    wrong = injecting.in_onnx(change, "onnx-prepared")(workspace, tmp_path)
     kept = {name: workspace.artifact(name) for name in ("onnx-ranges", "onnx-int8")}
-    wrong = wrong.planted(Store(tmp_path / "kept"), kept)
+    wrong = wrong.injected(Store(tmp_path / "kept"), kept)
     found = {m.name: m for m in quantized_parameters(Case(wrong, "onnx-int8"))}
     source = found["quantized_source_folded"]
     assert (source.verdict, source.layer) == ("fail", "batch_normalization_6")
@@ -548,7 +548,7 @@ def test_a_weight_off_by_one_percent_in_the_float_graph_is_seen(good, tmp_path):
 def test_a_kernel_too_small_for_its_bias_is_recomputed_exactly(good, tmp_path, form, per_channel):
     import onnx
 
-    from conversion.proof.faults import injection as planting
+    from conversion.proof.faults import injection as injecting
 
     def change(model):
         name = next(n for n, a in initializers(model).items() if a.shape == (64, 32, 1, 1))
@@ -558,8 +558,8 @@ def test_a_kernel_too_small_for_its_bias_is_recomputed_exactly(good, tmp_path, f
 
     case = case_of(good["qoperator"].workspace, OnnxScheme(format=form, per_channel=per_channel))
     ranges = {"onnx-ranges": case.workspace.artifact("onnx-ranges")}
-    tiny = planting.in_onnx(change, "onnx-prepared")(case.workspace, tmp_path)
-    tiny = tiny.planted(Store(tmp_path / "kept"), ranges)  # what it was calibrated with before
+    tiny = injecting.in_onnx(change, "onnx-prepared")(case.workspace, tmp_path)
+    tiny = tiny.injected(Store(tmp_path / "kept"), ranges)  # what it was calibrated with before
     model = onnx.load(tiny.artifact("onnx-int8").path)
     scale = initializers(model)[places(model, (64, 32, 1, 1))["kernel_scale"]].reshape(-1)[0]
     assert 0 < scale < 1e-6
@@ -633,38 +633,38 @@ TORCH_PARTS = {
 @pytest.mark.parametrize("layer", ["conv2d", "conv2d_2", "conv2d_5", "dense"])
 @pytest.mark.parametrize("what", TORCH_PARTS)
 @pytest.mark.parametrize("kind", ["torch", "torch-tensor"])
-def test_the_least_change_in_a_torch_file_is_seen_and_named(plant, kind, what, layer):
-    found = plant(kind, lambda state: exchange(state, layer, what))
+def test_the_least_change_in_a_torch_file_is_seen_and_named(inject, kind, what, layer):
+    found = inject(kind, lambda state: exchange(state, layer, what))
     failed = {name for name, m in found.items() if m.verdict == "fail"}
     assert failed == {TORCH_PARTS[what]}
     wanted = {"conv2d": "activation", "conv2d_2": "batch_normalization_2"}.get(layer, layer)
     assert found[TORCH_PARTS[what]].layer == wanted
 
 
-def test_a_part_of_the_state_that_belongs_to_nothing_is_not_passed_over(plant):
+def test_a_part_of_the_state_that_belongs_to_nothing_is_not_passed_over(inject):
     import torch
 
     def change(state):
         state["body.odd.scale"] = torch.tensor(1.0)
 
-    found = plant("torch", change)["unchecked"]
+    found = inject("torch", change)["unchecked"]
     assert (found.verdict, found.reason) == ("fail", "body.odd.scale")
 
 
-def test_a_kernel_left_in_float_in_a_torch_file_is_seen(plant):
+def test_a_kernel_left_in_float_in_a_torch_file_is_seen(inject):
     def change(state):
         state["body.conv2d_5.weight"] = state["body.conv2d_5.weight"].dequantize()
 
-    found = plant("torch", change)["weights"]
+    found = inject("torch", change)["weights"]
     assert (found.verdict, found.layer) == ("fail", "conv2d_5")
 
 
-# files made elsewhere
+# external files
 
 
 def brought(case, path):
     workspace = case.workspace
-    other = replace(workspace, brought={case.name: path}, _artifacts={}, _runners={}, _outputs={})
+    other = replace(workspace, external={case.name: path}, _artifacts={}, _runners={}, _outputs={})
     return {
         m.name.removeprefix("quantized_"): m for m in quantized_parameters(Case(other, case.name))
     }

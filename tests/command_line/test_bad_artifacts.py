@@ -1,4 +1,4 @@
-"""A file made elsewhere that does not fit the model gives exit code 2 and one line."""
+"""An external file that does not fit the model gives exit code 2 and one line."""
 
 from pathlib import Path
 

@@ -24,20 +24,20 @@ def pytest_generate_tests(metafunc):
 def good(request, workspaces):
     """An untouched workspace with the images of the fault suite."""
     whole = workspaces(request.param)
-    few = whole.planted(whole.store, {}, detection.limited(whole.subject))
+    few = whole.injected(whole.store, {}, detection.limited(whole.subject))
     return detection.prepared(replace(few, threads=1, _runners={}))
 
 
 def assert_caught(good, fault):
     if reason := backend(fault.artifact).missing:
         pytest.skip(reason)
-    caught, found = detection.caught(good, fault, fault.plant)
+    caught, found = detection.caught(good, fault, fault.inject)
     assert caught, [m.explain() for m in found]
     assert detection.naming(good, fault, found) is not None, [m.explain() for m in found]
 
 
 def test_every_check_of_every_artifact_catches_a_fault_and_names_it(good, subtests):
-    """Every day the first fault of each; `tox -e slow` and `power` plant all."""
+    """Every day the first fault of each; `tox -e slow` and `power` inject all."""
     first = {}
     for fault in all_faults():
         first.setdefault((fault.artifact, fault.check), fault)

@@ -47,17 +47,17 @@ def off_by_one_per_cent(layer, role, index, check):
 
         return edit
 
-    def plant(workspace, folder):
+    def inject(workspace, folder):
         return in_state(change(workspace))(workspace, folder)
 
     name = f"{layer}-{role}-{index}"
-    return Fault(name, "conversion", "torch-fp32", "1 %", check, layer, plant)
+    return Fault(name, "conversion", "torch-fp32", "1 %", check, layer, inject)
 
 
 @pytest.mark.slow
 def test_taps_and_outputs_see_98_of_100(workspaces, subject):
     whole = workspaces(subject)
-    good = detection.prepared(whole.planted(whole.store, {}, detection.limited(whole.subject)))
+    good = detection.prepared(whole.injected(whole.store, {}, detection.limited(whole.subject)))
     missed = [
         place
         for place in drawn(good.spec, SAMPLE)
@@ -70,11 +70,11 @@ def test_bit_by_bit_all_are_seen_and_named(workspaces, subject):
     good = workspaces(subject)
     for place in drawn(good.spec, 40, seed=1):
         fault = off_by_one_per_cent(*place, "weights")
-        caught, found = detection.caught(good, fault, fault.plant)
+        caught, found = detection.caught(good, fault, fault.inject)
         assert caught, place
         assert detection.naming(good, fault, found) is not None, place
 
 
 def seen(good, place, check):
     fault = off_by_one_per_cent(*place, check)
-    return detection.caught(good, fault, fault.plant)[0]
+    return detection.caught(good, fault, fault.inject)[0]

@@ -102,7 +102,7 @@ def test_the_checks_know_what_is_left_in_float(embedded, name):
 
 def test_a_layer_in_float_that_was_not_asked_for_is_seen(embedded, tmp_path, name):
     other = leaving(embedded, *CHOSEN).artifact(name)
-    case = Case(embedded.planted(Store(tmp_path), {name: other}), name)
+    case = Case(embedded.injected(Store(tmp_path), {name: other}), name)
     found = measured(case, "integer-weights", "integer-kernels", "quantized-parameters")
     failed = {each.name for each in found.values() if each.verdict is Verdict.FAIL}
     assert "eight_bit_weights" in failed
@@ -114,7 +114,7 @@ def test_a_layer_in_float_that_was_not_asked_for_is_seen(embedded, tmp_path, nam
 
 def test_a_layer_in_integers_that_was_to_be_in_float_is_seen(embedded, tmp_path, name):
     chosen = leaving(embedded, *CHOSEN)
-    case = Case(chosen.planted(Store(tmp_path), {name: embedded.artifact(name)}), name)
+    case = Case(chosen.injected(Store(tmp_path), {name: embedded.artifact(name)}), name)
     found = measured(case, "quantized-parameters")["quantized_weights"]
     assert found.verdict is Verdict.FAIL
     assert found.layer in ("conv2d", "batch_normalization", "activation")

@@ -74,7 +74,7 @@ def test_torch_modules_left_in_float_are_seen(embedded, tmp_path, monkeypatch):
     left = tuple(kind for kind in torch_prepared.INTEGER if kind is not nn.Conv2d)
     monkeypatch.setattr(torch_prepared, "INTEGER", left)
     same = {"calibration": embedded.artifact("calibration")}
-    (found,) = integer_kernels(Case(embedded.planted(Store(tmp_path), same), "torch-int8"))
+    (found,) = integer_kernels(Case(embedded.injected(Store(tmp_path), same), "torch-int8"))
     # Convolutions that are fused with a ReLU are of another kind, and stay.
     costs = multiply_accumulates(embedded.spec)
     fused = ("conv2d", "conv2d_1", "conv2d_3", "conv2d_6", "dense")

@@ -119,7 +119,7 @@ def changed(workspace, tmp_path, change, name=INT8):
     change(model)
     path.write_bytes(packed(model))
     wrong = Artifact(name, path, of_file(path), good.provenance)
-    return Case(workspace.planted(Store(tmp_path / "store"), {name: wrong}), name)
+    return Case(workspace.injected(Store(tmp_path / "store"), {name: wrong}), name)
 
 
 @pytest.mark.parametrize("part", FAULTS)
@@ -153,6 +153,6 @@ def test_a_file_in_float_is_no_int8_file(made, tmp_path, name):
     workspace = made(name)
     float_file = workspace.artifact(FLOAT)
     wrong = Artifact(INT8, float_file.path, float_file.digest, float_file.provenance)
-    case = Case(workspace.planted(Store(tmp_path), {INT8: wrong}), INT8)
+    case = Case(workspace.injected(Store(tmp_path), {INT8: wrong}), INT8)
     assert set(failed(litert_integer_weights(case))) == {"eight_bit_weights", "float_operators"}
     assert "quantized_unchecked" in failed(quantized_parameters(case))

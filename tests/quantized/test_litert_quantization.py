@@ -146,7 +146,7 @@ def theirs(workspaces):
         pytest.skip(f"MLPerf Tiny's own int8 file is not at {path}")
     brought = {"litert-int8": path}
     good = workspaces("mlperf-tiny")
-    return Case(replace(good, brought=brought, _artifacts={}, _runners={}), "litert-int8")
+    return Case(replace(good, external=brought, _artifacts={}, _runners={}), "litert-int8")
 
 
 def answers(workspace, name):

@@ -83,7 +83,7 @@ def changed(workspace, tmp_path, change):
     path = tmp_path / "changed.onnx"
     onnx.save(model, path)
     wrong = Artifact("onnx-int8", path, of_file(path), good.provenance)
-    return Case(workspace.planted(Store(tmp_path / "store"), {"onnx-int8": wrong}), "onnx-int8")
+    return Case(workspace.injected(Store(tmp_path / "store"), {"onnx-int8": wrong}), "onnx-int8")
 
 
 def stored(model, wanted):
@@ -238,6 +238,6 @@ def test_an_activation_that_onnx_runtime_leaves_out_is_seen(made, tmp_path, monk
     monkeypatch.setattr(onnx_static, "activations_to_keep", lambda model, format_: [])
     workspace = made(name, format="qoperator")
     kept = {n: workspace.artifact(n) for n in ("onnx-prepared", "onnx-ranges", "onnx-places")}
-    case = Case(workspace.planted(Store(tmp_path), kept), "onnx-int8")
+    case = Case(workspace.injected(Store(tmp_path), kept), "onnx-int8")
     assert "quantized_unchecked" in failed(quantized_parameters(case))
     assert "layer_sqnr" in failed(layer_sqnr(case))

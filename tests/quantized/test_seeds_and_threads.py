@@ -13,7 +13,7 @@ from conversion.proof.checks.case import Case
 from conversion.session import opened
 from conversion.subjects import Subject
 from conversion.subjects.data import Dataset
-from conversion.subjects.synthetic_inputs import made_inputs
+from conversion.subjects.synthetic_inputs import synthetic_inputs
 
 
 @pytest.fixture
@@ -46,14 +46,14 @@ def test_the_seed_of_the_calibration_images_goes_before_that_of_the_run(workspac
 
 
 def test_another_seed_draws_other_synthetic_inputs_of_the_same_range(embedded):
-    one, other = (made_inputs(embedded.spec, 50, seed=seed)["input_1"] for seed in (0, 7))
-    assert made_inputs(embedded.spec, 50)["input_1"].tobytes() == one.tobytes()
+    one, other = (synthetic_inputs(embedded.spec, 50, seed=seed)["input_1"] for seed in (0, 7))
+    assert synthetic_inputs(embedded.spec, 50)["input_1"].tobytes() == one.tobytes()
     assert not any((each == other).all(axis=(1, 2, 3)).any() for each in one)
     assert (one.min(), one.max()) == (other.min(), other.max()) == (0.0, 255.0)
 
 
 def test_the_largest_seed_draws_inputs(embedded):
-    assert len(made_inputs(embedded.spec, 3, seed=2**32 - 1)["input_1"]) == 3
+    assert len(synthetic_inputs(embedded.spec, 3, seed=2**32 - 1)["input_1"]) == 3
 
 
 @pytest.fixture(params=[None, 40, 300], ids=["no images", "few images", "enough images"])

@@ -498,6 +498,6 @@ def test_every_recorded_range_that_is_doubled_fails(made, name, tmp_path):
         }
         path = tmp_path / f"{index}.json"
         path.write_text(json.dumps(changed))
-        planted = {"torch-ranges": artifact("torch-ranges", path, **good.provenance)}
-        found = measured(workspace.planted(Store(tmp_path / "store"), planted), "ranges")
+        injected = {"torch-ranges": artifact("torch-ranges", path, **good.provenance)}
+        found = measured(workspace.injected(Store(tmp_path / "store"), injected), "ranges")
         assert any(m.verdict is Verdict.FAIL for m in found.values()), observer

@@ -200,7 +200,7 @@ def test_an_artifact_of_an_entry_states_its_digest_and_size(kept, builder):
     found = fetch(kept, builder).artifact("onnx-fp32", "model.bin")
     # sha256sum of the bytes 0 to 63
     assert found.digest == "fdeab9acf3710362bd2658cdc9a29e8f9c757fcf9811603a8c447cd1d9151108"
-    assert (found.name, found.size, found.brought) == ("onnx-fp32", 64, False)
+    assert (found.name, found.size, found.external) == ("onnx-fp32", 64, False)
     assert found.provenance["route"] == "straight"
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from conversion.core.spec import Layer, Spec
-from conversion.subjects.synthetic_inputs import made_inputs, suggested_range
+from conversion.subjects.synthetic_inputs import suggested_range, synthetic_inputs
 
 
 def layer(name, kind, *reads, shape=(8, 8, 3), config=None, **weights):
@@ -70,7 +70,7 @@ def test_without_a_hint_images_are_raw_pixels_and_the_rest_is_around_zero(shape,
 @pytest.mark.parametrize("shape", [(8, 8, 3), (33, 5, 1), (20, 4), (10,)], ids=str)
 def test_every_input_is_another_and_all_lie_in_the_range(shape):
     model = spec(layer("d", "Dense", "image"), shape=shape)
-    made = made_inputs(model, 50)["image"]
+    made = synthetic_inputs(model, 50)["image"]
     within = suggested_range(model, "image")
     assert made.shape == (50, *shape)
     assert made.dtype == np.float32
@@ -81,7 +81,7 @@ def test_every_input_is_another_and_all_lie_in_the_range(shape):
 
 
 def test_pixels_are_whole_numbers_and_images_differ_in_light_and_contrast():
-    made = made_inputs(spec(layer("d", "Dense", "image")), 50)["image"]
+    made = synthetic_inputs(spec(layer("d", "Dense", "image")), 50)["image"]
     assert (made == np.rint(made)).all()
     assert np.ptp(made.mean(axis=(1, 2, 3))) > 50
     assert np.ptp(made.std(axis=(1, 2, 3))) > 20
@@ -89,7 +89,7 @@ def test_pixels_are_whole_numbers_and_images_differ_in_light_and_contrast():
 
 def test_the_same_inputs_are_made_every_time():
     model = spec(layer("d", "Dense", "image"))
-    one, other = (made_inputs(model, 5)["image"] for _ in range(2))
+    one, other = (synthetic_inputs(model, 5)["image"] for _ in range(2))
     assert one.tobytes() == other.tobytes()
 
 
@@ -97,7 +97,7 @@ def test_beside_real_images_the_made_ones_keep_their_range():
     real = np.random.RandomState(1).uniform([-1, 0, 2], [1, 0.5, 3], (5, 8, 8, 3))
     config = {"scale": 1 / 255, "offset": 0.0}
     found = spec(layer("r", "Rescaling", "image", config=config))
-    made = made_inputs(found, 20, {"image": real})["image"]
+    made = synthetic_inputs(found, 20, {"image": real})["image"]
     assert made.shape == (20, 8, 8, 3)
     low, high = real.min(axis=(0, 1, 2)), real.max(axis=(0, 1, 2))
     assert (made >= low - 1e-6).all()
@@ -115,5 +115,5 @@ def test_two_inputs_of_one_shape_are_not_alike():
         "0" * 64,
         "3",
     )
-    made = made_inputs(both, 20)
+    made = synthetic_inputs(both, 20)
     assert (made["left"] != made["right"]).any()

@@ -11,12 +11,12 @@ from conversion.proof.metrics.sqnr import sqnr
 from conversion.readers import read_spec
 from conversion.subjects import Subject
 from conversion.subjects.data import Dataset
-from conversion.subjects.synthetic_inputs import made_inputs
+from conversion.subjects.synthetic_inputs import synthetic_inputs
 
 ROUTES = ("onnx-fp32", "torch-fp32", "torch-via-onnx-fp32")
 INT8 = ("onnx-int8", "torch-int8")
 IMAGES = 200
-"""Made inputs that are judged on, and as many others that int8 is calibrated on."""
+"""Synthetic inputs that are judged on, and as many others that int8 is calibrated on."""
 LOOKED_AT = 16
 """Of them, those on which every layer's SQNR is measured."""
 MAPPED = 60.0
@@ -25,12 +25,12 @@ BAD = (Verdict.FAIL, Verdict.UNDECIDED)
 
 
 def subject(name, path):
-    """A model with made inputs; with several of them it has none to calibrate on."""
+    """A model with synthetic inputs; with several of them it has none to calibrate on."""
     spec = read_spec(path)
     if len(spec.inputs) != 1:
         return Subject(name, path)
-    made = made_inputs(spec, 2 * IMAGES)[spec.inputs[0]]
-    test, train = (Dataset(part, None, "made inputs") for part in np.split(made, 2))
+    made = synthetic_inputs(spec, 2 * IMAGES)[spec.inputs[0]]
+    test, train = (Dataset(part, None, "synthetic inputs") for part in np.split(made, 2))
     return Subject(name, path, test=test, train=train)
 
 

@@ -7,7 +7,7 @@ import pytest
 from conversion.core.settings import Settings, TorchScheme
 from conversion.readers import read_spec
 from conversion.subjects import mlperf_tiny
-from conversion.subjects.synthetic_inputs import made_inputs
+from conversion.subjects.synthetic_inputs import synthetic_inputs
 
 FAMILIES = {
     "convnext": 32,
@@ -56,7 +56,7 @@ def built(process, name, folder):
     else:
         values["config"] = handmade.MODELS[name]
         process.call("application", values)  # once to read what inputs it takes
-        process.call("application", values, made_inputs(read_spec(path), SETTLED_ON))
+        process.call("application", values, synthetic_inputs(read_spec(path), SETTLED_ON))
     return path
 
 

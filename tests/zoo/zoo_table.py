@@ -89,7 +89,7 @@ TABLES = {"zoo": table, "speed": speeds}
 
 
 def rendered(text, document):
-    """The page with every table made anew."""
+    """The page with every table rebuilt."""
     for name, made in TABLES.items():
         begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
         before, _, rest = text.partition(begin)

@@ -62,7 +62,7 @@ class Case:
     @property
     def is_default(self) -> bool:
         """Whether the artifact is made by the default choices."""
-        return self.label == self.name and not self.artifact.brought
+        return self.label == self.name and not self.artifact.external
 
     @property
     def is_regression_test(self) -> bool:
@@ -111,7 +111,7 @@ class Case:
         settings = self.workspace.settings
         if self.backend.is_float:
             return {}
-        if self.artifact.brought:
+        if self.artifact.external:
             if self.name != "torch-int8":
                 return {}
             from conversion.quantization.torch_static import stated_scheme

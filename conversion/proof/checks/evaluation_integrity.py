@@ -73,7 +73,7 @@ def _sample(count: int) -> np.ndarray:
 
 
 def _asked_again(case: Case, rows: np.ndarray) -> dict[str, np.ndarray]:
-    """The outputs for some images of the file, opened anew, in the batches of the evaluation."""
+    """The outputs for some images of the file, opened again, in the batches of the evaluation."""
     workspace, spec = case.workspace, case.workspace.spec
     ingredients = Ingredients(spec, workspace.keras, workspace.settings, {})
     runner = case.backend.load().open(case.artifact, ingredients, workspace.threads)

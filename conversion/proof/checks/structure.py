@@ -33,8 +33,8 @@ def onnx_ports(case: Case) -> list[Measurement]:
     from conversion.backends import onnx_file
 
     model, spec = _onnx_content(case), case.workspace.spec
-    if case.artifact.brought:
-        return case.skip("ports", "structure", "a file made elsewhere names its own ports")
+    if case.artifact.external:
+        return case.skip("ports", "structure", "an external file names its own ports")
     return [
         structure.ports(
             case.about, "inputs", spec.inputs, spec, onnx_file.ports(onnx_file.inputs(model))
@@ -52,7 +52,7 @@ def onnx_operators(case: Case) -> list[Measurement]:
     found = onnx_file.census(_onnx_content(case))
     spec, about = case.workspace.spec, case.about
     measured = [structure.operator_counts(about, spec, found["operators"])]
-    if not case.artifact.brought:
+    if not case.artifact.external:
         recorded = case.artifact.provenance["census"]
         measured.append(structure.expected("census_as_recorded", about, recorded, found))
         if case.backend.is_float:
@@ -119,7 +119,7 @@ def _outside(case: Case, model: Any) -> set[int]:
     from conversion.quantization.coverage import float_steps
 
     spec = case.workspace.spec
-    layers = {} if case.artifact.brought else float_steps(spec, case.workspace.settings)
+    layers = {} if case.artifact.external else float_steps(spec, case.workspace.settings)
     if not layers:
         return set()
     graph = graph_of(model, spec)
@@ -133,7 +133,7 @@ def _outside(case: Case, model: Any) -> set[int]:
 
 def provenance(case: Case) -> list[Measurement]:
     """The file says of itself that it was made from this very source file."""
-    if case.artifact.brought:
-        return case.skip("provenance", "structure", "a file made elsewhere has no provenance")
+    if case.artifact.external:
+        return case.skip("provenance", "structure", "an external file has no provenance")
     found = case.backend.load().stated_source(case.artifact.path)
     return [structure.expected("provenance", case.about, case.workspace.spec.digest, found)]

@@ -19,11 +19,11 @@ def not_made(case: Case) -> str:
         case: the artifact.
 
     Raises:
-        UserError: the reference or a file made elsewhere cannot be read, or images that would
+        UserError: the reference or an external file cannot be read, or images that would
             calibrate are also evaluated on: mistakes that no route is to blame for.
     """
     workspace, name, own = case.workspace, case.name, case.backend
-    if name in workspace.brought or name == "keras-fp32":
+    if name in workspace.external or name == "keras-fp32":
         _ = case.artifact
         return ""
     if not own.is_float:

@@ -41,7 +41,7 @@ def litert_weights(case: Case) -> list[Measurement]:
     spec = case.workspace.spec
     alignment = align(spec, graph_of(load(case.artifact.path), spec))
     held, missing = held_weights(spec, alignment)
-    unjudged = {} if case.artifact.brought else rewritten(spec)
+    unjudged = {} if case.artifact.external else rewritten(spec)
     held = [each for each in held if each.layer not in unjudged]
     missing = [name for name in missing if name not in unjudged]
     order = [layer.name for layer in spec.layers]

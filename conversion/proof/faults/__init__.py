@@ -1,4 +1,4 @@
-"""Known bugs to plant: one function and one line of its module's list a fault."""
+"""Known bugs to inject: one function and one line of its module's list a fault."""
 
 from __future__ import annotations
 

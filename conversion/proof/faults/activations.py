@@ -8,7 +8,7 @@ from onnx import ModelProto
 
 from conversion.proof.faults import graph_edits as graph
 from conversion.proof.faults import spec_edits as specs
-from conversion.proof.faults.fault import Fault, Plant
+from conversion.proof.faults.fault import Fault, Inject
 from conversion.proof.faults.injection import in_onnx, in_spec
 
 TORCH, ONNX, VIA = "torch-fp32", "onnx-fp32", "torch-via-onnx-fp32"
@@ -44,7 +44,7 @@ def capped(model: ModelProto) -> None:
         node.input.extend(graph.constant(model, graph.floats(end)) for end in (0, 6))
 
 
-def leaking(size: float) -> Plant:
+def leaking(size: float) -> Inject:
     """A slope below zero in every ReLU."""
     return in_spec(specs.becomes(ALL, "LeakyReLU", negative_slope=size))
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from conversion.proof.faults.fault import Fault, Plant
+from conversion.proof.faults.fault import Fault, Inject
 from conversion.proof.faults.injection import in_calibration
 from conversion.subjects.data import Dataset
 from conversion.workspace import Workspace
@@ -15,12 +15,12 @@ from conversion.workspace import Workspace
 ONNX, TORCH = "onnx-int8", "torch-int8"
 
 
-def of_pixels(change: Callable[[np.ndarray], np.ndarray]) -> Plant:
+def of_pixels(change: Callable[[np.ndarray], np.ndarray]) -> Inject:
     """A fault in the pixels of every image."""
     return in_calibration(lambda drawn, _: replace(drawn, images=change(drawn.images)))
 
 
-def classes_lost(count: float) -> Plant:
+def classes_lost(count: float) -> Inject:
     """The images of the last classes are replaced by further ones of the first classes."""
 
     def change(drawn: Dataset, workspace: Workspace) -> Dataset:
@@ -33,7 +33,7 @@ def classes_lost(count: float) -> Plant:
     return in_calibration(change)
 
 
-def lost(share: float) -> Plant:
+def lost(share: float) -> Inject:
     """The last images are lost."""
 
     def change(drawn: Dataset, _: Workspace) -> Dataset:
@@ -42,7 +42,7 @@ def lost(share: float) -> Plant:
     return in_calibration(change)
 
 
-def leaked(count: float) -> Plant:
+def leaked(count: float) -> Inject:
     """The last images are replaced by test images."""
 
     def change(drawn: Dataset, workspace: Workspace) -> Dataset:
@@ -74,9 +74,9 @@ def _fault(
     artifact: str,
     magnitude: str,
     where: str,
-    plant: Plant,
+    inject: Inject,
     sizes: tuple[float, ...] = (),
-    resized: Callable[[float], Plant] | None = None,
+    resized: Callable[[float], Inject] | None = None,
     check: str = "calibration",
 ) -> Fault:
     return Fault(
@@ -86,7 +86,7 @@ def _fault(
         magnitude,
         check,
         where,
-        plant,
+        inject,
         sizes=sizes,
         resized=resized,
     )

@@ -7,7 +7,7 @@ from onnx import ModelProto
 
 from conversion.proof.faults import graph_edits as graph
 from conversion.proof.faults import spec_edits as specs
-from conversion.proof.faults.fault import Fault, Plant
+from conversion.proof.faults.fault import Fault, Inject
 from conversion.proof.faults.injection import in_onnx, in_spec
 
 TORCH, ONNX, VIA = "torch-fp32", "onnx-fp32", "torch-via-onnx-fp32"
@@ -33,7 +33,7 @@ def folded_without_bias(model: ModelProto) -> None:
         graph.drop(model, shift)
 
 
-def weaker_bias(size: float) -> Plant:
+def weaker_bias(size: float) -> Inject:
     """conv2d's bias less a part of it."""
     return graph.in_weights_of_onnx(specs.weights("conv2d", "bias", lambda bias: bias * (1 - size)))
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from conversion.core import digest
 from conversion.core.artifact import Store
-from conversion.proof.faults.fault import Fault, Plant
+from conversion.proof.faults.fault import Fault, Inject
 from conversion.proof.faults.injection import in_test
 from conversion.subjects.data import Dataset
 from conversion.workspace import Outputs, Workspace
@@ -19,7 +19,7 @@ OF_IMAGES = ("parity_inputs", "truth", "layers")
 """What a workspace keeps of its images, whatever their labels."""
 
 
-def in_predictions(name: str, change: Callable[[Workspace, Dataset | None], Outputs]) -> Plant:
+def in_predictions(name: str, change: Callable[[Workspace, Dataset | None], Outputs]) -> Inject:
     """A fault in what an evaluation hands on as an artifact's outputs.
 
     Args:
@@ -27,21 +27,21 @@ def in_predictions(name: str, change: Callable[[Workspace, Dataset | None], Outp
         change: gives the outputs on a data set, or on the parity images.
     """
 
-    def plant(workspace: Workspace, folder: Path) -> Workspace:
-        planted = workspace.planted(Store(folder / "store"), {})
+    def inject(workspace: Workspace, folder: Path) -> Workspace:
+        injected = workspace.injected(Store(folder / "store"), {})
 
         def outputs(asked: str, data: Dataset | None = None) -> Outputs:
             if asked == name:
                 return change(workspace, data)
             return workspace.outputs(asked, data)
 
-        vars(planted)["outputs"] = outputs  # frozen, but a method is no field
-        return planted
+        vars(injected)["outputs"] = outputs  # frozen, but a method is no field
+        return injected
 
-    return plant
+    return inject
 
 
-def of_rows(name: str, edit: Callable[[np.ndarray], np.ndarray]) -> Plant:
+def of_rows(name: str, edit: Callable[[np.ndarray], np.ndarray]) -> Inject:
     """A fault in the rows of an artifact's outputs on the labelled images and the parity images."""
 
     def change(workspace: Workspace, data: Dataset | None) -> Outputs:
@@ -58,24 +58,24 @@ def last_batch_stale(rows: np.ndarray) -> np.ndarray:
     return rows
 
 
-def in_labels(change: Callable[[np.ndarray], np.ndarray]) -> Plant:
+def in_labels(change: Callable[[np.ndarray], np.ndarray]) -> Inject:
     """A fault in the labels; the images, and so every output, stay."""
 
     def wrong(test: Dataset) -> Dataset:
         assert test.labels is not None
         return replace(test, labels=change(test.labels))
 
-    def plant(workspace: Workspace, folder: Path) -> Workspace:
-        planted = in_test(wrong)(workspace, folder)
+    def inject(workspace: Workspace, folder: Path) -> Workspace:
+        injected = in_test(wrong)(workspace, folder)
 
         def outputs(asked: str, data: Dataset | None = None) -> Outputs:
             return workspace.outputs(asked, None if data is None else workspace.test)
 
         same = {name: vars(workspace)[name] for name in OF_IMAGES if name in vars(workspace)}
-        vars(planted).update(same, outputs=outputs)
-        return planted
+        vars(injected).update(same, outputs=outputs)
+        return injected
 
-    return plant
+    return inject
 
 
 def cat_for_dog(labels: np.ndarray) -> np.ndarray:
@@ -97,8 +97,10 @@ def tested_on_training_images(workspace: Workspace, folder: Path) -> Workspace:
     return in_test(lambda test: first)(workspace, folder)
 
 
-def _fault(name: str, artifact: str, magnitude: str, check: str, where: str, plant: Plant) -> Fault:
-    return Fault(name, "measurement", artifact, magnitude, check, where, plant)
+def _fault(
+    name: str, artifact: str, magnitude: str, check: str, where: str, inject: Inject
+) -> Fault:
+    return Fault(name, "measurement", artifact, magnitude, check, where, inject)
 
 
 FAULTS: tuple[Fault, ...] = (

@@ -1,4 +1,4 @@
-"""What a fault is: a known bug, planted in a copy of something good, and who must see it."""
+"""What a fault is: a known bug, injected in a copy of something good, and who must see it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from conversion.workspace import Workspace
 
-Plant = Callable[[Workspace, Path], Workspace]
+Inject = Callable[[Workspace, Path], Workspace]
 """Takes a good workspace and an empty folder for files of its own; returns the workspace with the
 fault in it. The good one is never changed."""
 
@@ -26,7 +26,7 @@ class Fault:
         check: the name of the check that must fail.
         where: the layer at fault, or words of its cause; a failed measurement of the check must
             have it as its layer or in its reason.
-        plant: puts it in.
+        inject: puts it in.
         sizes: where it has a size, the sizes to try, largest first.
         resized: the same fault of another size.
     """
@@ -37,9 +37,9 @@ class Fault:
     magnitude: str
     check: str
     where: str
-    plant: Plant
+    inject: Inject
     sizes: tuple[float, ...] = ()
-    resized: Callable[[float], Plant] | None = None
+    resized: Callable[[float], Inject] | None = None
 
 
 STAGES = ("input", "conversion", "output", "calibration", "quantization", "measurement")

@@ -11,7 +11,7 @@ import onnx
 from onnx import ModelProto, NodeProto, helper, numpy_helper
 
 from conversion.core.spec import Layer, Spec
-from conversion.proof.faults.fault import Plant
+from conversion.proof.faults.fault import Inject
 from conversion.proof.faults.injection import in_onnx
 from conversion.workspace import Workspace
 
@@ -145,7 +145,7 @@ def drop(model: ModelProto, dropped: NodeProto, instead: int = 0) -> None:
             names[:] = [source if name == target else name for name in names]
 
 
-def in_weights_of_onnx(change: Callable[[Spec], Spec], name: str = "onnx-fp32") -> Plant:
+def in_weights_of_onnx(change: Callable[[Spec], Spec], name: str = "onnx-fp32") -> Inject:
     """A fault of the converter: an ONNX file with the weights of a spec that was misread.
 
     Args:
@@ -153,7 +153,7 @@ def in_weights_of_onnx(change: Callable[[Spec], Spec], name: str = "onnx-fp32") 
         name: the artifact.
     """
 
-    def plant(workspace: Workspace, folder: Path) -> Workspace:
+    def inject(workspace: Workspace, folder: Path) -> Workspace:
         good, wrong = workspace.spec, change(workspace.spec)
 
         def write(model: ModelProto) -> None:
@@ -163,7 +163,7 @@ def in_weights_of_onnx(change: Callable[[Spec], Spec], name: str = "onnx-fp32") 
 
         return in_onnx(write, name)(workspace, folder)
 
-    return plant
+    return inject
 
 
 def _write(model: ModelProto, layer: Layer) -> None:

@@ -17,7 +17,7 @@ from conversion.backends.torch_module import describe, from_spec
 from conversion.core import digest
 from conversion.core.artifact import Artifact, Store
 from conversion.core.spec import Spec
-from conversion.proof.faults.fault import Plant
+from conversion.proof.faults.fault import Inject
 from conversion.subjects.data import Dataset
 from conversion.workspace import Workspace
 
@@ -32,7 +32,7 @@ def exchanged(workspace: Workspace, name: str, path: Path) -> Artifact:
     return Artifact(name, path, digest.of_file(path), workspace.artifact(name).provenance)
 
 
-def in_onnx(change: Callable[[ModelProto], ModelProto | None], name: str = "onnx-fp32") -> Plant:
+def in_onnx(change: Callable[[ModelProto], ModelProto | None], name: str = "onnx-fp32") -> Inject:
     """A fault in the graph of an ONNX file, or in the graph that `torch-via-onnx-fp32` carries.
 
     Args:
@@ -40,7 +40,7 @@ def in_onnx(change: Callable[[ModelProto], ModelProto | None], name: str = "onnx
         name: the artifact.
     """
 
-    def plant(workspace: Workspace, folder: Path) -> Workspace:
+    def inject(workspace: Workspace, folder: Path) -> Workspace:
         if name == "torch-via-onnx-fp32":
             content = torch_file.load(workspace.artifact(name).path, name)
             model = onnx.load_from_string(content["graph"].numpy().tobytes())
@@ -50,12 +50,12 @@ def in_onnx(change: Callable[[ModelProto], ModelProto | None], name: str = "onnx
         model = onnx.load(workspace.artifact(name).path)
         path = folder / f"{name}.onnx"
         onnx.save(change(model) or model, path)
-        return workspace.planted(_store(folder), {name: exchanged(workspace, name, path)})
+        return workspace.injected(_store(folder), {name: exchanged(workspace, name, path)})
 
-    return plant
+    return inject
 
 
-def in_spec(change: Callable[[Spec], Spec], **stated: Any) -> Plant:
+def in_spec(change: Callable[[Spec], Spec], **stated: Any) -> Inject:
     """A fault of the direct route: `torch-fp32` made from a spec that was misread.
 
     Args:
@@ -63,15 +63,15 @@ def in_spec(change: Callable[[Spec], Spec], **stated: Any) -> Plant:
         stated: what the file's own provenance says otherwise than the good one's.
     """
 
-    def plant(workspace: Workspace, folder: Path) -> Workspace:
+    def inject(workspace: Workspace, folder: Path) -> Workspace:
         wrong = change(workspace.spec)
         content = {"spec": describe(wrong), "state_dict": from_spec(wrong).state_dict()}
         return _torch(workspace, folder, "torch-fp32", content, stated)
 
-    return plant
+    return inject
 
 
-def in_state(change: Callable[[State], None], name: str = "torch-fp32") -> Plant:
+def in_state(change: Callable[[State], None], name: str = "torch-fp32") -> Inject:
     """A fault in the tensors of a PyTorch file.
 
     Args:
@@ -79,41 +79,41 @@ def in_state(change: Callable[[State], None], name: str = "torch-fp32") -> Plant
         name: ``torch-fp32`` or ``torch-int8``.
     """
 
-    def plant(workspace: Workspace, folder: Path) -> Workspace:
+    def inject(workspace: Workspace, folder: Path) -> Workspace:
         content = torch_file.load(workspace.artifact(name).path, name)
         change(content["state_dict"])
         return _torch(workspace, folder, name, content)
 
-    return plant
+    return inject
 
 
-def in_calibration(change: Callable[[Dataset, Workspace], Dataset]) -> Plant:
+def in_calibration(change: Callable[[Dataset, Workspace], Dataset]) -> Inject:
     """A fault of the calibration set: ranges and int8 files are made from it in earnest.
 
     Args:
         change: returns other images in place of the drawn ones.
     """
 
-    def plant(workspace: Workspace, folder: Path) -> Workspace:
+    def inject(workspace: Workspace, folder: Path) -> Workspace:
         from conversion.quantization import calibration
 
         wrong = change(calibration.load(workspace.artifact("calibration").path), workspace)
         notes = calibration.save(wrong, folder, workspace.settings.calibration)
         path = folder / calibration.FILE
         made = Artifact("calibration", path, digest.of_file(path), notes)
-        return workspace.planted(_store(folder), {"calibration": made})
+        return workspace.injected(_store(folder), {"calibration": made})
 
-    return plant
+    return inject
 
 
-def in_test(change: Callable[[Dataset], Dataset]) -> Plant:
+def in_test(change: Callable[[Dataset], Dataset]) -> Inject:
     """A fault of the labelled images that accuracy is counted on."""
 
-    def plant(workspace: Workspace, folder: Path) -> Workspace:
+    def inject(workspace: Workspace, folder: Path) -> Workspace:
         subject = replace(workspace.subject, test=change(workspace.test))
-        return workspace.planted(_store(folder), {}, subject)
+        return workspace.injected(_store(folder), {}, subject)
 
-    return plant
+    return inject
 
 
 def rebuilt(spec: Spec, name: str, **changes: Any) -> Spec:
@@ -148,7 +148,7 @@ def _torch(
     path = folder / f"{name}.pt"
     plain = {key: value for key, value in content.items() if key not in _HEADER}
     torch_file.save(path, name, plain, {**good.provenance, **(stated or {})})
-    return workspace.planted(_store(folder), {name: exchanged(workspace, name, path)})
+    return workspace.injected(_store(folder), {name: exchanged(workspace, name, path)})
 
 
 def _store(folder: Path) -> Store:

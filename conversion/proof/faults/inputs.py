@@ -10,7 +10,7 @@ from onnx import ModelProto, TensorProto
 
 from conversion.proof.faults import graph_edits as graph
 from conversion.proof.faults import spec_edits as specs
-from conversion.proof.faults.fault import Fault, Plant
+from conversion.proof.faults.fault import Fault, Inject
 from conversion.proof.faults.injection import in_onnx, in_spec
 
 TORCH, ONNX, VIA = "torch-fp32", "onnx-fp32", "torch-via-onnx-fp32"
@@ -47,7 +47,7 @@ def rescaled(scale: Any, offset: Any = 0.0) -> specs.Change:
     return specs.behind("input_1", "Rescaling", {"scale": scale, "offset": offset})
 
 
-def brighter(size: float) -> Plant:
+def brighter(size: float) -> Inject:
     """Images times 1 and a part."""
     return in_onnx(seen_through(("Mul", graph.floats(1 + size))))
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto
 
-from conversion.proof.faults.fault import Plant
+from conversion.proof.faults.fault import Inject
 from conversion.proof.faults.graph_edits import constant, store, stored
 from conversion.proof.faults.injection import in_onnx
 from conversion.workspace import Workspace
@@ -83,12 +83,12 @@ def change_alone(model: ModelProto, node: NodeProto, role: str, edit: Edit) -> N
     node.input[place] = constant(model, _like(stored(model, node.input[place]), edit))
 
 
-def in_parameter(layer: str, role: str, edit: Edit) -> Plant:
+def in_parameter(layer: str, role: str, edit: Edit) -> Inject:
     """A fault in one thing that a layer of the int8 file stores."""
     return in_onnx(lambda model: change(model, layer, role, edit), INT8)
 
 
-def in_parameters(layers: tuple[str, ...], role: str, edit: Edit) -> Plant:
+def in_parameters(layers: tuple[str, ...], role: str, edit: Edit) -> Inject:
     """The same fault in several layers of the int8 file."""
 
     def fault(model: ModelProto) -> None:
@@ -98,13 +98,13 @@ def in_parameters(layers: tuple[str, ...], role: str, edit: Edit) -> Plant:
     return in_onnx(fault, INT8)
 
 
-def in_qdq(fault: Callable[[ModelProto], ModelProto | None]) -> Plant:
+def in_qdq(fault: Callable[[ModelProto], ModelProto | None]) -> Inject:
     """A fault in the graph of an int8 file in QDQ format."""
 
-    def plant(workspace: Workspace, folder: Path) -> Workspace:
+    def inject(workspace: Workspace, folder: Path) -> Workspace:
         return in_onnx(fault, INT8)(as_qdq(workspace), folder)
 
-    return plant
+    return inject
 
 
 def as_qdq(workspace: Workspace) -> Workspace:

@@ -11,7 +11,7 @@ from onnx import ModelProto, helper, numpy_helper
 
 from conversion.backends.onnx_file import load
 from conversion.core.artifact import Store
-from conversion.proof.faults.fault import Fault, Plant
+from conversion.proof.faults.fault import Fault, Inject
 from conversion.proof.faults.graph_edits import constant
 from conversion.proof.faults.injection import exchanged, in_onnx
 from conversion.proof.faults.integer_graph import INT8, change
@@ -46,19 +46,19 @@ def _weights_alone(model: ModelProto) -> ModelProto:
     return model
 
 
-def quantized_otherwise(**scheme: object) -> Plant:
+def quantized_otherwise(**scheme: object) -> Inject:
     """The file of another scheme, in a place where this one's is expected."""
 
-    def plant(workspace: Workspace, folder: Path) -> Workspace:
+    def inject(workspace: Workspace, folder: Path) -> Workspace:
         path = folder / f"{INT8}.onnx"
         onnx.save(load(_by(workspace, **scheme).artifact(INT8).path), path)
         store = Store(folder / "store")
-        return workspace.planted(store, {INT8: exchanged(workspace, INT8, path)})
+        return workspace.injected(store, {INT8: exchanged(workspace, INT8, path)})
 
-    return plant
+    return inject
 
 
-def finer_steps(factor: float) -> Plant:
+def finer_steps(factor: float) -> Inject:
     """The steps of a kernel and of what it reads are too fine: most of the integers are large."""
 
     def fault(model: ModelProto) -> None:
@@ -67,10 +67,10 @@ def finer_steps(factor: float) -> Plant:
         change(model, layer, "kernel_scale", lambda scale: scale / factor)
         change(model, layer, "kernel", lambda whole: np.clip(whole * factor, -127, 127).round())
 
-    def plant(workspace: Workspace, folder: Path) -> Workspace:
+    def inject(workspace: Workspace, folder: Path) -> Workspace:
         return in_onnx(fault, INT8)(_by(workspace, float_layers=("conv2d",)), folder)
 
-    return plant
+    return inject
 
 
 def _by(workspace: Workspace, **scheme: object) -> Workspace:
@@ -79,8 +79,8 @@ def _by(workspace: Workspace, **scheme: object) -> Workspace:
     return workspace.with_settings(replace(workspace.settings, onnx=chosen))
 
 
-def _fault(name: str, magnitude: str, check: str, where: str, plant: Plant) -> Fault:
-    return Fault(f"onnx-{name}", "quantization", INT8, magnitude, check, where, plant)
+def _fault(name: str, magnitude: str, check: str, where: str, inject: Inject) -> Fault:
+    return Fault(f"onnx-{name}", "quantization", INT8, magnitude, check, where, inject)
 
 
 FAULTS: tuple[Fault, ...] = (

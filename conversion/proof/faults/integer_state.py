@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from conversion.proof.faults.fault import Plant
+from conversion.proof.faults.fault import Inject
 from conversion.proof.faults.injection import State, in_state
 
 INT8 = "torch-int8"
@@ -20,7 +20,7 @@ Edit = Callable[[Tensor], Tensor]
 """Takes a tensor, which it may change, and returns one of the same shape."""
 
 
-def in_entry(name: str, edit: Edit) -> Plant:
+def in_entry(name: str, edit: Edit) -> Inject:
     """A fault in one entry of the state."""
 
     def fault(state: State) -> None:
@@ -29,7 +29,7 @@ def in_entry(name: str, edit: Edit) -> Plant:
     return in_state(fault, INT8)
 
 
-def in_integers(layer: str, edit: Edit) -> Plant:
+def in_integers(layer: str, edit: Edit) -> Inject:
     """A fault in the integers of one kernel; its scales stay."""
 
     def fault(kernel: Tensor) -> Tensor:
@@ -38,7 +38,7 @@ def in_integers(layer: str, edit: Edit) -> Plant:
     return in_entry(f"{layer}.weight", fault)
 
 
-def in_scales(layer: str, edit: Edit) -> Plant:
+def in_scales(layer: str, edit: Edit) -> Inject:
     """A fault in the scales of one kernel; its integers stay."""
 
     def fault(kernel: Tensor) -> Tensor:
@@ -47,7 +47,7 @@ def in_scales(layer: str, edit: Edit) -> Plant:
     return in_entry(f"{layer}.weight", fault)
 
 
-def in_biases(layers: tuple[str, ...], edit: Edit) -> Plant:
+def in_biases(layers: tuple[str, ...], edit: Edit) -> Inject:
     """A fault in the biases of some layers."""
 
     def fault(state: State) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from conversion.core.artifact import Store
 from conversion.core.spec import Spec
 from conversion.proof.faults.calibration_sets import of_pixels, scaled
-from conversion.proof.faults.fault import Fault, Plant
+from conversion.proof.faults.fault import Fault, Inject
 from conversion.proof.faults.injection import exchanged
 from conversion.workspace import Workspace
 
@@ -22,7 +22,7 @@ ANOTHER = "5" * 64
 KERNELS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 
 
-def in_litert(change: Callable[[Any, Spec], None], name: str = INT8, source: str = INT8) -> Plant:
+def in_litert(change: Callable[[Any, Spec], None], name: str = INT8, source: str = INT8) -> Inject:
     """A fault in a LiteRT file.
 
     Args:
@@ -31,14 +31,14 @@ def in_litert(change: Callable[[Any, Spec], None], name: str = INT8, source: str
         source: the artifact whose file is changed.
     """
 
-    def plant(workspace: Workspace, folder: Path) -> Workspace:
+    def inject(workspace: Workspace, folder: Path) -> Workspace:
         from conversion.backends.litert_file import load, packed
 
         model = load(workspace.artifact(source).path)
         change(model, workspace.spec)
         return _placed(workspace, folder, name, packed(model))
 
-    return plant
+    return inject
 
 
 def calibrated_on_scaled(workspace: Workspace, folder: Path) -> Workspace:
@@ -55,7 +55,7 @@ def _placed(workspace: Workspace, folder: Path, name: str, content: bytes) -> Wo
     path = folder / f"{name}.tflite"
     path.write_bytes(content)
     store = Store(folder / "store")
-    return workspace.planted(store, {name: exchanged(workspace, name, path)})
+    return workspace.injected(store, {name: exchanged(workspace, name, path)})
 
 
 def unchanged(model: Any, spec: Spec) -> None:
@@ -190,9 +190,11 @@ def _store(model: Any, tensor: Any, whole: np.ndarray, scale: np.ndarray) -> Non
     tensor.quantization.quantizedDimension = 0
 
 
-def _fault(name: str, artifact: str, magnitude: str, check: str, where: str, plant: Plant) -> Fault:
+def _fault(
+    name: str, artifact: str, magnitude: str, check: str, where: str, inject: Inject
+) -> Fault:
     stage = "quantization" if artifact == INT8 else "conversion"
-    return Fault(f"litert-{name}", stage, artifact, magnitude, check, where, plant)
+    return Fault(f"litert-{name}", stage, artifact, magnitude, check, where, inject)
 
 
 FAULTS: tuple[Fault, ...] = (

@@ -10,7 +10,7 @@ import numpy as np
 
 from conversion.core import digest
 from conversion.core.artifact import Runner, Store
-from conversion.proof.faults.fault import Fault, Plant
+from conversion.proof.faults.fault import Fault, Inject
 from conversion.proof.faults.injection import exchanged
 from conversion.workspace import Workspace
 
@@ -28,7 +28,7 @@ class Misrun:
         return self._change(self._good.run(inputs))
 
 
-def in_runs(name: str, make: Callable[[], Callable[[Rows], Rows]]) -> Plant:
+def in_runs(name: str, make: Callable[[], Callable[[Rows], Rows]]) -> Inject:
     """A fault in how an artifact is run, whatever it is run for.
 
     Args:
@@ -36,16 +36,16 @@ def in_runs(name: str, make: Callable[[], Callable[[Rows], Rows]]) -> Plant:
         make: returns what changes the outputs of one call; it may remember earlier ones.
     """
 
-    def plant(workspace: Workspace, folder: Path) -> Workspace:
+    def inject(workspace: Workspace, folder: Path) -> Workspace:
         good = workspace.artifact(name)
         # Under a digest of its own: what is kept of the good artifact must not be found.
         other = replace(good, digest=digest.of_bytes(f"{good.digest}, run wrongly".encode()))
-        planted = workspace.planted(Store(folder / "store"), {name: other})
+        injected = workspace.injected(Store(folder / "store"), {name: other})
         for threads in {1, workspace.threads}:
-            planted._runners[name, threads] = Misrun(workspace.runner(name, threads), make())
-        return planted
+            injected._runners[name, threads] = Misrun(workspace.runner(name, threads), make())
+        return injected
 
-    return plant
+    return inject
 
 
 def reversed_in_tens() -> Callable[[Rows], Rows]:
@@ -96,13 +96,15 @@ def one_file_for_both(workspace: Workspace, folder: Path) -> Workspace:
     """What is timed against the float file is a copy of the float file."""
     path = folder / "onnx-int8.onnx"
     path.write_bytes(workspace.artifact("onnx-fp32").path.read_bytes())
-    return workspace.planted(
+    return workspace.injected(
         Store(folder / "store"), {"onnx-int8": exchanged(workspace, "onnx-int8", path)}
     )
 
 
-def _fault(name: str, artifact: str, magnitude: str, check: str, where: str, plant: Plant) -> Fault:
-    return Fault(name, "measurement", artifact, magnitude, check, where, plant)
+def _fault(
+    name: str, artifact: str, magnitude: str, check: str, where: str, inject: Inject
+) -> Fault:
+    return Fault(name, "measurement", artifact, magnitude, check, where, inject)
 
 
 FAULTS: tuple[Fault, ...] = (

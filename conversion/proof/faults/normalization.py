@@ -9,7 +9,7 @@ from onnx import ModelProto
 from conversion.core.spec import Spec
 from conversion.proof.faults import graph_edits as graph
 from conversion.proof.faults import spec_edits as specs
-from conversion.proof.faults.fault import Fault, Plant
+from conversion.proof.faults.fault import Fault, Inject
 from conversion.proof.faults.graph_edits import in_weights_of_onnx
 from conversion.proof.faults.injection import in_onnx, in_spec
 from conversion.workspace import Workspace
@@ -17,7 +17,7 @@ from conversion.workspace import Workspace
 TORCH, ONNX, VIA = "torch-fp32", "onnx-fp32", "torch-via-onnx-fp32"
 
 
-def smaller_epsilon(size: float) -> Plant:
+def smaller_epsilon(size: float) -> Inject:
     """Every eps less a part of it; 0.99 of it makes 1e-3 PyTorch's 1e-5."""
     return in_spec(specs.epsilon(lambda found: found * (1 - size)))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from onnx import ModelProto
 
-from conversion.proof.faults.fault import Fault, Plant
+from conversion.proof.faults.fault import Fault, Inject
 from conversion.proof.faults.graph_edits import stored
 from conversion.proof.faults.injection import in_onnx
 from conversion.proof.faults.integer_graph import (
@@ -18,7 +18,7 @@ from conversion.proof.faults.integer_graph import (
 CLASS = 0
 
 
-def disfavoured(share: float) -> Plant:
+def disfavoured(share: float) -> Inject:
     """The bias of one class is lower.
 
     Args:

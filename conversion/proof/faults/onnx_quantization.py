@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from onnx import ModelProto, numpy_helper
 
-from conversion.proof.faults.fault import Fault, Plant
+from conversion.proof.faults.fault import Fault, Inject
 from conversion.proof.faults.injection import RELATIVE, in_onnx
 from conversion.proof.faults.integer_graph import (
     INT8,
@@ -23,7 +23,7 @@ from conversion.proof.faults.integer_graph import (
 )
 
 
-def zero_point_off(steps: float) -> Plant:
+def zero_point_off(steps: float) -> Inject:
     """The zero point of one activation is off."""
     return in_parameter("conv2d_2", "zero_point", moved(int(steps)))
 
@@ -46,17 +46,17 @@ def every_zero_point_off(model: ModelProto) -> None:
             tensor.CopyFrom(numpy_helper.from_array(array, tensor.name))
 
 
-def scale_off(share: float) -> Plant:
+def scale_off(share: float) -> Inject:
     """The scale of one activation is off by a share of itself."""
     return in_parameter("conv2d_1", "scale", scaled(1 + share))
 
 
-def disagreeing(layer: str, role: str, edit: Callable[[np.ndarray], np.ndarray]) -> Plant:
+def disagreeing(layer: str, role: str, edit: Callable[[np.ndarray], np.ndarray]) -> Inject:
     """A layer reads its input by another scale or zero point than it was written with."""
     return in_onnx(lambda model: change_alone(model, operator(model, layer), role, edit), INT8)
 
 
-def disagreeing_qdq(layer: str, role: str, edit: Callable[[np.ndarray], np.ndarray]) -> Plant:
+def disagreeing_qdq(layer: str, role: str, edit: Callable[[np.ndarray], np.ndarray]) -> Inject:
     """The same between the QuantizeLinear and the DequantizeLinear ahead of a layer."""
 
     def fault(model: ModelProto) -> None:
@@ -78,10 +78,10 @@ def _fault(
     name: str,
     magnitude: str,
     where: str,
-    plant: Plant,
+    inject: Inject,
     check: str = "quantized-parameters",
     sizes: tuple[float, ...] = (),
-    resized: Callable[[float], Plant] | None = None,
+    resized: Callable[[float], Inject] | None = None,
 ) -> Fault:
     return Fault(
         f"onnx-{name}",
@@ -90,7 +90,7 @@ def _fault(
         magnitude,
         check,
         where,
-        plant,
+        inject,
         sizes=sizes,
         resized=resized,
     )

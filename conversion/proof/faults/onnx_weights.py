@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 from onnx import ModelProto, numpy_helper
 
-from conversion.proof.faults.fault import Fault, Plant
+from conversion.proof.faults.fault import Fault, Inject
 from conversion.proof.faults.graph_edits import set_attribute
 from conversion.proof.faults.injection import RELATIVE, in_onnx
 from conversion.proof.faults.integer_graph import (
@@ -29,7 +29,7 @@ CONVOLUTIONS = tuple(KERNELS)
 LAYERS = (*CONVOLUTIONS, "dense")
 
 
-def channel_scale_off(share: float) -> Plant:
+def channel_scale_off(share: float) -> Inject:
     """The scale of one channel of one kernel is off by a share of itself."""
     return in_parameter("conv2d_6", "kernel_scale", first_times(1 + share))
 
@@ -104,10 +104,10 @@ def _fault(
     name: str,
     magnitude: str,
     where: str,
-    plant: Plant,
+    inject: Inject,
     check: str = "quantized-parameters",
     sizes: tuple[float, ...] = (),
-    resized: Callable[[float], Plant] | None = None,
+    resized: Callable[[float], Inject] | None = None,
 ) -> Fault:
     return Fault(
         f"onnx-{name}",
@@ -116,7 +116,7 @@ def _fault(
         magnitude,
         check,
         where,
-        plant,
+        inject,
         sizes=sizes,
         resized=resized,
     )

@@ -8,7 +8,7 @@ from onnx import ModelProto, helper
 from conversion.core.spec import Spec
 from conversion.proof.faults import graph_edits as graph
 from conversion.proof.faults import spec_edits as specs
-from conversion.proof.faults.fault import Fault, Plant
+from conversion.proof.faults.fault import Fault, Inject
 from conversion.proof.faults.graph_edits import in_weights_of_onnx
 from conversion.proof.faults.injection import in_onnx, in_spec
 
@@ -41,7 +41,7 @@ def of_another_source(model: ModelProto) -> None:
     helper.set_model_props(model, {**kept, "conversion.source": ANOTHER})
 
 
-def noise_in_torch(size: float) -> Plant:
+def noise_in_torch(size: float) -> Inject:
     """Noise on every weight of the PyTorch file."""
     return in_spec(noisy(size))
 

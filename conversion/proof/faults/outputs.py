@@ -9,7 +9,7 @@ from onnx import ModelProto
 
 from conversion.proof.faults import graph_edits as graph
 from conversion.proof.faults import spec_edits as specs
-from conversion.proof.faults.fault import Fault, Plant
+from conversion.proof.faults.fault import Fault, Inject
 from conversion.proof.faults.injection import in_onnx, in_spec
 
 TORCH, ONNX, VIA = "torch-fp32", "onnx-fp32", "torch-via-onnx-fp32"
@@ -34,7 +34,7 @@ def instead(operator: str) -> Callable[[ModelProto], None]:
     return change
 
 
-def hotter(size: float) -> Plant:
+def hotter(size: float) -> Inject:
     """A temperature of 1 and a part: logits divided by it."""
 
     def change(model: ModelProto) -> None:
@@ -65,7 +65,7 @@ def off_by_one() -> specs.Change:
 
 
 def random_noise(model: ModelProto) -> None:
-    """Logits with noise drawn anew in each run."""
+    """Logits with noise drawn again in each run."""
     last = graph.node(model, *SOFTMAX)
     logits = last.input[0]
     graph.ahead(model, last, "RandomNormalLike", mean=0.0, scale=1e-3)
@@ -151,7 +151,7 @@ FAULTS: tuple[Fault, ...] = (
         "onnx-random-logits",
         "output",
         ONNX,
-        "noise of 1e-3 on the logits, drawn anew in each run",
+        "noise of 1e-3 on the logits, drawn again in each run",
         "rows",
         "dense",
         in_onnx(random_noise),

@@ -7,7 +7,7 @@ from onnx import ModelProto
 
 from conversion.proof.faults import graph_edits as graph
 from conversion.proof.faults import spec_edits as specs
-from conversion.proof.faults.fault import Fault, Plant
+from conversion.proof.faults.fault import Fault, Inject
 from conversion.proof.faults.injection import in_onnx, in_spec
 
 TORCH, ONNX, VIA = "torch-fp32", "onnx-fp32", "torch-via-onnx-fp32"
@@ -19,7 +19,7 @@ def maximum(model: ModelProto) -> None:
     graph.node(model, *POOL).op_type = "MaxPool"
 
 
-def weighed(size: float) -> Plant:
+def weighed(size: float) -> Inject:
     """The average times 1 and a part."""
 
     def change(model: ModelProto) -> None:

@@ -1,4 +1,4 @@
-"""Detection power: every known fault planted in turn, and which checks see it."""
+"""Detection power: every known fault injected in turn, and which checks see it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from conversion.core.progress import stage
 from conversion.proof.checks import checks
 from conversion.proof.checks.case import Case
 from conversion.proof.faults import all_faults
-from conversion.proof.faults.fault import Fault, Plant
+from conversion.proof.faults.fault import Fault, Inject
 from conversion.proof.faults.pool import pool
 from conversion.proof.metrics import accuracy
 from conversion.reference import Reference
@@ -40,7 +40,7 @@ class Trial:
 
     Attributes:
         name: the fault's name.
-        subject: the model that it was planted in.
+        subject: the model that it was injected in.
         stage: where in the data's way it is.
         artifact: the backend whose artifact was judged.
         magnitude: how large it is, in words.
@@ -133,7 +133,7 @@ class Power:
 def power(
     subjects: Sequence[str], names: Sequence[str] | None = None, sweeps: bool = True
 ) -> Power:
-    """Plant every fault in every subject, and run the untouched artifacts beside them.
+    """Inject every fault in every subject, and run the untouched artifacts beside them.
 
     Args:
         subjects: names of subjects whose layers the faults know.
@@ -177,9 +177,9 @@ def _of_subject(subject: str, names: Sequence[str], sweeps: bool) -> Power:
         whole = Workspace(find(subject), reference)
         controls = tuple(control(whole, name) for name in available())
         trials, faults = list[Trial](), _chosen(names)
-        with stage(f"{subject}: planting {len(faults)} faults") as planting:
+        with stage(f"{subject}: injecting {len(faults)} faults") as injecting:
             for fault in faults:
-                planting.note = f"{fault.name}, {len(trials) + 1} of {len(faults)}"
+                injecting.note = f"{fault.name}, {len(trials) + 1} of {len(faults)}"
                 trials.append(trial(workspace, fault, sweeps))
         return Power(tuple(trials), controls)
 
@@ -211,14 +211,14 @@ def control(workspace: Workspace, name: str) -> Control:
 
 
 def trial(workspace: Workspace, fault: Fault, sweeps: bool) -> Trial:
-    """Plant one fault, run every check, and take it out again.
+    """Inject one fault, run every check, and take it out again.
 
     Args:
         workspace: a good one.
-        fault: what to plant.
+        fault: what to inject.
         sweeps: whether to try smaller sizes where it has a size.
     """
-    with _planted(workspace, fault, fault.plant) as case:
+    with _planted(workspace, fault, fault.inject) as case:
         errors: list[str] = []
         results = list(_measured(case, fault.check, errors))
         change = _top1_change(workspace, case)
@@ -252,7 +252,7 @@ def naming(workspace: Workspace, fault: Fault, found: Sequence[Measurement]) -> 
 
     Args:
         workspace: a good one.
-        fault: what was planted.
+        fault: what was injected.
         found: what the expected check measured.
     """
     layers = {layer.name for layer in workspace.spec.layers}
@@ -266,15 +266,15 @@ def naming(workspace: Workspace, fault: Fault, found: Sequence[Measurement]) -> 
     return None
 
 
-def caught(workspace: Workspace, fault: Fault, plant: Plant) -> tuple[bool, list[Measurement]]:
+def caught(workspace: Workspace, fault: Fault, inject: Inject) -> tuple[bool, list[Measurement]]:
     """Whether the check that must catch a fault fails, and what it measured.
 
     Args:
         workspace: a good one.
-        fault: what is planted.
-        plant: plants it, perhaps in another size.
+        fault: what is injected.
+        inject: injects it, perhaps in another size.
     """
-    with _planted(workspace, fault, plant) as case:
+    with _planted(workspace, fault, inject) as case:
         found = _asked(case, fault.check)
     return bool(_failures(found)), found
 
@@ -294,10 +294,10 @@ def _failures(found: Iterable[Measurement]) -> list[Measurement]:
 
 
 @contextmanager
-def _planted(workspace: Workspace, fault: Fault, plant: Plant) -> Iterator[Case]:
+def _planted(workspace: Workspace, fault: Fault, inject: Inject) -> Iterator[Case]:
     """The case with a fault in it, in a folder of its own that is removed afterwards."""
     with tempfile.TemporaryDirectory(prefix="conversion-fault-") as folder:
-        yield Case(plant(workspace, Path(folder)), fault.artifact)
+        yield Case(inject(workspace, Path(folder)), fault.artifact)
 
 
 def _measured(

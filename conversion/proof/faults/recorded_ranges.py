@@ -16,7 +16,7 @@ import onnx
 
 from conversion.core import digest
 from conversion.core.artifact import Artifact, Store
-from conversion.proof.faults.fault import Fault, Plant
+from conversion.proof.faults.fault import Fault, Inject
 from conversion.proof.faults.injection import RELATIVE, in_calibration
 from conversion.proof.faults.integer_graph import noisy, operator
 from conversion.subjects.data import Dataset
@@ -26,10 +26,10 @@ ONNX, TORCH = "onnx-ranges", "torch-ranges"
 Pair = tuple[float, float]
 
 
-def edited(edit: Callable[[str, Pair], Pair]) -> Plant:
+def edited(edit: Callable[[str, Pair], Pair]) -> Inject:
     """A fault in recorded ranges of the ONNX route: from a tensor's name and range to another."""
 
-    def plant(workspace: Workspace, folder: Path) -> Workspace:
+    def inject(workspace: Workspace, folder: Path) -> Workspace:
         good = workspace.artifact(ONNX)
         content = json.loads(good.path.read_text())
         for name, data in content["data"].items():
@@ -46,13 +46,13 @@ def edited(edit: Callable[[str, Pair], Pair]) -> Plant:
         }
         return _planted(workspace, folder, ONNX, path, pairs)
 
-    return plant
+    return inject
 
 
-def one_edited(layer: str, factor: float) -> Plant:
+def one_edited(layer: str, factor: float) -> Inject:
     """The range of what one convolution gives is off by a factor."""
 
-    def plant(workspace: Workspace, folder: Path) -> Workspace:
+    def inject(workspace: Workspace, folder: Path) -> Workspace:
         tensor = operator(onnx.load(workspace.artifact("onnx-prepared").path), layer).output[0]
 
         def edit(name: str, pair: Pair) -> Pair:
@@ -60,13 +60,13 @@ def one_edited(layer: str, factor: float) -> Plant:
 
         return edited(edit)(workspace, folder)
 
-    return plant
+    return inject
 
 
-def edited_in_torch(edit: Callable[[str, float], float]) -> Plant:
+def edited_in_torch(edit: Callable[[str, float], float]) -> Inject:
     """A fault in the recorded scales of the PyTorch route: from an observer's name and scale."""
 
-    def plant(workspace: Workspace, folder: Path) -> Workspace:
+    def inject(workspace: Workspace, folder: Path) -> Workspace:
         good = workspace.artifact(TORCH)
         content = json.loads(good.path.read_text())
         for name, found in content.items():
@@ -75,10 +75,10 @@ def edited_in_torch(edit: Callable[[str, float], float]) -> Plant:
         path.write_text(json.dumps(content))
         return _planted(workspace, folder, TORCH, path, content)
 
-    return plant
+    return inject
 
 
-def one_edited_in_torch(layer: str, factor: float) -> Plant:
+def one_edited_in_torch(layer: str, factor: float) -> Inject:
     """The range of what one layer gives is off by a factor."""
     return edited_in_torch(
         lambda name, scale: scale * factor if f".{layer}." in name else scale,
@@ -95,19 +95,19 @@ def wider(name: str, pair: Pair) -> Pair:
     return pair[0] * 1.03, pair[1] * 1.03
 
 
-def of_images(name: str, change: Callable[[Dataset, Workspace], Dataset]) -> Plant:
+def of_images(name: str, change: Callable[[Dataset, Workspace], Dataset]) -> Inject:
     """Ranges of other images than those that are on record."""
 
-    def plant(workspace: Workspace, folder: Path) -> Workspace:
+    def inject(workspace: Workspace, folder: Path) -> Workspace:
         aside = folder / "images"
         aside.mkdir()
         made = in_calibration(change)(workspace, aside).artifact(name)
         return _planted(workspace, folder, name, made.path, made.provenance["ranges"])
 
-    return plant
+    return inject
 
 
-def first_images(name: str, share: float) -> Plant:
+def first_images(name: str, share: float) -> Inject:
     """Only the first images of the calibration set were looked at.
 
     Args:
@@ -133,7 +133,7 @@ def of_another_model(workspace: Workspace, folder: Path) -> Workspace:
     path = folder / "onnx-prepared.onnx"
     onnx.save(model, path)
     other = Artifact("onnx-prepared", path, digest.of_file(path), {})
-    made = workspace.planted(Store(folder / "other"), {"onnx-prepared": other}).artifact(ONNX)
+    made = workspace.injected(Store(folder / "other"), {"onnx-prepared": other}).artifact(ONNX)
     return _planted(workspace, folder, ONNX, made.path, made.provenance["ranges"])
 
 
@@ -152,7 +152,7 @@ def by_percentile(workspace: Workspace, folder: Path) -> Workspace:
         "onnx-prepared": workspace.artifact("onnx-prepared"),
     }
     with redirect_stdout(StringIO()):  # the calibrator prints
-        made = other.planted(Store(folder / "other"), needs).artifact(ONNX)
+        made = other.injected(Store(folder / "other"), needs).artifact(ONNX)
     path = folder / made.path.name
     path.write_text(made.path.read_text().replace("Percentile", "MinMax"))
     return _planted(workspace, folder, ONNX, path, made.provenance["ranges"])
@@ -161,7 +161,7 @@ def by_percentile(workspace: Workspace, folder: Path) -> Workspace:
 def _planted(workspace: Workspace, folder: Path, name: str, path: Path, ranges: Any) -> Workspace:
     provenance = {**workspace.artifact(name).provenance, "ranges": ranges}
     made = Artifact(name, path, digest.of_file(path), provenance)
-    return workspace.planted(Store(folder / "store"), {name: made})
+    return workspace.injected(Store(folder / "store"), {name: made})
 
 
 def _fault(
@@ -169,9 +169,9 @@ def _fault(
     artifact: str,
     magnitude: str,
     where: str,
-    plant: Plant,
+    inject: Inject,
     sizes: tuple[float, ...] = (),
-    resized: Callable[[float], Plant] | None = None,
+    resized: Callable[[float], Inject] | None = None,
 ) -> Fault:
     return Fault(
         f"ranges-{name}",
@@ -180,7 +180,7 @@ def _fault(
         magnitude,
         "ranges",
         where,
-        plant,
+        inject,
         sizes=sizes,
         resized=resized,
     )

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from conversion.backends import torch_file
 from conversion.core.artifact import Store
-from conversion.proof.faults.fault import Fault, Plant
+from conversion.proof.faults.fault import Fault, Inject
 from conversion.proof.faults.graph_edits import CONVS
 from conversion.proof.faults.injection import (
     RELATIVE,
@@ -37,17 +37,17 @@ from conversion.workspace import Workspace
 SUM = "body.add.functional"
 
 
-def scale_off(share: float) -> Plant:
+def scale_off(share: float) -> Inject:
     """The scale of one activation is off by a share of itself."""
     return in_entry("conv2d_3.scale", times(1 + share))
 
 
-def channel_scale_off(share: float) -> Plant:
+def channel_scale_off(share: float) -> Inject:
     """The scale of one channel of one kernel is off by a share of itself."""
     return in_scales("conv2d_6", first_times(1 + share))
 
 
-def zero_point_off(steps: float) -> Plant:
+def zero_point_off(steps: float) -> Inject:
     """The zero point of one activation is off."""
     return in_entry("conv2d_4.zero_point", lambda zero_point: zero_point + int(steps))
 
@@ -115,16 +115,16 @@ def ranges_too(workspace: Workspace, folder: Path) -> Workspace:
     plain = {part: content[part] for part in ("spec", "scheme", "ranges", "state_dict")}
     path = folder / f"{INT8}.pt"
     torch_file.save(path, INT8, plain, content["provenance"])
-    return workspace.planted(Store(folder / "store"), {INT8: exchanged(workspace, INT8, path)})
+    return workspace.injected(Store(folder / "store"), {INT8: exchanged(workspace, INT8, path)})
 
 
 def _fault(
     name: str,
     magnitude: str,
     where: str,
-    plant: Plant,
+    inject: Inject,
     sizes: tuple[float, ...] = (),
-    resized: Callable[[float], Plant] | None = None,
+    resized: Callable[[float], Inject] | None = None,
 ) -> Fault:
     return Fault(
         f"torch-{name}",
@@ -133,7 +133,7 @@ def _fault(
         magnitude,
         "quantized-parameters",
         where,
-        plant,
+        inject,
         sizes=sizes,
         resized=resized,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from conversion.proof.faults import spec_edits as specs
-from conversion.proof.faults.fault import Fault, Plant
+from conversion.proof.faults.fault import Fault, Inject
 from conversion.proof.faults.graph_edits import in_weights_of_onnx
 from conversion.proof.faults.injection import in_spec
 
@@ -19,7 +19,7 @@ def of_bits(array: np.ndarray, bits: int) -> np.ndarray:
     return np.ldexp(np.rint(mantissa * steps) / steps, exponent)
 
 
-def coarser(size: float) -> Plant:
+def coarser(size: float) -> Inject:
     """Every weight rounded to a relative error of at most the size."""
     bits = round(-np.log2(size)) - 1
     return in_spec(specs.every_weight(lambda array: of_bits(array, bits)))
@@ -65,12 +65,12 @@ def lowest_exponent_bit(kernel: np.ndarray) -> np.ndarray:
     return found
 
 
-def weight_of_torch(size: float) -> Plant:
+def weight_of_torch(size: float) -> Inject:
     """One weight of the PyTorch file off by a part of it."""
     return in_spec(one_weight(1 + size))
 
 
-def weight_of_onnx(size: float) -> Plant:
+def weight_of_onnx(size: float) -> Inject:
     """One weight of the ONNX file off by a part of it."""
     return in_weights_of_onnx(one_weight(1 + size))
 

@@ -10,7 +10,7 @@ import onnx
 from conversion.backends import Ingredients
 from conversion.core import digest
 from conversion.core.artifact import Artifact, Store
-from conversion.proof.faults.fault import Fault, Plant
+from conversion.proof.faults.fault import Fault, Inject
 from conversion.proof.faults.injection import exchanged, in_onnx
 from conversion.proof.faults.integer_graph import (
     INT8,
@@ -35,7 +35,7 @@ def dynamic(workspace: Workspace, folder: Path) -> Workspace:
     path = folder / f"{INT8}.onnx"
     source = workspace.artifact("onnx-prepared").path
     quantize_dynamic(source, path, weight_type=QuantType.QUInt8)
-    return workspace.planted(_store(folder), {INT8: exchanged(workspace, INT8, path)})
+    return workspace.injected(_store(folder), {INT8: exchanged(workspace, INT8, path)})
 
 
 def per_tensor(workspace: Workspace, folder: Path) -> Workspace:
@@ -64,13 +64,13 @@ def first_convolution_only(workspace: Workspace, folder: Path) -> Workspace:
         reduce_range=qdq.settings.onnx.seven_bits,
         nodes_to_quantize=[operator(onnx.load(source), "conv2d").name],
     )
-    return qdq.planted(_store(folder), {INT8: exchanged(qdq, INT8, path)})
+    return qdq.injected(_store(folder), {INT8: exchanged(qdq, INT8, path)})
 
 
-def of_noisy_floats(share: float) -> Plant:
+def of_noisy_floats(share: float) -> Inject:
     """The int8 file of another training of the float model, under the right name."""
 
-    def plant(workspace: Workspace, folder: Path) -> Workspace:
+    def inject(workspace: Workspace, folder: Path) -> Workspace:
         from conversion.quantization import onnx_static
 
         model = onnx.load(workspace.artifact("onnx-prepared").path)
@@ -84,12 +84,12 @@ def of_noisy_floats(share: float) -> Plant:
         }
         chosen = Ingredients(workspace.spec, workspace.keras, workspace.settings, needs)
         onnx_static.build(chosen, path)
-        return workspace.planted(_store(folder), {INT8: exchanged(workspace, INT8, path)})
+        return workspace.injected(_store(folder), {INT8: exchanged(workspace, INT8, path)})
 
-    return plant
+    return inject
 
 
-def of_other_ranges(name: str, ranges: Plant) -> Plant:
+def of_other_ranges(name: str, ranges: Inject) -> Inject:
     """An int8 file of other ranges than those that are on record.
 
     Args:
@@ -97,13 +97,13 @@ def of_other_ranges(name: str, ranges: Plant) -> Plant:
         ranges: exchanges the ranges.
     """
 
-    def plant(workspace: Workspace, folder: Path) -> Workspace:
+    def inject(workspace: Workspace, folder: Path) -> Workspace:
         aside = folder / "ranges"
         aside.mkdir()
         path = ranges(workspace, aside).artifact(name).path
-        return workspace.planted(_store(folder), {name: exchanged(workspace, name, path)})
+        return workspace.injected(_store(folder), {name: exchanged(workspace, name, path)})
 
-    return plant
+    return inject
 
 
 def _store(folder: Path) -> Store:

@@ -55,7 +55,7 @@ def differing_rows(
 
     Args:
         kept: output name to ``(N, ...)``, the predictions that are counted.
-        again: the same from the file opened anew.
+        again: the same from the file opened again.
         heads: output name to ``softmax``, ``sigmoid`` or ``none``.
         noise: output name to the rms of Keras's rounding noise.
 

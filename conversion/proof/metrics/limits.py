@@ -250,7 +250,7 @@ INTEGER_ELSEWHERE = Limit(
     50.0,
     "% of the multiply-accumulates",
     56.6,
-    "a file made elsewhere may leave layers in float without saying so; int8 activations in QDQ "
+    "an external file may leave layers in float without saying so; int8 activations in QDQ "
     "format, of which ONNX Runtime on x86 fuses a part only, keep 56.6",
 )
 SATURATION_ANSWERS = Limit(

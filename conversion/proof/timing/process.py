@@ -67,7 +67,7 @@ class Timed:
             self.runners.append(runner)
 
     def turn(self, batch: int, seconds: float, seed: int) -> np.ndarray:
-        """Time every artifact once a round, in an order drawn anew for each round.
+        """Time every artifact once a round, in an order drawn again for each round.
 
         Args:
             batch: images in a call.

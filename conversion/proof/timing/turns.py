@@ -76,8 +76,8 @@ def take_turns(
 ) -> Times:
     """Time artifacts against each other in fresh processes.
 
-    All processes start at once and wait; then one at a time has a turn, in an order drawn anew,
-    and within a turn the artifacts are called in an order drawn anew for each round. Turns are
+    All processes start at once and wait; then one at a time has a turn, in an order drawn again,
+    and within a turn the artifacts are called in an order drawn again for each round. Turns are
     taken until every batch size is closed or the budget is spent.
 
     Args:

@@ -36,8 +36,8 @@ def calibration_of(case: Case) -> list[Measurement]:
 
 def unknown(case: Case) -> str:
     """Why nothing can be said of the calibration; empty where it can."""
-    if case.name in case.workspace.brought:  # without building the file that is asked about
-        return "a file made elsewhere does not say what it was calibrated on"
+    if case.name in case.workspace.external:  # without building the file that is asked about
+        return "an external file does not say what it was calibrated on"
     if case.workspace.subject.train is None:
         return "no training images to draw from: pass --data FILE"
     return ""

@@ -8,8 +8,8 @@ from conversion.proof.checks.case import Case
 from conversion.proof.metrics import quantized, weights
 from conversion.quantization.coverage import BY_CHOICE
 
-ELSEWHERE = "a file made elsewhere brings no ranges, so the scales of activations were only "
-"""The beginning of what is said of a file made elsewhere."""
+ELSEWHERE = "an external file brings no ranges, so the scales of activations were only "
+"""The beginning of what is said of an external file."""
 
 
 def quantized_parameters(case: Case) -> list[Measurement]:
@@ -28,7 +28,7 @@ def _onnx(case: Case) -> list[Measurement]:
     workspace, spec = case.workspace, case.workspace.spec
     order = [layer.name for layer in spec.layers]
     file = Laid(spec, load(case.artifact.path))
-    if case.artifact.brought:
+    if case.artifact.external:
         near = Nearby(file)
         remark = ELSEWHERE + "compared with each other"
         return quantized.parameters(
@@ -55,11 +55,11 @@ def _torch(case: Case) -> list[Measurement]:
     workspace, spec = case.workspace, case.workspace.spec
     content, remark = load(case.artifact.path, case.name), ""
     recorded = content["ranges"]
-    if case.artifact.brought:
+    if case.artifact.external:
         remark = ELSEWHERE + "compared with those that the file itself states"
     else:
         recorded = json.loads(workspace.artifact("torch-ranges").path.read_text())
-    made = Recomputed(spec, content, recorded, not case.artifact.brought, _chosen(case))
+    made = Recomputed(spec, content, recorded, not case.artifact.external, _chosen(case))
     order = [layer.name for layer in spec.layers]
     pairs, unchecked = made.pairs(), made.unchecked()
     return quantized.parameters(case.about, order, pairs, unchecked, remark, _dispensable(spec))
@@ -72,7 +72,7 @@ def _litert(case: Case) -> list[Measurement]:
     from conversion.proof.checks.int8.quantized_litert import Parameters
     from conversion.quantization.coverage import float_steps
 
-    spec, brought = case.workspace.spec, case.artifact.brought
+    spec, brought = case.workspace.spec, case.artifact.external
     partly = () if brought else float_steps(spec, case.workspace.settings)
     found = Parameters(spec, load(case.artifact.path), brought, partly, _chosen(case))
     order = [layer.name for layer in spec.layers]

@@ -1,4 +1,4 @@
-"""The parameters of an int8 ONNX file made elsewhere: near the spec, and one with another."""
+"""The parameters of an int8 ONNX external file: near the spec, and one with another."""
 
 from __future__ import annotations
 

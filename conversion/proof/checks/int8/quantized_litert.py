@@ -69,7 +69,7 @@ class Parameters:
         Args:
             spec: the model.
             model: what `conversion.backends.litert_file.load` gives.
-            brought: whether it was made elsewhere: then a kernel may have one scale in all, as
+            brought: whether the file is external: then a kernel may have one scale in all, as
                 older converters write dense layers.
             in_float: layers of which a step may be in float.
             chosen: layers that the scheme leaves in float.

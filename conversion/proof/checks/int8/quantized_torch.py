@@ -33,7 +33,7 @@ class Recomputed:
         spec: the model.
         content: the file: ``state_dict``, ``scheme`` and ``ranges``.
         recorded: observer to scale and zero point, as the calibration recorded them.
-        exact: whether weights must be equal; those of a file made elsewhere, within half a step.
+        exact: whether weights must be equal; those of an external file, within half a step.
         chosen: layers that the scheme leaves in float.
     """
 

@@ -209,7 +209,7 @@ def _observed_again(case: Case) -> Mapping[str, Mapping[str, Any]]:
 def _observed(
     source: tuple[Path, str], spec: Spec, keras: KerasModel, settings: Settings, honest: Dataset
 ) -> Mapping[str, Mapping[str, Any]]:
-    """Calibrate anew, once for all that ask the same."""
+    """Calibrate again, once for all that ask the same."""
     import torch
 
     from conversion.quantization import torch_ranges as observing

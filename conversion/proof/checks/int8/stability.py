@@ -88,10 +88,10 @@ def _again(case: Case) -> Again:
 
 @lru_cache(maxsize=8)
 def _outputs(again: Again) -> np.ndarray:
-    """The other artifact's scores; kept, since every planted fault asks for the same."""
+    """The other artifact's scores; kept, since every injected fault asks for the same."""
     workspace = again.workspace
     settings = replace(workspace.settings, calibration=again.choice)
     calibration = workspace.with_settings(settings).artifact("calibration")
-    other = workspace.planted(workspace.store, {"calibration": calibration})
+    other = workspace.injected(workspace.store, {"calibration": calibration})
     (output,) = workspace.spec.outputs
     return other.outputs(again.name, other.test).arrays[output]

@@ -65,12 +65,12 @@ def good(workspaces):
 
 
 @pytest.fixture(scope="module")
-def planted(request, good, tmp_path_factory):
-    """One module's faults: each planted, opened and run, or the error that it gave."""
+def injected(request, good, tmp_path_factory):
+    """One module's faults: each injected, opened and run, or the error that it gave."""
     found = []
     for fault in faults(request.param):
         folder = tmp_path_factory.mktemp(fault.name)
-        found.append(ran(fault, fault.plant, good, folder))
+        found.append(ran(fault, fault.inject, good, folder))
     return found
 
 
@@ -78,8 +78,8 @@ def faults(module):
     return import_module(f"conversion.proof.faults.{module}").FAULTS
 
 
-def ran(fault, plant, good, folder):
-    workspace = plant(good.workspace, folder)
+def ran(fault, inject, good, folder):
+    workspace = inject(good.workspace, folder)
     made = SimpleNamespace(fault=fault, path=workspace.artifact(fault.artifact).path)
     made.output, made.error = None, None
     try:
@@ -95,24 +95,24 @@ def distance(made, good):
     return rms(centred_logs(made.output) - own.logs) / own.noise
 
 
-per_module = pytest.mark.parametrize("planted", MODULES, indirect=True, scope="module")
+per_module = pytest.mark.parametrize("injected", MODULES, indirect=True, scope="module")
 
 
 @per_module
-def test_the_file_is_another_one(planted, good):
-    for made in planted:
+def test_the_file_is_another_one(injected, good):
+    for made in injected:
         assert sha256(made.path) != good.artifacts[made.fault.artifact].sha256, made.fault.name
 
 
 @per_module
-def test_it_runs_unless_that_is_the_fault(planted):
-    refused = {made.fault.name for made in planted if made.error is not None}
-    assert refused == {made.fault.name for made in planted} & DO_NOT_RUN
+def test_it_runs_unless_that_is_the_fault(injected):
+    refused = {made.fault.name for made in injected if made.error is not None}
+    assert refused == {made.fault.name for made in injected} & DO_NOT_RUN
 
 
 @per_module
-def test_its_outputs_have_the_shape_and_are_finite_unless_that_is_the_fault(planted):
-    for made in planted:
+def test_its_outputs_have_the_shape_and_are_finite_unless_that_is_the_fault(injected):
+    for made in injected:
         if made.output is not None:
             assert made.output.shape == (IMAGES, 10), made.fault.name
             finite = np.isfinite(made.output).all()
@@ -120,8 +120,8 @@ def test_its_outputs_have_the_shape_and_are_finite_unless_that_is_the_fault(plan
 
 
 @per_module
-def test_no_fault_is_an_equivalent_mutant(planted, good):
-    for made in planted:
+def test_no_fault_is_an_equivalent_mutant(injected, good):
+    for made in injected:
         if made.output is None or made.fault.name in NOT_FINITE:
             continue
         moved = distance(made, good)
@@ -132,7 +132,7 @@ def test_no_fault_is_an_equivalent_mutant(planted, good):
 
 
 @per_module
-def test_the_good_file_is_as_it_was(planted, good):
+def test_the_good_file_is_as_it_was(injected, good):
     for name in ARTIFACTS:
         assert sha256(good.workspace.artifact(name).path) == good.artifacts[name].sha256
 

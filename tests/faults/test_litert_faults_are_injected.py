@@ -1,4 +1,4 @@
-"""Faults of LiteRT files are there once planted, run, and leave the good file as it was."""
+"""Faults of LiteRT files are there once injected, run, and leave the good file as it was."""
 
 from conversion.proof.faults import faults_of
 
@@ -12,10 +12,10 @@ def test_a_planted_file_holds_something_else_and_still_runs(workspaces, tmp_path
             folder = tmp_path / str(index)
             folder.mkdir()
             before = good.artifact(fault.artifact).path.read_bytes()
-            planted = fault.plant(good, folder)
-            assert planted.artifact(fault.artifact).path.read_bytes() != before
+            injected = fault.inject(good, folder)
+            assert injected.artifact(fault.artifact).path.read_bytes() != before
             assert good.artifact(fault.artifact).path.read_bytes() == before
-            assert planted.runner(fault.artifact).run(images)["dense"].shape == (3, 10)
+            assert injected.runner(fault.artifact).run(images)["dense"].shape == (3, 10)
 
 
 def skip_where_missing(fault):

@@ -1,4 +1,4 @@
-"""Faults of int8 files, calibration and measurement are there once planted, and nowhere else."""
+"""Faults of int8 files, calibration and measurement are there once injected, and nowhere else."""
 
 import importlib
 
@@ -95,14 +95,14 @@ def test_a_planted_file_holds_something_else_and_still_runs(module, good, tmp_pa
     for index, fault in enumerate(faults(module)):
         before = good.artifact(fault.artifact)
         with subtests.test(fault.name):
-            planted = fault.plant(good, folder(tmp_path, index))
-            after = planted.artifact(fault.artifact)
+            injected = fault.inject(good, folder(tmp_path, index))
+            after = injected.artifact(fault.artifact)
             assert after.digest != before.digest
             assert after.provenance["source"] == good.spec.digest
-            same = planted.settings == good.settings
-            other = good if same else good.with_settings(planted.settings)
+            same = injected.settings == good.settings
+            other = good if same else good.with_settings(injected.settings)
             assert stored(after) != stored(other.artifact(fault.artifact))
-            run(planted, fault.artifact)
+            run(injected, fault.artifact)
 
 
 def folder(tmp_path, index):
@@ -118,39 +118,39 @@ def test_the_smallest_size_of_a_fault_still_changes_something(module, good, tmp_
     for index, fault in enumerate(sized):
         with subtests.test(fault.name):
             assert list(fault.sizes) == sorted(fault.sizes, reverse=True)
-            planted = fault.resized(fault.sizes[-1])(good, folder(tmp_path, index))
+            injected = fault.resized(fault.sizes[-1])(good, folder(tmp_path, index))
             name = fault.artifact
             if module == "recorded_ranges":
                 name = name.replace("int8", "ranges")
-                assert planted.artifact(name).digest != good.artifact(name).digest
+                assert injected.artifact(name).digest != good.artifact(name).digest
             else:
-                assert stored(planted.artifact(name)) != stored(good.artifact(name))
+                assert stored(injected.artifact(name)) != stored(good.artifact(name))
 
 
 def test_a_planted_calibration_set_holds_other_images(good, tmp_path, subtests):
     before = images_of(good)
     for index, fault in enumerate(faults("calibration_sets")):
         with subtests.test(fault.name):
-            planted = fault.plant(good, folder(tmp_path, index))
-            after = images_of(planted)
+            injected = fault.inject(good, folder(tmp_path, index))
+            after = images_of(injected)
             assert after.shape[1:] == before.shape[1:]
             assert not np.array_equal(after, before)
-            notes = planted.artifact("calibration").provenance
+            notes = injected.artifact("calibration").provenance
             assert notes["content"] != good.artifact("calibration").provenance["content"]
             for step in ("onnx-ranges", "onnx-int8", "torch-ranges", "torch-int8"):
-                assert step not in planted._artifacts  # to be made anew from these images
+                assert step not in injected._artifacts  # to be rebuilt from these images
 
 
 @pytest.mark.parametrize("name", ["calibration-on-ten-images", "calibration-in-bgr"])
 def test_int8_files_are_made_from_the_planted_images(name, good, tmp_path):
     (fault,) = (each for each in faults("calibration_sets") if each.name == name)
-    planted = fault.plant(good, tmp_path)
+    injected = fault.inject(good, tmp_path)
     ranges = fault.artifact.replace("int8", "ranges")
-    before, after = (each.artifact(ranges).provenance["ranges"] for each in (good, planted))
+    before, after = (each.artifact(ranges).provenance["ranges"] for each in (good, injected))
     assert set(before) == set(after)
     assert before != after
-    assert stored(planted.artifact(fault.artifact)) != stored(good.artifact(fault.artifact))
-    run(planted, fault.artifact)
+    assert stored(injected.artifact(fault.artifact)) != stored(good.artifact(fault.artifact))
+    run(injected, fault.artifact)
 
 
 def test_the_size_of_a_calibration_fault_is_the_number_of_other_images(good, tmp_path):
@@ -173,22 +173,24 @@ def test_planted_ranges_are_other_ranges_and_int8_files_are_made_from_them(
     for index, fault in enumerate(faults("recorded_ranges")):
         name = fault.artifact.replace("int8", "ranges")
         with subtests.test(fault.name):
-            planted = fault.plant(good, folder(tmp_path, index))
-            before, after = good.artifact(name), planted.artifact(name)
+            injected = fault.inject(good, folder(tmp_path, index))
+            before, after = good.artifact(name), injected.artifact(name)
             assert after.digest != before.digest
             assert set(after.provenance["ranges"]) == set(before.provenance["ranges"])
             assert after.provenance["ranges"] != before.provenance["ranges"]
             assert after.provenance["calibration"] == before.provenance["calibration"]
-            assert stored(planted.artifact(fault.artifact)) != stored(good.artifact(fault.artifact))
-            run(planted, fault.artifact)
+            assert stored(injected.artifact(fault.artifact)) != stored(
+                good.artifact(fault.artifact)
+            )
+            run(injected, fault.artifact)
 
 
 def test_a_fault_of_the_measurement_changes_what_is_measured(good, tmp_path, subtests):
     for index, fault in enumerate(faults("measuring")):
         with subtests.test(fault.name):
-            planted = fault.plant(good, folder(tmp_path, index))
-            assert measured(planted, fault.artifact) != measured(good, fault.artifact)
-            run(planted, fault.artifact)
+            injected = fault.inject(good, folder(tmp_path, index))
+            assert measured(injected, fault.artifact) != measured(good, fault.artifact)
+            run(injected, fault.artifact)
 
 
 def measured(workspace, name):
@@ -204,10 +206,10 @@ def test_planting_leaves_the_good_workspace_as_it_was(good, tmp_path, subtests):
     before = snapshot(good)
     for number, module in enumerate(MODULES):
         for index, fault in enumerate(faults(module)):
-            if fault.name.startswith("ranges-"):  # planted above; the slow ones
+            if fault.name.startswith("ranges-"):  # injected above; the slow ones
                 continue
             with subtests.test(fault.name):
-                fault.plant(good, folder(tmp_path, f"{number}-{index}"))
+                fault.inject(good, folder(tmp_path, f"{number}-{index}"))
     assert snapshot(good) == before
 
 
@@ -225,6 +227,6 @@ def test_as_deployed_a_wrong_channel_axis_changes_no_output(good, tmp_path):
     (fault,) = (
         each for each in faults("onnx_weights") if each.name == "onnx-qdq-channel-axis-wrong"
     )
-    planted = fault.plant(good, tmp_path)
-    sound = good.with_settings(planted.settings)
-    assert run(planted, "onnx-int8").tobytes() == run(sound, "onnx-int8").tobytes()
+    injected = fault.inject(good, tmp_path)
+    sound = good.with_settings(injected.settings)
+    assert run(injected, "onnx-int8").tobytes() == run(sound, "onnx-int8").tobytes()
