@@ -26,8 +26,8 @@ POOLS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
 """One thread each beside other processes: threads that wait for a busy core spin, which took twice
 the time of the work itself."""
 
-MOST_PROCESSES = 4
-"""Each holds PyTorch and ONNX Runtime, and a Keras process beside it: 1.5 GB together."""
+MOST_PROCESSES = 3
+"""Each has a Keras process beside it; the two grow to 3.5 GB."""
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -6,7 +6,6 @@ import re
 import shutil
 import subprocess
 import sys
-from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -85,12 +84,6 @@ def test_the_report_holds_every_measurement_and_artifact(verified, folder):
 def test_calibration_is_held_out_of_the_one_labelled_set(verified):
     counts = {m.n for m in verified.measurements if m.name == "top1_correct"}
     assert counts == {480}  # a fifth of 600 is kept for calibration
-
-
-@pytest.fixture
-def one_process(reference, monkeypatch):
-    """The session's Keras process in place of one for each call; `verified` has its own."""
-    monkeypatch.setattr("conversion.session.Reference", lambda **_: nullcontext(reference))
 
 
 def test_without_data_accuracy_is_a_skip_that_names_the_option(folder, model, one_process):

@@ -124,7 +124,7 @@ def test_a_file_of_our_own_that_does_not_open_is_a_failure(workspace, monkeypatc
     assert exit_code(measured) == 1
 
 
-def test_a_reference_alone_is_no_verdict(folder):
+def test_a_reference_alone_is_no_verdict(folder, one_process):
     found = conversion.verify(
         folder / "plain.h5",
         backends=["keras-fp32"],

@@ -1,12 +1,17 @@
 """Faults of LiteRT files are there once injected, run, and leave the good file as it was."""
 
+from first_faults import first_faults
+
 from conversion.proof.faults import faults_of
 
 
 def test_a_planted_file_holds_something_else_and_still_runs(workspaces, tmp_path, subtests):
     good = workspaces("embedded")
     images = {name: array[:3] for name, array in good.parity_inputs.items()}
-    for index, fault in enumerate(faults_of("litert")):
+    caught = {fault.name for fault in first_faults()}  # and so injected, by test_faults
+    planned = [fault for fault in faults_of("litert") if fault.name not in caught]
+    assert planned
+    for index, fault in enumerate(planned):
         with subtests.test(fault.name):
             skip_where_missing(fault)
             folder = tmp_path / str(index)

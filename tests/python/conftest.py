@@ -3,13 +3,11 @@
 import json
 import tempfile
 import zipfile
-from contextlib import nullcontext
 
 import numpy as np
 import pytest
 from keras_notation import sequential
 
-from conversion import session as judging
 from conversion.core.artifact import Store
 from conversion.readers import read_spec
 
@@ -55,12 +53,6 @@ def temporary(tmp_path, monkeypatch):
     folder.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
     return folder
-
-
-@pytest.fixture
-def one_process(monkeypatch, reference):
-    """Every call asks the session's Keras process instead of starting one."""
-    monkeypatch.setattr(judging, "Reference", lambda custom=(): nullcontext(reference))
 
 
 class Model:
