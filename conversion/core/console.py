@@ -88,6 +88,7 @@ def console(interruption: Interruption | None) -> Iterator[None]:
         terminal,
         spoken(ConsoleHandler(terminal, interruption)),
     ):
+        interruption.temporary = noise.name
         try:
             with foreign_output_to(noise.fileno()):
                 yield

@@ -29,10 +29,11 @@ class Interruption:
 
     Attributes:
         terminal: a file descriptor that stays standard error, wherever number 2 goes.
+        temporary: a file that goes where the main thread is not there to remove it.
     """
 
     def __init__(self) -> None:
-        self.terminal = _copy_of_stderr()
+        self.terminal, self.temporary = _copy_of_stderr(), ""
         self._code = 0
         self._raised, self._ending = False, threading.Lock()
 
@@ -88,6 +89,8 @@ class Interruption:
     def _end(self) -> None:
         self._ending.acquire()  # for good: whoever comes second waits for the end
         _kill_children()  # those that were started meanwhile
+        with suppress(OSError):
+            os.unlink(self.temporary)
         if self._code != BROKEN:
             with suppress(OSError):  # nobody may read that either
                 os.write(self.terminal, b"conversion: stopped\n")

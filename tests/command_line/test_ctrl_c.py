@@ -81,7 +81,11 @@ def started(tmp_path):
         process = subprocess.Popen(
             [sys.executable, "stand_in.py", work],
             cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            env={
+                **os.environ,
+                "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+                "TMPDIR": str(tmp_path),
+            },
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -127,12 +131,13 @@ def alive(process):
         ("pool", "kill"),
     ],
 )
-def test_the_prompt_is_back(started, work, way):
+def test_the_prompt_is_back(started, tmp_path, work, way):
     process = started(work)
     send, wanted = ends(process.pid)[way]
     code, spent, said, left = stopped(process, send)
     assert (code, said, left) == (wanted, "conversion: stopped\n", [])
     assert spent < PROMPT
+    assert list(tmp_path.glob("conversion-*")) == []
 
 
 def test_a_second_ctrl_c_does_not_stop_the_tidying_up(started, tmp_path):
