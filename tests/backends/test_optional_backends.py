@@ -52,7 +52,7 @@ def test_the_default_choice_leaves_it_out_and_says_so(absent):
 
     class Told:
         announce = staticmethod(said.append)
-        brought = {}
+        external = {}
 
     assert judging.chosen(None, Told()) == available()
     assert [line.split()[2] for line in said] == OPTIONAL
@@ -61,7 +61,7 @@ def test_the_default_choice_leaves_it_out_and_says_so(absent):
 
 def test_a_file_of_it_that_was_named_is_refused_with_what_installs_it(absent):
     class Given:
-        brought = {"litert-fp32": "theirs.tflite"}
+        external = {"litert-fp32": "theirs.tflite"}
 
     with pytest.raises(UserError, match=r"pip install 'keras-conversion-suite\[litert\]'"):
         judging.chosen(None, Given())
