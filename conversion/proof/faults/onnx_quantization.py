@@ -74,7 +74,7 @@ def swapped(model: ModelProto) -> None:
         node.input[:] = [renamed.get(name, name) for name in node.input]
 
 
-def _fault(
+def onnx_fault(
     name: str,
     magnitude: str,
     where: str,
@@ -83,6 +83,7 @@ def _fault(
     sizes: tuple[float, ...] = (),
     resized: Callable[[float], Inject] | None = None,
 ) -> Fault:
+    """A fault of the parameters of an int8 ONNX file."""
     return Fault(
         f"onnx-{name}",
         "quantization",
@@ -97,7 +98,7 @@ def _fault(
 
 
 FAULTS: tuple[Fault, ...] = (
-    _fault(
+    onnx_fault(
         "zero-point-off-by-one",
         "1 step of one activation",
         "batch_normalization_2",
@@ -105,31 +106,31 @@ FAULTS: tuple[Fault, ...] = (
         sizes=(8, 4, 2, 1),
         resized=zero_point_off,
     ),
-    _fault(
+    onnx_fault(
         "every-zero-point-off-by-one",
         "1 step of every activation",
         "input_1",
         in_onnx(every_zero_point_off, INT8),
     ),
-    _fault(
+    onnx_fault(
         "read-zero-point-disagrees",
         "1 step between writer and reader",
         "activation_3 as conv2d_4 reads it",
         disagreeing("conv2d_4", "read_zero_point", moved(1)),
     ),
-    _fault(
+    onnx_fault(
         "qdq-zero-points-disagree",
         "1 step between QuantizeLinear and DequantizeLinear",
         "activation_3",
         disagreeing_qdq("conv2d_4", "zero_point", moved(1)),
     ),
-    _fault(
+    onnx_fault(
         "scale-one-ulp",
         "1 unit in the last place of one activation's scale",
         "activation_5",
         in_parameter("conv2d_6", "scale", lambda scale: np.nextafter(scale, np.float32(np.inf))),
     ),
-    _fault(
+    onnx_fault(
         "scale-two-percent",
         "2 % of one activation's scale",
         "activation_1",
@@ -137,38 +138,38 @@ FAULTS: tuple[Fault, ...] = (
         sizes=RELATIVE,
         resized=scale_off,
     ),
-    _fault(
+    onnx_fault(
         "scale-tenth-too-small",
         "x0.9 of one activation's scale",
         "activation_3",
         in_parameter("conv2d_3", "scale", scaled(0.9)),
     ),
-    _fault(
+    onnx_fault(
         "scale-halved",
         "x0.5 of one activation's scale",
         "activation_4",
         in_parameter("add_1", "scale", scaled(0.5)),
     ),
-    _fault(
+    onnx_fault(
         "every-scale-halved",
         "x0.5 of every activation's scale",
         "answers are not onnx-fp32's",
         in_onnx(every_scale_halved, INT8),
         check="agreement",
     ),
-    _fault(
+    onnx_fault(
         "read-scale-disagrees",
         "5 % between writer and reader",
         "activation_5 as conv2d_7 reads it",
         disagreeing("conv2d_7", "read_scale", scaled(1.05)),
     ),
-    _fault(
+    onnx_fault(
         "qdq-scales-disagree",
         "5 % between QuantizeLinear and DequantizeLinear",
         "activation_5",
         disagreeing_qdq("conv2d_7", "scale", scaled(1.05)),
     ),
-    _fault(
+    onnx_fault(
         "scales-of-two-tensors-swapped",
         "scale and zero point of both summands of one sum",
         "conv2d_5",

@@ -23,6 +23,7 @@ from conversion.proof.faults.integer_graph import (
     operator,
     writer,
 )
+from conversion.proof.faults.onnx_quantization import onnx_fault
 from conversion.workspace import Workspace
 
 CONVOLUTIONS = tuple(KERNELS)
@@ -100,36 +101,14 @@ def in_steps(step: int) -> Callable[[np.ndarray], np.ndarray]:
     return edit
 
 
-def _fault(
-    name: str,
-    magnitude: str,
-    where: str,
-    inject: Inject,
-    check: str = "quantized-parameters",
-    sizes: tuple[float, ...] = (),
-    resized: Callable[[float], Inject] | None = None,
-) -> Fault:
-    return Fault(
-        f"onnx-{name}",
-        "quantization",
-        INT8,
-        magnitude,
-        check,
-        where,
-        inject,
-        sizes=sizes,
-        resized=resized,
-    )
-
-
 FAULTS: tuple[Fault, ...] = (
-    _fault(
+    onnx_fault(
         "kernel-scales-permuted",
         "the scales of one convolution moved by one channel",
         "batch_normalization_4",
         in_parameter("conv2d_4", "kernel_scale", lambda scale: np.roll(scale, 1)),
     ),
-    _fault(
+    onnx_fault(
         "channel-scale-tenfold",
         "x10 of one channel's scale",
         "activation_5",
@@ -137,94 +116,94 @@ FAULTS: tuple[Fault, ...] = (
         sizes=(9.0, *RELATIVE),
         resized=channel_scale_off,
     ),
-    _fault(
+    onnx_fault(
         "channel-scale-zero",
         "0 as one channel's scale",
         "conv2d_8",
         in_parameter("conv2d_8", "kernel_scale", first_times(0.0)),
     ),
-    _fault(
+    onnx_fault(
         "channel-scale-infinite",
         "Inf as one channel's scale",
         "conv2d_5",
         in_parameter("conv2d_5", "kernel_scale", first_times(np.inf)),
     ),
-    _fault(
+    onnx_fault(
         "qdq-channel-axis-wrong",
         "axis 1 for 0 of the 64x64 kernel; as deployed nothing changes",
         "batch_normalization_6",
         in_qdq(axis_wrong),
         check="optimisation-levels",
     ),
-    _fault(
+    onnx_fault(
         "kernels-six-bits",
         "kernels in steps of 4 of 255",
         "activation",
         in_parameters(CONVOLUTIONS, "kernel", in_steps(4)),
     ),
-    _fault(
+    onnx_fault(
         "kernel-four-bits",
         "one kernel in steps of 16 of 255",
         "batch_normalization_4",
         in_parameter("conv2d_4", "kernel", in_steps(16)),
         check="quantized-layers",
     ),
-    _fault(
+    onnx_fault(
         "kernel-clipped",
         "one kernel clipped to 75 % of its range",
         "activation_3",
         in_parameter("conv2d_3", "kernel", lambda kernel: np.clip(kernel, -48, 48)),
     ),
-    _fault(
+    onnx_fault(
         "kernels-truncated",
         "kernels truncated, not rounded",
         "activation",
         truncated,
     ),
-    _fault(
+    onnx_fault(
         "kernel-bit-flipped",
         "bit 7 of one byte of one kernel",
         "batch_normalization_6",
         in_parameter("conv2d_7", "kernel", smallest_byte(lambda value: value ^ 0x80)),
     ),
-    _fault(
+    onnx_fault(
         "kernel-byte-off-by-one",
         "1 step of one byte of one kernel",
         "conv2d_8",
         in_parameter("conv2d_8", "kernel", smallest_byte(lambda value: value + 1)),
     ),
-    _fault(
+    onnx_fault(
         "kernel-zero-point",
         "1 step as the zero point of one kernel",
         "activation_1",
         in_parameter("conv2d_1", "kernel_zero_point", moved(1)),
     ),
-    _fault(
+    onnx_fault(
         "biases-lost",
         "all biases 0",
         "activation",
         in_parameters(LAYERS, "bias", np.zeros_like),
     ),
-    _fault(
+    onnx_fault(
         "biases-halved",
         "all biases x0.5",
         "the whole interval lies below the margin",
         in_parameters(LAYERS, "bias", lambda bias: bias // 2),
         check="quantized-top1",
     ),
-    _fault(
+    onnx_fault(
         "bias-not-rescaled",
         "one bias in steps of the first channel's scale",
         "batch_normalization_4",
         in_onnx(not_rescaled, INT8),
     ),
-    _fault(
+    onnx_fault(
         "last-bias-lost",
         "the bias of the last convolution 0",
         "batch_normalization_6",
         in_parameter("conv2d_7", "bias", np.zeros_like),
     ),
-    _fault(
+    onnx_fault(
         "twin-kernels-swapped",
         "integer kernels of two layers of one shape",
         "activation_1",
