@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from pathlib import Path
 
 from conversion.cli import options
@@ -79,7 +78,6 @@ def _search(given: argparse.Namespace) -> int:
         settings=options.settings(given),
         running=options.made(Running, given),
         custom=given.custom,
-        progress=sys.stderr.isatty(),
     )
     print(found.table)
     print(
@@ -101,7 +99,6 @@ def evaluate(given: argparse.Namespace) -> int:
         settings=options.settings(given),
         running=options.made(Running, given),
         custom=given.custom,
-        progress=sys.stderr.isatty(),
     )
     width = max(map(len, found))
     for name, tally in found.items():
@@ -160,7 +157,6 @@ def verify(given: argparse.Namespace) -> int:
         demands=options.made(Demands, given),
         custom=given.custom,
         report=given.report,
-        progress=sys.stderr.isatty(),
     )
     print(found.table)
     print(f"report: {given.report / 'report.json'} and {given.report / 'report.html'}")
