@@ -93,6 +93,9 @@ def test_a_process_whose_every_round_is_a_quarter_slow_is_seen_in_the_interval()
 def test_an_interval_that_is_decided_and_narrow_needs_no_more_rounds():
     assert ratio(processes(1.3, 1.3, 1.31, 1.3, 1.3)).closed()
     assert not ratio(processes(1.2, 1.4, 1.3, 1.5, 1.1)).closed()
+    # Wider than 5 %, and ten times as far from the margin: no more rounds would change that.
+    assert ratio(processes(1.7, 1.8, 1.9, 1.75, 1.85)).closed()
+    assert not ratio(processes(1.7, 1.8, 1.9, 1.75, 1.85)).closed(least=1.7)
 
 
 def test_an_interval_around_one_closes_when_it_is_too_narrow_to_leave_the_margin():
