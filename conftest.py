@@ -16,6 +16,9 @@ from hypothesis import settings
 settings.register_profile("conversion", deadline=None)
 settings.load_profile("conversion")
 
+collect_ignore = ["tests/openvino_backend"]
+"""A distribution of its own, with tests of its own: `tox -e openvino`."""
+
 TIMED = "latency or alone"
 """What measures time: beside other tests it would measure them too."""
 

@@ -7,11 +7,12 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from conversion import custom
-from conversion.backends import BACKENDS, available, backend
+from conversion.backends import BACKENDS, REFERENCE, available, backend, missing
 from conversion.backends.beside_tensorflow import without_triton
 from conversion.core.artifact import Artifact, Store
 from conversion.core.console import spoken
@@ -84,7 +85,7 @@ def judge(case: Case, topics: Sequence[str] | None, made: dict[str, Artifact]) -
     try:
         case.workspace.runner(name)
     except UserError as error:
-        if name in case.workspace.external or name == "keras-fp32":
+        if name in case.workspace.external or name == REFERENCE:
             raise
         LOG.debug("opening %s stopped", name, exc_info=True)
         return case.without_value(BUILT, "structure", Verdict.FAIL, str(error))
@@ -139,13 +140,13 @@ def chosen(backends: Sequence[str] | None, workspace: Workspace) -> list[str]:
         UserError: a name is unknown, or what runs an external file is not installed.
     """
     for name in workspace.external:
-        if missing := backend(name).missing:
-            raise UserError(f"{missing}.")
+        if reason := missing(name):
+            raise UserError(f"{reason}.")
     if backends is not None:
         return list(dict.fromkeys([*known(backends), *workspace.external]))
-    for each in BACKENDS.values():
-        if each.missing:
-            workspace.announce(f"left out: {each.missing}")
+    for name in BACKENDS:
+        if reason := missing(name):
+            workspace.announce(f"left out: {reason}")
     return available()
 
 
@@ -241,15 +242,34 @@ def export(made: Mapping[str, Artifact], folder: Path) -> dict[str, Artifact]:
     folder.mkdir(parents=True, exist_ok=True)
     exported = {}
     for name, artifact in made.items():
-        ending = backend(name).suffix if artifact.external else artifact.path.suffix
+        endings = backend(name).endings
+        ending = endings[0] if artifact.external and endings else artifact.path.suffix
         target = folder / f"{name}{ending}"
-        beside = target.with_name(f".{target.name}.part")
-        try:
-            shutil.copyfile(artifact.path, beside)
-            os.replace(beside, target)
-        finally:
-            beside.unlink(missing_ok=True)
+        beside = tuple(_beside(path, artifact, target, endings) for path in artifact.beside)
+        for source, copy in zip((*artifact.beside, artifact.path), (*beside, target), strict=True):
+            _copy(source, copy)
         notes = json.dumps({"digest": artifact.digest, **artifact.provenance}, indent=1)
         place(notes, target.with_suffix(".provenance.json"))
-        exported[name] = Artifact(name, target, artifact.digest, artifact.provenance)
+        exported[name] = replace(artifact, path=target, beside=beside, external=False)
     return exported
+
+
+def _beside(path: Path, artifact: Artifact, target: Path, endings: Sequence[str]) -> Path:
+    """Where a file goes that lies beside an artifact's first: what the first names keeps its name.
+
+    Files that belong together by their stem change it together.
+    """
+    if path == artifact.path.with_suffix(path.suffix) and path.suffix in endings[1:]:
+        return target.with_suffix(path.suffix)
+    return target.parent / path.relative_to(artifact.path.parent)
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a file in one step."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    beside = target.with_name(f".{target.name}.part")
+    try:
+        shutil.copyfile(source, beside)
+        os.replace(beside, target)
+    finally:
+        beside.unlink(missing_ok=True)

@@ -14,14 +14,16 @@ import numpy as np
 
 from conversion.backends import (
     BACKENDS,
+    REFERENCE,
     STEPS,
     Backend,
     Ingredients,
     backend,
+    implementation,
 )
 from conversion.core import digest
 from conversion.core import environment as machine
-from conversion.core.artifact import Artifact, Entry, Runner, Store
+from conversion.core.artifact import Artifact, Entry, Runner, Store, artifact_of
 from conversion.core.code import code_digest
 from conversion.core.demands import Demands
 from conversion.core.errors import UserError
@@ -253,8 +255,8 @@ class Workspace:
         if key not in self._runners:
             artifact = self.artifact(name)
             with stage(f"opening {name}"):
-                implementation = backend(name).load()
-                runner = implementation.open(artifact, self._ingredients(()), key[1])
+                adapter = implementation(backend(name))
+                runner = adapter.open(artifact, self._ingredients(()), key[1])
             if artifact.external:
                 self._check_runner(artifact, runner)
             self._runners[key] = runner
@@ -312,7 +314,7 @@ class Workspace:
             inputs: input name to ``(N, ...)``, any numeric dtype.
         """
         runner, count = self.runner(name), len(next(iter(inputs.values())))
-        if name == "keras-fp32":  # one message; Keras batches on its side
+        if name == REFERENCE:  # one message; Keras batches on its side
             return runner.run(inputs)
         parts: list[dict[str, np.ndarray]] = []
         with stage(f"{name}: evaluating {count} images") as evaluating:
@@ -325,10 +327,12 @@ class Workspace:
     def _obtain(self, name: str) -> Artifact:
         if name in self.external:
             path = self.external[name]
-            if not path.is_file():
-                raise UserError(f"Expected a {name} file at {path}; there is none.")
+            beside = backend(name).files_beside(path)
+            for each in (path, *beside):
+                if not each.is_file():
+                    raise UserError(f"Expected a {name} file at {each}; there is none.")
             notes = {"route": "external", "file": path.name}
-            return Artifact(name, path, digest.of_file(path), notes, external=True)
+            return artifact_of(name, path, beside, notes, external=True)
         if name == "calibration":
             return self._calibration()
         maker = STEPS.get(name) or backend(name)
@@ -341,12 +345,15 @@ class Workspace:
 
         def build(folder: Path) -> Mapping[str, Any]:
             with stage(f"building {name}"):
-                notes = maker.load().build(self._ingredients(maker.needs), folder / file)
+                notes = implementation(maker).build(
+                    self._ingredients(maker.needs, maker.packages), folder / file
+                )
             brings = custom_layers.current().provenance
             known = {**inherited, **({"custom": brings} if brings else {})}
             return {"artifact": name, "settings": chosen, **known, **notes}
 
-        made = self._stored(name, key, maker.packages, build, maker.module).artifact(name, file)
+        entry = self._stored(name, key, maker.packages, build, maker.module)
+        made = entry.artifact(name, file, maker.endings[1:])
         for warning in made.provenance.get("warnings", ()):
             self.announce(f"warning while building {name}: {warning}")
         return made
@@ -386,9 +393,9 @@ class Workspace:
         code = code_digest(module, "conversion.readers", alone=(__name__,))
         return self.store.obtain(kind, whole, packages, build, code)
 
-    def _ingredients(self, needs: tuple[str, ...]) -> Ingredients:
+    def _ingredients(self, needs: tuple[str, ...], packages: tuple[str, ...] = ()) -> Ingredients:
         artifacts = {need: self.artifact(need) for need in needs}
-        return Ingredients(self.spec, self.keras, self.settings, artifacts)
+        return Ingredients(self.spec, self.keras, self.settings, artifacts, packages)
 
     def _check_runner(self, artifact: Artifact, runner: Runner) -> None:
         """Refuse an external file whose inputs or outputs are not the model's."""
@@ -410,8 +417,8 @@ class Workspace:
 
 
 def _file(maker: Backend, spec: Spec) -> str:
-    """The reference is the source's own kind of file; of any other backend there is one kind."""
-    return f"{maker.name}{spec.suffix if maker.name == 'keras-fp32' else maker.suffix}"
+    """The name of an artifact's first file."""
+    return f"{maker.name}{maker.endings[0] if maker.endings else spec.suffix}"
 
 
 def _shapes(arrays: Mapping[str, np.ndarray]) -> str:

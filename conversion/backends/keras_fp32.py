@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from conversion.backends import Ingredients
+from conversion.backends.backend import Ingredients
 from conversion.core import digest
 from conversion.core.artifact import Artifact, Runner
 from conversion.reference import KerasModel

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from conversion.backends import BACKENDS, Ingredients
+from conversion.backends.backend import Ingredients
 from conversion.backends.litert_file import save, stated_source
 from conversion.backends.litert_runner import LitertRunner
-from conversion.core.artifact import Artifact, Runner, versions
+from conversion.core.artifact import Artifact, Runner
 
 __all__ = ["build", "open", "stated_source"]
 
@@ -26,7 +26,7 @@ def build(ingredients: Ingredients, target: Path) -> Mapping[str, Any]:
     provenance = {
         "source": ingredients.spec.digest,
         "route": "tf.lite.TFLiteConverter.from_keras_model",
-        "versions": {**versions(BACKENDS[KIND].packages), **ingredients.keras.versions()},
+        "versions": {**ingredients.versions, **ingredients.keras.versions()},
     }
     return {**provenance, **save(content, target, provenance), "warnings": warnings}
 

@@ -34,6 +34,21 @@ def load(path: Path) -> ModelProto:
     return model
 
 
+def external_data(path: Path) -> tuple[Path, ...]:
+    """The files that hold tensors of an ONNX file outside of it, each once.
+
+    Args:
+        path: the ONNX file; one that cannot be parsed refers to nothing, and is refused by `load`.
+    """
+    try:
+        model = onnx.load(path, load_external_data=False)
+    except Exception:  # as in `load`, which says it
+        return ()
+    tensors = [t for t in model.graph.initializer if t.data_location == t.EXTERNAL]
+    named = [each.value for t in tensors for each in t.external_data if each.key == "location"]
+    return tuple(path.parent / name for name in dict.fromkeys(named))
+
+
 def opset(model: ModelProto) -> int:
     """The version of the default operator set that a model asks for."""
     found = (e.version for e in model.opset_import if e.domain in ("", "ai.onnx"))

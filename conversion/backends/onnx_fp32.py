@@ -9,7 +9,7 @@ from typing import Any
 import onnx
 from onnx import version_converter
 
-from conversion.backends import BACKENDS, Ingredients
+from conversion.backends.backend import Ingredients
 from conversion.backends.onnx_file import (
     OnnxRunner,
     contents,
@@ -17,7 +17,7 @@ from conversion.backends.onnx_file import (
     stated_source,
 )
 from conversion.backends.onnx_rewrites import rewrite
-from conversion.core.artifact import Artifact, Runner, versions
+from conversion.core.artifact import Artifact, Runner
 from conversion.reference.repairs import repairs
 
 __all__ = ["build", "open", "stated_source"]
@@ -57,7 +57,7 @@ def build(ingredients: Ingredients, target: Path) -> Mapping[str, Any]:
         "route": route,
         "opset": wanted,
         "repairs": repairs(ingredients.keras.path),
-        "versions": {**versions(BACKENDS["onnx-fp32"].packages), **ingredients.keras.versions()},
+        "versions": {**ingredients.versions, **ingredients.keras.versions()},
     }
     save(model, target, provenance)
     return {

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from conversion.backends import BACKENDS, Ingredients, torch_file
+from conversion.backends import torch_file
+from conversion.backends.backend import Ingredients
 from conversion.backends.torch_file import TorchRunner, load, save
 from conversion.backends.torch_module import SpecModule, describe, from_spec
-from conversion.core.artifact import Artifact, Runner, versions
+from conversion.core.artifact import Artifact, Runner
 from conversion.core.errors import UserError
 
 
@@ -24,7 +25,7 @@ def build(ingredients: Ingredients, target: Path) -> Mapping[str, Any]:
     provenance = {
         "source": spec.digest,
         "route": "spec to PyTorch modules, loaded strictly",
-        "versions": versions(BACKENDS["torch-fp32"].packages),
+        "versions": ingredients.versions,
         "parameters": spec.parameters(),
     }
     content = {"spec": describe(spec), "state_dict": module.state_dict()}

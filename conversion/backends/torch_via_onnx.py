@@ -13,9 +13,10 @@ import torch
 from google.protobuf.message import DecodeError
 from torch import nn
 
-from conversion.backends import BACKENDS, Ingredients, torch_file
+from conversion.backends import torch_file
+from conversion.backends.backend import Ingredients
 from conversion.backends.torch_file import TorchRunner, load, save
-from conversion.core.artifact import Artifact, Runner, versions
+from conversion.core.artifact import Artifact, Runner
 from conversion.core.errors import UserError
 
 KIND = "torch-via-onnx-fp32"
@@ -38,7 +39,7 @@ def build(ingredients: Ingredients, target: Path) -> Mapping[str, Any]:
         "route": "onnx2torch on onnx-fp32",
         "onnx": source.digest,
         "opset": source.provenance.get("opset"),
-        "versions": versions(BACKENDS[KIND].packages),
+        "versions": ingredients.versions,
     }
     content = {"graph": torch.from_numpy(np.frombuffer(graph, dtype=np.uint8).copy())}
     save(target, KIND, content, provenance)

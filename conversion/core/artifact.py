@@ -25,14 +25,15 @@ MANIFEST = "manifest.json"
 
 @dataclass(frozen=True, eq=False)
 class Artifact:
-    """One file that a backend made or a user handed in.
+    """What a backend made or a user handed in: one file, or one and others beside it.
 
     Attributes:
         name: the backend's name, such as ``onnx-fp32``.
-        path: the file.
-        digest: SHA-256 of the file, hexadecimal.
+        path: the file that is opened.
+        digest: SHA-256 of the file, hexadecimal; of all their digests where there are others.
         provenance: how it came to be: source digest, route, settings, versions, warnings.
         external: whether it is an external file, handed in.
+        beside: the other files, such as external data; they are opened through the first.
     """
 
     name: str
@@ -40,14 +41,15 @@ class Artifact:
     digest: str
     provenance: Mapping[str, Any]
     external: bool = False
+    beside: tuple[Path, ...] = ()
 
     def __repr__(self) -> str:
         return f"<Artifact {self.name}: {self.path.name}, sha256 {self.digest[:12]}>"
 
     @property
     def size(self) -> int:
-        """The file's size in bytes."""
-        return self.path.stat().st_size
+        """The size of its files in bytes."""
+        return sum(path.stat().st_size for path in (self.path, *self.beside))
 
 
 class Runner(Protocol):
@@ -76,10 +78,41 @@ class Entry:
         """A file of the entry by name."""
         return self.folder / name
 
-    def artifact(self, name: str, file: str) -> Artifact:
-        """A file of the entry as an artifact."""
+    def artifact(self, name: str, file: str, endings: Iterable[str] = ()) -> Artifact:
+        """Files of the entry as an artifact.
+
+        Args:
+            name: the backend's name.
+            file: the one that is opened.
+            endings: of those beside it, which have its stem.
+        """
         path = self.file(file)
-        return Artifact(name, path, digest.of_file(path), self.notes)
+        beside = [path.with_suffix(ending) for ending in endings]
+        return artifact_of(name, path, beside, self.notes)
+
+
+def artifact_of(
+    name: str,
+    path: Path,
+    beside: Iterable[Path],
+    provenance: Mapping[str, Any],
+    external: bool = False,
+) -> Artifact:
+    """Files as an artifact, with their digest.
+
+    Args:
+        name: the backend's name.
+        path: the file that is opened.
+        beside: the others, in the same folder or below it.
+        provenance: how they came to be.
+        external: whether they were handed in.
+    """
+    others = tuple(beside)
+    sha = digest.of_file(path)
+    if others:
+        parts = {p.relative_to(path.parent).as_posix(): digest.of_file(p) for p in others}
+        sha = digest.of_settings({"": sha, **parts})
+    return Artifact(name, path, sha, provenance, external, others)
 
 
 class Store:

@@ -11,7 +11,7 @@ from pathlib import Path
 from conversion.core import digest
 
 PACKAGE = "conversion"
-REGISTRY = "conversion.backends"
+REGISTRY = "conversion.backends.adapters"
 """Names every backend in a string; none of them depends on the others, or their keys say so."""
 
 
@@ -28,15 +28,17 @@ def code_digest(*modules: str, alone: tuple[str, ...] = ()) -> str:
 
 @cache
 def closure(module: str) -> frozenset[str]:
-    """A module and all modules of the package that it imports, directly or through others.
+    """A module and all modules of its package and of ours that it imports, however indirectly.
 
     Args:
-        module: its full name; one of another distribution gives nothing.
+        module: its full name; one of another distribution brings a backend.
     """
+    own = {PACKAGE, module.partition(".")[0]}
     found, waiting = set[str](), [module]
     while waiting:
         name = waiting.pop()
-        if name not in found and _path(name) is not None:
+        known = name.partition(".")[0] in own and name not in found
+        if known and _path(name) is not None:
             found.add(name)
             waiting += _imports(name)
     return frozenset(found)
@@ -63,15 +65,17 @@ def _named(tree: ast.AST, strings: bool) -> Iterator[str]:
 
 @cache
 def _path(name: str) -> Path | None:
-    """The file of a module of the package; None for any other name."""
+    """The file of a module; None for what is no module in Python, or is not found."""
     if not all(part.isidentifier() for part in name.split(".")) or name == PACKAGE:
-        return None  # the package itself only names where things are
-    if not name.startswith(f"{PACKAGE}."):
+        return None  # our package itself only names where things are
+    package, *rest = name.split(".")
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
         return None
-    spec = importlib.util.find_spec(PACKAGE)
-    assert spec is not None
-    assert spec.origin is not None
-    stem = Path(spec.origin).parent.joinpath(*name.split(".")[1:])
+    origin = Path(spec.origin)
+    if not rest:
+        return origin if origin.suffix == ".py" else None
+    stem = origin.parent.joinpath(*rest)
     files = (stem.with_suffix(".py"), stem / "__init__.py")
     return next((each for each in files if each.is_file()), None)
 

@@ -23,5 +23,9 @@ class RunFailed(UserError):
     """An artifact that was opened does not run on the images: a failure of the artifact."""
 
 
+class NotMapped(UserError):
+    """A layer has no place in the map of layers, so that nothing can be looked up by it."""
+
+
 class NoTruth(UserError):
     """A layer has no float64 truth, so that nothing that passes through it can be judged."""

@@ -29,18 +29,18 @@ _LITERT_ELEMENTS = (
 )
 
 WITHOUT_KERNEL: Mapping[str, Mapping[str, str]] = {
-    "onnx-int8": dict.fromkeys(("Conv1DTranspose", "Conv2DTranspose"), _ONNX_TRANSPOSED),
-    "torch-int8": {
+    "onnx": dict.fromkeys(("Conv1DTranspose", "Conv2DTranspose"), _ONNX_TRANSPOSED),
+    "torch": {
         **dict.fromkeys(("Conv1DTranspose", "Conv2DTranspose"), _TORCH_TRANSPOSED),
         "Dot": _TORCH_DOT,
         **dict.fromkeys(("LayerNormalization", "GroupNormalization"), _TORCH_ELEMENTS),
         **dict.fromkeys(("PReLU", "Normalization", "LayerScale"), _TORCH_ELEMENTS),
     },
-    "litert-int8": dict.fromkeys(
+    "litert": dict.fromkeys(
         ("ELU", "LayerNormalization", "GroupNormalization", "UnitNormalization"), _LITERT_ELEMENTS
     ),
 }
-"""Backend to the kinds of layers with weights for which its runtime has no integer kernel, and why.
+"""Scheme to the kinds of layers with weights for which its runtime has no integer kernel, and why.
 
 Written down once, not read off the file that is judged: a file that has more in float than this is
 at fault. ONNX Runtime's part is from the registry of its quantizer, PyTorch's from the kernels of
@@ -60,7 +60,7 @@ def float_steps(spec: Spec, settings: Settings) -> dict[str, str]:
 
     A layer whose activation alone is in float keeps its kernel in integers.
     """
-    found = in_float(spec, "litert-int8", settings)
+    found = in_float(spec, "litert", settings)
     for layer in spec.layers:
         normal = layer.kind == "Dot" and layer.config.get("normalize")
         if layer.activation in LITERT_FLOAT_ACTIVATIONS or normal:
@@ -68,41 +68,26 @@ def float_steps(spec: Spec, settings: Settings) -> dict[str, str]:
     return found
 
 
-def in_float(spec: Spec, backend: str, settings: Settings) -> dict[str, str]:
+def in_float(spec: Spec, scheme: str, settings: Settings) -> dict[str, str]:
     """Layers that an int8 artifact of ours computes in float, and why.
 
     Args:
         spec: the model.
-        backend: the artifact's backend.
+        scheme: the part of the settings that quantizes it.
         settings: the choices.
     """
-    chosen = chosen_layers(backend, settings)
+    chosen = getattr(settings, scheme).float_layers
     found = {
-        layer.name: BY_CHOICE if layer.name in chosen else _reason(layer, backend)
+        layer.name: BY_CHOICE if layer.name in chosen else _reason(layer, scheme)
         for layer in spec.layers
     }
     return {name: why for name, why in found.items() if why}
 
 
-def _reason(layer: Layer, backend: str) -> str:
-    if backend == "torch-int8" and layer.kind in custom_layers.current().layers:
+def _reason(layer: Layer, scheme: str) -> str:
+    if scheme == "torch" and layer.kind in custom_layers.current().layers:
         return "a layer of your own is computed by its own module, in float"
-    return WITHOUT_KERNEL.get(backend, {}).get(layer.kind, "")
-
-
-def chosen_layers(backend: str, settings: Settings) -> tuple[str, ...]:
-    """The layers that the scheme of an int8 backend leaves in float.
-
-    Args:
-        backend: its name.
-        settings: the choices.
-    """
-    chosen = {
-        "onnx-int8": settings.onnx.float_layers,
-        "torch-int8": settings.torch.float_layers,
-        "litert-int8": settings.litert.float_layers,
-    }
-    return chosen.get(backend, ())
+    return WITHOUT_KERNEL.get(scheme, {}).get(layer.kind, "")
 
 
 def check_names(spec: Spec, settings: Settings) -> None:

@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from conversion.backends import BACKENDS, Ingredients
+from conversion.backends.backend import Ingredients
 from conversion.backends.litert_file import save, stated_source
 from conversion.backends.litert_runner import LitertRunner
-from conversion.core.artifact import Artifact, Runner, versions
+from conversion.core.artifact import Artifact, Runner
 from conversion.quantization.coverage import without_effect
 
 __all__ = ["build", "open", "stated_source"]
@@ -44,7 +44,7 @@ def build(ingredients: Ingredients, target: Path) -> Mapping[str, Any]:
         "source": ingredients.spec.digest,
         "route": route,
         "calibration": images.provenance["content"],
-        "versions": {**versions(BACKENDS[KIND].packages), **ingredients.keras.versions()},
+        "versions": {**ingredients.versions, **ingredients.keras.versions()},
     }
     return {**provenance, **save(content, target, provenance), "warnings": warnings}
 

@@ -9,7 +9,7 @@ from typing import Any
 import onnx
 from onnxruntime.quantization import shape_inference
 
-from conversion.backends import Ingredients
+from conversion.backends.backend import Ingredients
 from conversion.backends.onnx_file import census, load
 
 BIAS = {"Conv": 2, "ConvTranspose": 2, "Gemm": 2}

@@ -19,7 +19,7 @@ from onnxruntime.quantization.calibrate import (
     save_tensors_data,
 )
 
-from conversion.backends import Ingredients
+from conversion.backends.backend import Ingredients
 from conversion.backends.onnx_file import inputs, load
 from conversion.quantization.calibration import batches
 

@@ -12,7 +12,7 @@ import onnx
 from onnx import ModelProto
 from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
 
-from conversion.backends import BACKENDS, Ingredients
+from conversion.backends.backend import Ingredients
 from conversion.backends.onnx_file import (
     OnnxRunner,
     contents,
@@ -21,7 +21,7 @@ from conversion.backends.onnx_file import (
     save,
     stated_source,
 )
-from conversion.core.artifact import Artifact, Runner, versions
+from conversion.core.artifact import Artifact, Runner
 from conversion.core.errors import UserError
 from conversion.core.settings import PER_CHANNEL_OPSET
 from conversion.quantization.coverage import without_effect
@@ -82,7 +82,7 @@ def build(ingredients: Ingredients, target: Path) -> Mapping[str, Any]:
         "onnx": graph.digest,
         "ranges": ranges.digest,
         "calibration": ranges.provenance["calibration"],
-        "versions": versions(BACKENDS["onnx-int8"].packages),
+        "versions": ingredients.versions,
     }
     save(model, target, provenance)
     return {

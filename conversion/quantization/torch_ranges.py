@@ -9,9 +9,8 @@ from typing import Any
 
 import torch
 
-from conversion.backends import BACKENDS, Ingredients
+from conversion.backends.backend import Ingredients
 from conversion.backends.torch_fp32 import rebuild
-from conversion.core.artifact import versions
 from conversion.quantization.calibration import batches
 from conversion.quantization.torch_prepared import engine, observers, prepare
 
@@ -39,6 +38,6 @@ def build(ingredients: Ingredients, target: Path) -> Mapping[str, Any]:
         "route": f"PyTorch observers, {scheme.label}",
         "torch": source.digest,
         "calibration": calibration.provenance["content"],
-        "versions": versions(BACKENDS["torch-int8"].packages),
+        "versions": ingredients.versions,
         "ranges": ranges,
     }

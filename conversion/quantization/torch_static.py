@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 from torch.ao import quantization as ao
 
-from conversion.backends import BACKENDS, Ingredients, torch_file
+from conversion.backends import torch_file
+from conversion.backends.backend import Ingredients
 from conversion.backends.torch_file import (
     TorchRunner,
     load,
@@ -21,7 +22,7 @@ from conversion.backends.torch_file import (
 )
 from conversion.backends.torch_fp32 import rebuild
 from conversion.backends.torch_module import SpecModule
-from conversion.core.artifact import Artifact, Runner, versions
+from conversion.core.artifact import Artifact, Runner
 from conversion.core.errors import UserError
 from conversion.core.settings import TorchScheme
 from conversion.quantization.coverage import without_effect
@@ -73,7 +74,7 @@ def build(ingredients: Ingredients, target: Path) -> Mapping[str, Any]:
         "ranges": ranges.digest,
         "calibration": ranges.provenance["calibration"],
         "fused": groups,
-        "versions": versions(BACKENDS[KIND].packages),
+        "versions": ingredients.versions,
         "warnings": without_effect(scheme.float_layers, layers),
     }
     content = {

@@ -143,11 +143,11 @@ def _torch(path: Path) -> dict[str, Any]:
 
 
 def _litert(path: Path) -> dict[str, Any]:
-    from conversion.backends import backend
+    from conversion.backends import missing
     from conversion.core import digest
 
-    if missing := backend("litert-fp32").missing:
-        raise MissingDependency(f"Backend {missing}.")
+    if absent := missing("litert-fp32"):
+        raise MissingDependency(f"Backend {absent}.")
     from conversion.backends import litert_file
 
     model = litert_file.load(path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from conversion.backends import REFERENCE
 from conversion.core.demands import Demands
 from conversion.core.measurement import (
     BUILT,
@@ -12,9 +13,6 @@ from conversion.core.measurement import (
     Measurement,
     Verdict,
 )
-
-REFERENCE = "keras-fp32"
-"""What is no converted artifact."""
 
 ORDER = (1, 4, 3)
 """Of several codes the first counts."""

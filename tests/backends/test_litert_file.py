@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from conversion.backends import BACKENDS
+from conversion.backends import missing
 from conversion.core.errors import RunFailed, UserError
 from conversion.readers import read_spec
 
 
 @pytest.fixture(autouse=True)
 def installed():
-    if reason := BACKENDS["litert-fp32"].missing:
+    if reason := missing("litert-fp32"):
         pytest.skip(reason)
 
 
@@ -56,11 +56,12 @@ def test_a_file_of_others_names_none(file, tmp_path):
 
 
 def test_two_conversions_give_the_same_bytes(workspaces, file, tmp_path):
-    from conversion.backends import Ingredients, litert_fp32
+    from conversion.backends import BACKENDS, Ingredients, litert_fp32
 
     good = workspaces("embedded")
     made = tmp_path / "again.tflite"
-    litert_fp32.build(Ingredients(good.spec, good.keras, good.settings, {}), made)
+    packages = BACKENDS["litert-fp32"].packages
+    litert_fp32.build(Ingredients(good.spec, good.keras, good.settings, {}, packages), made)
     assert made.read_bytes() == file.read_bytes()
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from conversion import session as judging
 from conversion.__main__ import main
-from conversion.backends import BACKENDS, available, backend
+from conversion.backends import BACKENDS, available, backend, implementation, missing
 from conversion.core.errors import MissingDependency, UserError
 from conversion.proof.faults import power as detection
 
@@ -37,7 +37,7 @@ def test_what_is_missing_is_said_with_how_to_get_it(absent, name):
     with pytest.raises(
         MissingDependency, match=r"ai_edge_litert': pip install 'keras-conversion-suite\[litert\]'"
     ):
-        backend(name).load()
+        implementation(backend(name))
 
 
 def test_the_command_line_refuses_it_by_name(absent, tmp_path, capsys, monkeypatch):
@@ -73,5 +73,5 @@ def test_its_faults_are_left_out_of_all_faults(absent):
 
 def test_what_is_installed_is_missing_nothing():
     if importlib.util.find_spec("ai_edge_litert") is None:
-        pytest.skip(BACKENDS["litert-fp32"].missing)
+        pytest.skip(missing("litert-fp32"))
     assert available() == list(BACKENDS)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from conversion import subjects
-from conversion.backends import Ingredients
+from conversion.backends import BACKENDS, Ingredients
 from conversion.core.artifact import Artifact
 from conversion.core.errors import UserError
 from conversion.core.settings import Settings
@@ -18,7 +18,7 @@ from conversion.readers import read_spec
 @pytest.fixture(scope="module")
 def ingredients():
     spec = read_spec(Path(subjects.__file__).with_name("embedded.h5"))
-    return Ingredients(spec, None, Settings(), {})
+    return Ingredients(spec, None, Settings(), {}, BACKENDS["torch-fp32"].packages)
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ from conversion.plugin.options import subjects
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from conversion.backends import Capability
 from conversion.core.spec import Layer, Spec
 from conversion.proof.checks.case import Case
 from conversion.proof.checks.weights import held_weights, onnx_weights
@@ -112,7 +113,8 @@ def test_a_weight_that_was_not_found_is_no_pass():
 
 @pytest.mark.parametrize("name", ["onnx-fp32", "torch-via-onnx-fp32"])
 def test_every_weight_of_a_good_file_is_found(workspaces, subject, name):
-    equal, folded = onnx_weights(Case(workspaces(subject), name))
+    case = Case(workspaces(subject), name)
+    equal, folded = case.backend.capability(Capability.STORED_WEIGHTS)(case)
     assert (equal.verdict, equal.n, equal.reason) == ("pass", 20, "")  # ten kernels, ten biases
     assert (folded.verdict, folded.n) == ("pass", 14)  # seven factors, seven offsets
     assert folded.value <= 2.5

@@ -6,7 +6,7 @@ import pytest
 from conversion.plugin.options import subjects
 from first_faults import first_faults
 
-from conversion.backends import BACKENDS, backend
+from conversion.backends import BACKENDS, missing
 from conversion.proof.faults import MODULES, all_faults, faults_of
 from conversion.proof.faults import power as detection
 
@@ -30,7 +30,7 @@ def good(request, workspaces):
 
 
 def assert_caught(good, fault):
-    if reason := backend(fault.artifact).missing:
+    if reason := missing(fault.artifact):
         pytest.skip(reason)
     caught, found = detection.caught(good, fault, fault.inject)
     assert caught, [m.explain() for m in found]
@@ -57,7 +57,7 @@ def test_the_check_that_must_catch_a_fault_does_and_names_it(good, module, subte
 @pytest.mark.parametrize("artifact", BACKENDS)
 def test_the_same_checks_leave_the_untouched_subject_alone(good, workspaces, artifact):
     """Each check once, however many faults it must catch."""
-    if reason := backend(artifact).missing:
+    if reason := missing(artifact):
         pytest.skip(reason)
     bad = []
     for check in sorted({fault.check for fault in all_faults() if fault.artifact == artifact}):

@@ -26,7 +26,7 @@ def test_a_planted_file_holds_something_else_and_still_runs(workspaces, tmp_path
 def skip_where_missing(fault):
     import pytest
 
-    from conversion.backends import backend
+    from conversion.backends import missing
 
-    if reason := backend(fault.artifact).missing:
+    if reason := missing(fault.artifact):
         pytest.skip(reason)

@@ -23,7 +23,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from conversion.core.artifact import Artifact
-from conversion.backends import Ingredients, STEPS
+from conversion.backends import Ingredients, STEPS, implementation
 from conversion.core.settings import OnnxScheme, Settings, TorchScheme
 
 route, method, name, source, images, target = sys.argv[1:]
@@ -34,7 +34,7 @@ needs = {
 }
 spec = SimpleNamespace(digest="")
 ingredients = Ingredients(spec, None, Settings(**{route: chosen}), needs)
-STEPS[f"{route}-ranges"].load().build(ingredients, Path(target))
+implementation(STEPS[f"{route}-ranges"]).build(ingredients, Path(target))
 (line,) = (x for x in Path("/proc/self/status").read_text().splitlines() if x.startswith("VmHWM"))
 print(int(line.split()[1]) * 1024)
 """

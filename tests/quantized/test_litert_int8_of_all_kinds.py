@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from all_kinds import MODELS
 
-from conversion.backends import BACKENDS
+from conversion.backends import missing
 from conversion.core.artifact import Artifact, Store
 from conversion.core.digest import of_file
 from conversion.core.measurement import Verdict
@@ -34,7 +34,7 @@ def daily(names):
 
 @pytest.fixture(autouse=True)
 def installed():
-    if reason := BACKENDS[INT8].missing:
+    if reason := missing(INT8):
         pytest.skip(reason)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from small_models import functional, images, saved
 
-from conversion.backends import BACKENDS
+from conversion.backends import missing
 from conversion.core.measurement import Verdict
 from conversion.proof.checks import checks
 from conversion.proof.checks.case import Case
@@ -19,7 +19,7 @@ HEAD = [("Flatten", "f", ["c"], {}), ("Dense", "d", ["f"], {"units": 3})]
 
 @pytest.fixture(autouse=True)
 def installed():
-    if reason := BACKENDS["litert-int8"].missing:
+    if reason := missing("litert-int8"):
         pytest.skip(reason)
 
 

@@ -7,13 +7,12 @@ work; a ratio from one process decides nothing.
 
 import pytest
 
-from conversion.backends import BACKENDS
+from conversion.backends import CONVERTED
 from conversion.proof.checks.latency import BATCHES, latency_call, latency_inputs
 from conversion.proof.metrics.compare import odd_one
 
 pytestmark = pytest.mark.latency
 
-CONVERTED = [name for name in BACKENDS if name != "keras-fp32"]
 ROUNDS = {1: 300, 32: 30}
 
 

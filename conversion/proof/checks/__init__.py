@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from conversion.backends import Backend, backend
-from conversion.core.errors import NoTruth, RunFailed
+from conversion.backends import REFERENCE, Backend, Capability, backend
+from conversion.core.errors import NotMapped, NoTruth, RunFailed
 from conversion.core.measurement import Measurement, Verdict
 from conversion.proof.checks import (
     accuracy,
@@ -15,7 +15,6 @@ from conversion.proof.checks import (
     margins,
     parity,
     structure,
-    weights,
 )
 from conversion.proof.checks import (
     batching as rows,
@@ -32,35 +31,18 @@ from conversion.proof.checks.int8 import (
     kernels,
     quantized,
     quantized_layers,
-    ranges,
-    saturation,
     stability,
 )
-from conversion.readers import custom_layers
 
 TOPICS = ("structure", "parity", "accuracy", "quantization", "latency")
 """What checks are about; each is a pytest marker."""
 
 
-MAPPED = (
-    layers.layer_error,
-    weights.onnx_weights,
-    weights.litert_weights,
-    ranges.onnx_ranges,
-    ranges.torch_ranges,
-    ranges.litert_ranges,
-    quantized.quantized_parameters,
-    quantized_layers.layer_sqnr,
-    saturation.saturation,
-)
-"""What looks for the layers of the spec in a file, where it knows what each becomes there."""
+Measuring = Callable[[Case], list[Measurement]]
 
 
-ON_PARITY_INPUTS = (
-    *(parity.output_error, layers.layer_error, quantized_layers.layer_sqnr, rows.rows),
-    *(levels.optimisation_levels, kernels.integer_kernels, saturation.saturation, latency.speed),
-)
-"""What runs a file on the parity inputs, which are synthetic where there are too few images."""
+def _all(each: Backend) -> bool:
+    return True
 
 
 @dataclass(frozen=True)
@@ -70,44 +52,49 @@ class Check:
     Attributes:
         name: a stable word, part of test ids.
         topic: its pytest marker.
-        function: makes the measurements.
+        function: makes the measurements; a capability is measured by the backend's own function.
         applies: whether a backend gets it.
+        needs: what it asks of a backend; the check is skipped where that is not offered.
+        on_parity_inputs: whether it runs a file on these, which are synthetic where there are too
+            few images.
     """
 
     name: str
     topic: str
-    function: Callable[[Case], list[Measurement]]
-    applies: Callable[[Backend], bool]
+    function: Measuring | Capability
+    applies: Callable[[Backend], bool] = _all
+    needs: Capability | None = None
+    on_parity_inputs: bool = False
 
     def measure(self, case: Case) -> list[Measurement]:
         """The check's measurements; an artifact that does not run fails it.
 
         Where a layer has no truth to compare with, it is undecided.
         """
-        own = custom_layers.current().layers
-        unmapped = [each.name for each in case.workspace.spec.layers if each.kind in own]
-        if unmapped and self.function in MAPPED:
-            reason = f"'{unmapped[0]}' of the --custom file has no place in the map of layers"
-            return case.skip(self.name.replace("-", "_"), self.topic, reason)
+        name = self.name.replace("-", "_")
+        needed = self.function if isinstance(self.function, Capability) else self.needs
+        if needed is not None and not case.backend.offers(needed):
+            return case.skip(name, self.topic, f"{case.name} does not show its {needed}")
         try:
-            return self._seeded(case, self.function(case))
+            return self._seeded(case, self._measuring(case.backend)(case))
+        except NotMapped as error:
+            return case.skip(name, self.topic, str(error))
         except NoTruth as error:
-            name = self.name.replace("-", "_")
             return case.without_value(name, self.topic, Verdict.UNDECIDED, str(error))
         except RunFailed as error:
-            name = self.name.replace("-", "_")
             return case.without_value(name, self.topic, Verdict.FAIL, str(error))
+
+    def _measuring(self, own: Backend) -> Measuring:
+        if isinstance(self.function, Capability):
+            return own.capability(self.function)
+        return self.function
 
     def _seeded(self, case: Case, measured: list[Measurement]) -> list[Measurement]:
         """The measurements with the seed of the inputs, where those are synthetic."""
-        seed = case.workspace.synthetic_seed if self.function in ON_PARITY_INPUTS else None
+        seed = case.workspace.synthetic_seed if self.on_parity_inputs else None
         return [
             m if m.value is None or m.seed is not None else replace(m, seed=seed) for m in measured
         ]
-
-
-def _all(each: Backend) -> bool:
-    return True
 
 
 def _is_float(each: Backend) -> bool:
@@ -119,11 +106,11 @@ def _is_int8(each: Backend) -> bool:
 
 
 def _is_onnx(each: Backend) -> bool:
-    return each.suffix == ".onnx"
+    return each.offers(Capability.ONNX_FILE)
 
 
 def _is_converted(each: Backend) -> bool:
-    return each.name != "keras-fp32"
+    return each.name != REFERENCE
 
 
 def _is_converted_float(each: Backend) -> bool:
@@ -134,62 +121,68 @@ CHECKS: tuple[Check, ...] = (
     Check("onnx-valid", "structure", structure.onnx_valid, _is_onnx),
     Check("onnx-ports", "structure", structure.onnx_ports, _is_onnx),
     Check("onnx-operators", "structure", structure.onnx_operators, _is_onnx),
-    Check(
-        "integer-weights",
-        "structure",
-        structure.onnx_integer_weights,
-        lambda each: _is_onnx(each) and _is_int8(each),
-    ),
-    Check(
-        "integer-weights",
-        "structure",
-        structure.litert_integer_weights,
-        lambda each: each.name == "litert-int8",
-    ),
-    Check("weights", "structure", structure.torch_weights, lambda each: each.name == "torch-fp32"),
-    Check(
-        "integer-weights",
-        "structure",
-        structure.torch_integer_weights,
-        lambda each: each.name == "torch-int8",
-    ),
-    Check(
-        "weights",
-        "structure",
-        weights.onnx_weights,
-        lambda each: each.name in ("onnx-fp32", "torch-via-onnx-fp32"),
-    ),
-    Check("weights", "structure", weights.litert_weights, lambda each: each.name == "litert-fp32"),
+    Check("integer-weights", "structure", Capability.EIGHT_BIT_WEIGHTS, _is_int8),
+    Check("weights", "structure", Capability.STORED_WEIGHTS, _is_converted_float),
     Check("provenance", "structure", structure.provenance, _is_converted),
-    Check("optimisation-levels", "structure", levels.optimisation_levels, _is_onnx),
+    Check(
+        "optimisation-levels",
+        "structure",
+        levels.optimisation_levels,
+        _is_onnx,
+        on_parity_inputs=True,
+    ),
     Check(
         "integer-kernels",
         "structure",
         kernels.integer_kernels,
-        lambda each: each.name in ("onnx-int8", "torch-int8"),
+        _is_int8,
+        needs=Capability.INTEGER_KERNELS,
+        on_parity_inputs=True,
     ),
-    Check("rows", "structure", rows.rows, _is_converted),
-    Check("output-error", "parity", parity.output_error, _is_float),
-    Check("layers", "parity", layers.layer_error, _is_converted_float),
+    Check("rows", "structure", rows.rows, _is_converted, on_parity_inputs=True),
+    Check("output-error", "parity", parity.output_error, _is_float, on_parity_inputs=True),
+    Check(
+        "layers",
+        "parity",
+        layers.layer_error,
+        _is_converted_float,
+        needs=Capability.TAPS,
+        on_parity_inputs=True,
+    ),
     Check("margins", "parity", margins.certificate, _is_converted_float),
-    Check("top1", "accuracy", accuracy.top1, _all),
-    Check("evidence", "accuracy", evidence.evidence_of, _all),
+    Check("top1", "accuracy", accuracy.top1),
+    Check("evidence", "accuracy", evidence.evidence_of),
     Check("quantized-top1", "quantization", accuracy.quantized_top1, _is_int8),
     Check("classes", "quantization", accuracy.class_changes, _is_int8),
     Check("agreement", "quantization", margins.agreement, _is_int8),
     Check("calibration", "quantization", calibration.calibration_of, _is_int8),
     Check("calibration-stability", "quantization", stability.calibration_stability, _is_int8),
-    Check("ranges", "quantization", ranges.onnx_ranges, lambda each: each.name == "onnx-int8"),
-    Check("ranges", "quantization", ranges.torch_ranges, lambda each: each.name == "torch-int8"),
-    Check("ranges", "quantization", ranges.litert_ranges, lambda each: each.name == "litert-int8"),
-    Check("quantized-parameters", "quantization", quantized.quantized_parameters, _is_int8),
-    Check("quantized-layers", "quantization", quantized_layers.layer_sqnr, _is_int8),
+    Check("ranges", "quantization", Capability.RANGES, _is_int8),
     Check(
-        "saturation", "quantization", saturation.saturation, lambda each: each.name == "onnx-int8"
+        "quantized-parameters",
+        "quantization",
+        quantized.quantized_parameters,
+        _is_int8,
+        needs=Capability.QUANTIZATION_PARAMETERS,
     ),
-    Check("speed", "latency", latency.speed, _is_converted),
+    Check(
+        "quantized-layers",
+        "quantization",
+        quantized_layers.layer_sqnr,
+        _is_int8,
+        needs=Capability.TAPS,
+        on_parity_inputs=True,
+    ),
+    Check(
+        "saturation",
+        "quantization",
+        Capability.NARROW_SUMS,
+        _is_int8,
+        on_parity_inputs=True,
+    ),
+    Check("speed", "latency", latency.speed, _is_converted, on_parity_inputs=True),
 )
-"""Every check; a new one is a function and one line here."""
+"""Every check; a new one is a function and one entry here."""
 
 
 def checks(name: str, topics: tuple[str, ...] | None = None) -> Iterator[Check]:

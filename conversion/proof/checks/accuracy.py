@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from conversion.backends import REFERENCE
 from conversion.core.measurement import Concern, Measurement, Verdict
 from conversion.proof.checks.case import Case
 from conversion.proof.checks.margins import not_answers
@@ -39,7 +40,7 @@ def uncounted(case: Case, name: str, topic: str, error: ValueError) -> list[Meas
     """
     workspace = case.workspace
     (output,) = workspace.spec.outputs
-    keras = workspace.outputs("keras-fp32", workspace.test).arrays[output]
+    keras = workspace.outputs(REFERENCE, workspace.test).arrays[output]
     if np.isfinite(keras).all():
         return case.without_value(name, topic, Verdict.FAIL, str(error))
     reason = f"no power: Keras's own scores are no numbers: {error}"
@@ -50,7 +51,7 @@ def top1(case: Case) -> list[Measurement]:
     """The count of right answers, and for float artifacts that every answer is Keras's."""
     if reason := without_labels(case):
         skipped = case.skip("top1_correct", "accuracy", reason)
-        judged = reason == NO_LABELS and case.backend.is_float and case.name != "keras-fp32"
+        judged = reason == NO_LABELS and case.backend.is_float and case.name != REFERENCE
         return [*skipped, *_keras_answers(case)] if judged else skipped
     try:
         found, cached = case.tally(case.name)
@@ -60,8 +61,8 @@ def top1(case: Case) -> list[Measurement]:
     floor = subject.floor if case.backend.is_float else None
     named = case.workspace.test.classes
     measured = [accuracy.top1_correct(case.about, found, floor, named, cached)]
-    if case.backend.is_float and case.name != "keras-fp32":
-        keras, _ = case.tally("keras-fp32")
+    if case.backend.is_float and case.name != REFERENCE:
+        keras, _ = case.tally(REFERENCE)
         unsure = _unsure(case)
         measured.append(accuracy.same_answers(case.about, keras, found, unsure, cached))
         limit = -100 * int(unsure.sum()) / found.n
@@ -73,7 +74,7 @@ def _keras_answers(case: Case) -> list[Measurement]:
     """Without labels, Keras's own answers stand in for them."""
     (output,) = case.workspace.spec.outputs
     keras, found = (
-        case.workspace.outputs(name, case.workspace.test) for name in ("keras-fp32", case.name)
+        case.workspace.outputs(name, case.workspace.test) for name in (REFERENCE, case.name)
     )
     try:
         answers = margins.answers(keras.arrays[output])
@@ -86,7 +87,7 @@ def _keras_answers(case: Case) -> list[Measurement]:
 def _unsure(case: Case) -> np.ndarray:
     """Test images whose top two outputs lie within what rounding may move."""
     name = case.workspace.spec.outputs[0]
-    found = case.workspace.outputs("keras-fp32", case.workspace.test).arrays[name]
+    found = case.workspace.outputs(REFERENCE, case.workspace.test).arrays[name]
     if found.shape[1] == 1:
         return np.zeros(len(found), dtype=bool)
     try:
@@ -115,6 +116,10 @@ def quantized_top1(case: Case) -> list[Measurement]:
     return measured_change(case, before, found, cached)
 
 
+_LEAST = {"torch": limits.INT8_TORCH}
+"""Schemes that lose less than `INT8_DEFAULT` allows, and what they may lose."""
+
+
 def measured_change(
     case: Case, before: accuracy.Tally, found: accuracy.Tally, cached: bool
 ) -> list[Measurement]:
@@ -131,7 +136,7 @@ def measured_change(
     """
     least, margin, concerns = None, 0.0 - case.workspace.demands.max_drop, Concern.COST
     if case.is_regression_test:
-        least = (limits.INT8_TORCH if case.name == "torch-int8" else limits.INT8_DEFAULT).value
+        least = _LEAST.get(case.backend.scheme, limits.INT8_DEFAULT).value
         margin, concerns = _tighter(margin, limits.MARGIN)
     return [
         accuracy.top1_change(case.about, before, found, least, "quantization", cached),

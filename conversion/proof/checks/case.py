@@ -7,8 +7,9 @@ from functools import cached_property
 
 import numpy as np
 
-from conversion.backends import Backend, backend
+from conversion.backends import REFERENCE, Backend, Capability, backend
 from conversion.core.artifact import Artifact
+from conversion.core.errors import NotMapped
 from conversion.core.measurement import Measurement, Verdict
 from conversion.core.settings import Settings
 from conversion.proof.metrics import accuracy
@@ -17,6 +18,7 @@ from conversion.proof.metrics.compare import VIEWS, Difference, compare
 from conversion.proof.metrics.parity import Subjected
 from conversion.proof.taps.kernels import ROLES
 from conversion.quantization import coverage
+from conversion.readers import custom_layers
 from conversion.workspace import Workspace
 
 
@@ -47,10 +49,9 @@ class Case:
     @cached_property
     def label(self) -> str:
         """The artifact's name, with its scheme where that is not the default."""
-        parts = {"onnx-int8": "onnx", "torch-int8": "torch", "litert-int8": "litert"}
-        part = parts.get(self.name)
+        part = self.backend.scheme
         chosen = getattr(self.workspace.settings, part) if part else None
-        if part is None or chosen is None or chosen == getattr(Settings(), part):
+        if chosen is None or chosen == getattr(Settings(), part):
             return self.name
         return f"{self.name}[{chosen.label}]"
 
@@ -91,7 +92,7 @@ class Case:
             NoPower: the outputs are such that agreement would mean nothing.
         """
         views = {name: VIEWS[head] for name, head in self.heads.items()}
-        keras = self.workspace.outputs("keras-fp32").arrays
+        keras = self.workspace.outputs(REFERENCE).arrays
         return compare(self.workspace.truth, keras, views, np.float32)
 
     def without_value(
@@ -108,17 +109,28 @@ class Case:
     @cached_property
     def in_float(self) -> dict[str, str]:
         """Layers that the artifact computes in float though it is an int8 one, and why."""
-        settings = self.workspace.settings
-        if self.backend.is_float:
+        settings, own = self.workspace.settings, self.backend
+        if not own.scheme:
             return {}
         if self.artifact.external:
-            if self.name != "torch-int8":
+            if not own.offers(Capability.STATED_SCHEME):
                 return {}
-            from conversion.quantization.torch_static import stated_scheme
+            stated = own.capability(Capability.STATED_SCHEME)(self.artifact.path)
+            settings = replace(settings, **{own.scheme: stated})
+        return coverage.in_float(self.workspace.spec, own.scheme, settings)
 
-            # It opens into the modules of ours, by the scheme that it states, or not at all.
-            settings = replace(settings, torch=stated_scheme(self.artifact.path))
-        return coverage.in_float(self.workspace.spec, self.name, settings)
+    def require_map(self) -> None:
+        """Stop a check that looks for the layers of the spec in a file where one has no place.
+
+        Raises:
+            NotMapped: the model has a layer of the user's own, and nobody knows what it becomes.
+        """
+        own = custom_layers.current().layers
+        for layer in self.workspace.spec.layers:
+            if layer.kind in own:
+                raise NotMapped(
+                    f"'{layer.name}' of the --custom file has no place in the map of layers"
+                )
 
     def kernel_elements(self) -> int:
         """How many elements the kernels have that are not left in float."""

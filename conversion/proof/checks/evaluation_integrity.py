@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from conversion.backends import Ingredients
+from conversion.backends import REFERENCE, Ingredients, implementation
 from conversion.core.measurement import Measurement, Verdict
 from conversion.proof.checks.case import Case
 from conversion.proof.metrics import evaluation_integrity as evidence
 from conversion.proof.metrics import limits
 from conversion.proof.metrics.compare import Incomparable, NoPower
 from conversion.workspace import BATCH
-
-KERAS = "keras-fp32"
 
 
 def evidence_of(case: Case) -> list[Measurement]:
@@ -25,18 +23,18 @@ def evidence_of(case: Case) -> list[Measurement]:
     measured = [
         evidence.images_evaluated(case.about, rows, len(workspace.test), len(subject)),
         evidence.outputs_vary(
-            case.about, found.arrays, workspace.outputs(KERAS, workspace.test).arrays
+            case.about, found.arrays, workspace.outputs(REFERENCE, workspace.test).arrays
         ),
     ]
     if workspace.test.digest != subject.digest and len(workspace.test) == len(subject):
         reason = "the images or labels are not those of the subject's test set"
         measured += case.without_value("test_set", "accuracy", Verdict.FAIL, reason)
-    return measured if case.name == KERAS else [*measured, *_own(case, rows)]
+    return measured if case.name == REFERENCE else [*measured, *_own(case, rows)]
 
 
 def _same_file(case: Case) -> str:
     """The artifact whose file the case's is a copy of; empty where it is none."""
-    for name in dict.fromkeys((case.backend.baseline or KERAS, KERAS)):
+    for name in dict.fromkeys((case.backend.baseline or REFERENCE, REFERENCE)):
         if name != case.name and case.artifact.digest == case.workspace.artifact(name).digest:
             return name
     return ""
@@ -59,10 +57,10 @@ def _own(case: Case, count: int) -> list[Measurement]:
         return case.without_value(name, "accuracy", Verdict.FAIL, str(error))
     # A network of one small layer may give the same bits in two runtimes; its file says so too.
     same = all(sample[output].tobytes() == again[output].tobytes() for output in sample)
-    for other in dict.fromkeys((case.backend.baseline or KERAS, KERAS)):
+    for other in dict.fromkeys((case.backend.baseline or REFERENCE, REFERENCE)):
         equal = kept.digest == workspace.outputs(other, workspace.test).digest
         if equal and not (same and case.backend.is_float):
-            causes.append(f"predictions are {'Keras' if other == KERAS else other}'s own bytes")
+            causes.append(f"predictions are {'Keras' if other == REFERENCE else other}'s own bytes")
     return [evidence.own_predictions(case.about, causes, differing, len(rows))]
 
 
@@ -76,7 +74,7 @@ def _asked_again(case: Case, rows: np.ndarray) -> dict[str, np.ndarray]:
     """The outputs for some images of the file, opened again, in the batches of the evaluation."""
     workspace, spec = case.workspace, case.workspace.spec
     ingredients = Ingredients(spec, workspace.keras, workspace.settings, {})
-    runner = case.backend.load().open(case.artifact, ingredients, workspace.threads)
+    runner = implementation(case.backend).open(case.artifact, ingredients, workspace.threads)
     batches = np.split(rows, np.flatnonzero(np.diff(rows // BATCH)) + 1)
     (name,) = spec.inputs
     parts = [runner.run({name: workspace.test.images[b].astype(np.float32)}) for b in batches]

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from conversion.backends import Capability
 from conversion.core.measurement import Measurement, Verdict
 from conversion.core.spec import Spec
 from conversion.proof import truth
@@ -15,7 +16,7 @@ from conversion.proof.metrics import diagnosis as mechanism
 from conversion.proof.metrics import layers
 from conversion.proof.metrics.layers import LayerError
 from conversion.proof.taps.alignment import Alignment
-from conversion.proof.taps.tapped_graph import OPENED, Tapped, open_taps
+from conversion.proof.taps.tapped_graph import Tapped, open_taps
 
 HINTED = 32
 """Images that the pattern of an error is looked for on."""
@@ -23,6 +24,11 @@ HINTED = 32
 
 def layer_error(case: Case) -> list[Measurement]:
     """Every layer lies as close to the float64 truth as Keras's, and the taps show what ships."""
+    case.require_map()
+    return _measured(case)
+
+
+def _measured(case: Case) -> list[Measurement]:
     if "layers" not in case.measured:
         case.measured["layers"] = _layer_error(case)
     return case.measured["layers"]
@@ -60,9 +66,10 @@ def located(case: Case, measured: list[Measurement]) -> list[Measurement]:
         case: what was measured.
         measured: any measurements; those that did not fail are left as they are.
     """
-    if case.name not in OPENED or all(m.verdict is not Verdict.FAIL for m in measured):
+    seen = case.backend.offers(Capability.TAPS)
+    if not seen or all(m.verdict is not Verdict.FAIL for m in measured):
         return measured
-    found = layer_error(case)[0]
+    found = _measured(case)[0]
     if found.verdict is Verdict.FAIL:
         layer, said = found.layer, found.reason
     else:

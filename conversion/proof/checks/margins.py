@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from conversion.backends import REFERENCE
 from conversion.core.measurement import Measurement, Verdict
 from conversion.proof.checks.case import Case
 from conversion.proof.checks.layers import located
@@ -25,7 +26,7 @@ def certificate(case: Case) -> list[Measurement]:
     if reason:
         return case.skip("margin_certified", "parity", reason)
     (output,) = workspace.spec.outputs
-    keras, found = (_outputs(case, name) for name in ("keras-fp32", case.name))
+    keras, found = (_outputs(case, name) for name in (REFERENCE, case.name))
     try:
         (noise,) = case.noise
         measured = margins.margins(keras[0], found[0], case.heads[output])

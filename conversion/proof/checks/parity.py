@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from conversion.backends import REFERENCE
 from conversion.core.measurement import Measurement
 from conversion.proof.checks.case import Case
 from conversion.proof.checks.layers import located
@@ -11,8 +12,8 @@ from conversion.proof.metrics import parity
 def output_error(case: Case) -> list[Measurement]:
     """Outputs lie as close to the float64 truth as Keras's own, which must be believable."""
     workspace = case.workspace
-    keras = workspace.outputs("keras-fp32")
-    if case.name == "keras-fp32":
+    keras = workspace.outputs(REFERENCE)
+    if case.name == REFERENCE:
         return parity.reference_noise(
             case.about, workspace.truth, keras.arrays, case.heads, keras.cached
         )

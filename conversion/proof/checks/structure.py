@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from conversion.backends import Capability, implementation
 from conversion.core.measurement import Measurement
 from conversion.proof.checks.case import Case
 from conversion.proof.metrics import structure
 
 
 def _onnx_content(case: Case) -> Any:
-    from conversion.backends import onnx_file
-
-    return onnx_file.load(case.artifact.path)
+    return case.backend.capability(Capability.ONNX_FILE)(case.artifact.path)
 
 
 def onnx_valid(case: Case) -> list[Measurement]:
@@ -135,5 +134,5 @@ def provenance(case: Case) -> list[Measurement]:
     """The file says of itself that it was made from this very source file."""
     if case.artifact.external:
         return case.skip("provenance", "structure", "an external file has no provenance")
-    found = case.backend.load().stated_source(case.artifact.path)
+    found = implementation(case.backend).stated_source(case.artifact.path)
     return [structure.expected("provenance", case.about, case.workspace.spec.digest, found)]

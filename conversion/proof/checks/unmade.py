@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from conversion.backends import REFERENCE, implementation
 from conversion.core.errors import ReferenceCrashed, UserError
 from conversion.proof.checks.case import Case
 
@@ -23,7 +24,7 @@ def not_made(case: Case) -> str:
             calibrate are also evaluated on: mistakes that no route is to blame for.
     """
     workspace, name, own = case.workspace, case.name, case.backend
-    if name in workspace.external or name == "keras-fp32":
+    if name in workspace.external or name == REFERENCE:
         _ = case.artifact
         return ""
     if not own.is_float:
@@ -31,7 +32,7 @@ def not_made(case: Case) -> str:
             return NO_IMAGES
         workspace.artifact("calibration")
     try:
-        own.load()
+        implementation(own)
         for needed in filter(None, (own.baseline, name)):
             workspace.artifact(needed)
     except (UserError, ReferenceCrashed) as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,16 +23,33 @@ if TYPE_CHECKING:
 
 def onnx_weights(case: Case) -> list[Measurement]:
     """Every stored weight of a float graph is the spec's: bit by bit, folded ones in rounding."""
+    from conversion.backends import onnx_file
+
+    return _weights_of(case, onnx_file.load(case.artifact.path))
+
+
+def torch_via_onnx_weights(case: Case) -> list[Measurement]:
+    """The same of the graph that an onnx2torch module is rebuilt from."""
+    import onnx
+
+    from conversion.backends import torch_via_onnx
+
+    return _weights_of(case, onnx.load_from_string(torch_via_onnx.graph_in(case.artifact.path)))
+
+
+def _weights_of(case: Case, model: ModelProto) -> list[Measurement]:
     from conversion.proof.taps.onnx_operations import graph_of
 
+    case.require_map()
     spec = case.workspace.spec
-    alignment = align(spec, graph_of(_model(case.name, case.artifact.path)))
+    alignment = align(spec, graph_of(model))
     held, missing = held_weights(spec, alignment)
     return weights.weights(case.about, [layer.name for layer in spec.layers], held, missing)
 
 
 def litert_weights(case: Case) -> list[Measurement]:
     """Every stored weight of a float LiteRT file is the spec's, folded ones in rounding."""
+    case.require_map()
     from conversion.backends.litert_file import load
     from conversion.proof.checks.int8.litert_rewrites import honest, rewritten
     from conversion.proof.taps.litert_operations import graph_of
@@ -169,15 +185,3 @@ def _composed(operations: Sequence[Operation], bias: Any) -> folding.Affine | No
         return first.then(folding.composed([(o.kind, o.constants) for o in operations]))
     except ValueError:
         return None
-
-
-def _model(name: str, path: Path) -> ModelProto:
-    import onnx
-
-    from conversion.backends import onnx_file
-
-    if name == "torch-via-onnx-fp32":
-        from conversion.backends import torch_via_onnx
-
-        return onnx.load_from_string(torch_via_onnx.graph_in(path))
-    return onnx_file.load(path)

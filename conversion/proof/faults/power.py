@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from conversion.backends import available, backend
+from conversion.backends import available, missing
 from conversion.core.errors import UserError
 from conversion.core.measurement import Measurement, Verdict
 from conversion.core.progress import stage
@@ -162,7 +162,7 @@ def power(
 def _chosen(names: Sequence[str] | None) -> list[Fault]:
     every = all_faults()
     known = {fault.name: fault for fault in every}
-    every = tuple(fault for fault in every if not backend(fault.artifact).missing)
+    every = tuple(fault for fault in every if not missing(fault.artifact))
     for name in names or ():
         if name not in known:
             raise UserError(f"Expected the name of a fault; '{name}' is none of {len(known)}.")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from conversion.backends import backend
+from conversion.backends import Capability, backend
 from conversion.core.errors import UserError
 from conversion.core.measurement import Verdict
 from conversion.core.settings import Settings
@@ -182,7 +182,7 @@ class Bench:
 
     def _operators(self, workspace: Workspace, name: str) -> dict[str, float]:
         """Microseconds of one image by operator, the three slowest."""
-        if backend(name).suffix != ".onnx":
+        if not backend(name).offers(Capability.ONNX_FILE):
             return {}
         found, spent = self._profiled(workspace, name), dict[str, float]()
         kinds = {node.name: node.op_type for node in found.model.graph.node}

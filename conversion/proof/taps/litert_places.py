@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from conversion.backends import Ingredients
+from conversion.backends.backend import Ingredients
 from conversion.backends.litert_file import load
 from conversion.core.errors import UserError
 from conversion.proof.taps.alignment import align

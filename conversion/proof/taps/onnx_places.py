@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from conversion.backends import Ingredients
+from conversion.backends.backend import Ingredients
 from conversion.backends.onnx_file import load
 from conversion.proof.taps.alignment import align
 from conversion.proof.taps.onnx_operations import graph_of

@@ -1,4 +1,4 @@
-"""Artifacts opened with their layers in view: one function a kind of file, one registry."""
+"""Artifacts opened with their layers in view: one function a kind of file."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from conversion.backends import Capability, backend
 from conversion.core.artifact import Artifact
 from conversion.core.spec import Spec
 from conversion.proof.taps.alignment import Alignment, align
@@ -229,18 +230,6 @@ def _torch_run(
     return run
 
 
-OPENED: Mapping[str, Callable[[Artifact, Spec, int], Taps]] = {
-    "onnx-fp32": open_onnx,
-    "torch-fp32": open_torch,
-    "torch-via-onnx-fp32": open_torch_via_onnx,
-    "onnx-int8": open_onnx,
-    "torch-int8": open_torch_int8,
-    "litert-fp32": open_litert,
-    "litert-int8": open_litert,
-}
-"""Backend to what opens its files with their layers in view; a new one is one line here."""
-
-
 def open_taps(name: str, artifact: Artifact, spec: Spec, threads: int) -> Taps:
     """An artifact with its layers in view.
 
@@ -252,6 +241,7 @@ def open_taps(name: str, artifact: Artifact, spec: Spec, threads: int) -> Taps:
 
     Raises:
         UserError: the file cannot be opened.
-        KeyError: layers of this backend cannot be read.
+        KeyError: the backend does not show them.
     """
-    return OPENED[name](artifact, spec, threads)
+    opened: Taps = backend(name).capability(Capability.TAPS)(artifact, spec, threads)
+    return opened

@@ -15,7 +15,7 @@ import numpy as np
 import psutil
 
 from conversion import custom
-from conversion.backends import Ingredients, backend
+from conversion.backends import Ingredients, backend, implementation
 from conversion.core.artifact import Artifact, Runner
 from conversion.core.settings import Settings
 from conversion.readers import read_spec
@@ -53,13 +53,13 @@ class Timed:
         keras = Reference().model(Path(values["model"]), spec)  # never asked, so never started
         ingredients = Ingredients(spec, keras, Settings(), {})
         names = [name for name, *_ in values["artifacts"]]
-        implementations = [backend(name).load() for name in names]
+        adapters = [implementation(backend(name)) for name in names]
         self.runners: list[Runner] = []
         self.memory: list[int] = []
-        for implementation, row in zip(implementations, values["artifacts"], strict=True):
+        for adapter, row in zip(adapters, values["artifacts"], strict=True):
             artifact = Artifact(row[0], Path(row[1]), row[2], {})
             before = psutil.Process().memory_info().rss
-            runner = implementation.open(artifact, ingredients, values["threads"])
+            runner = adapter.open(artifact, ingredients, values["threads"])
             for inputs in self._inputs.values():
                 for _ in range(WARM_UP):
                     runner.run(inputs)

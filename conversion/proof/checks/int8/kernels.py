@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
+from conversion.backends import Capability
 from conversion.core.measurement import Measurement
 from conversion.core.spec import Spec
 from conversion.proof.checks.case import Case
@@ -29,11 +30,12 @@ def integer_kernels(case: Case) -> list[Measurement]:
     if not costs:
         return case.skip("integer_multiply_accumulates", "structure", MULTIPLIES_NOTHING)
     share = 100 * sum(costs.get(name, 0) for name in case.in_float) / sum(costs.values())
-    steps = {"onnx-int8": _onnx, "torch-int8": _torch}[case.name](case)
+    steps = case.backend.capability(Capability.INTEGER_KERNELS)(case)
     return kernels.integer_share(case.about, steps, limit, RUNS, case.in_float, share)
 
 
-def _onnx(case: Case) -> list[Step]:
+def onnx_steps(case: Case) -> list[Step]:
+    """The nodes of an ONNX file as ONNX Runtime runs them."""
     from conversion.backends import onnx_cost, onnx_file
     from conversion.backends.onnx_deployed import deployed
     from conversion.proof.checks.deployed_layers import DeployedLayers
@@ -63,7 +65,8 @@ def _onnx(case: Case) -> list[Step]:
     ]
 
 
-def _torch(case: Case) -> list[Step]:
+def torch_steps(case: Case) -> list[Step]:
+    """The modules of a PyTorch file as they are run."""
     import torch
 
     from conversion.quantization.torch_prepared import engine

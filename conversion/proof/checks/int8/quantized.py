@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from conversion.backends import Capability
 from conversion.core.measurement import Measurement
 from conversion.core.spec import Spec
 from conversion.proof.checks.case import Case
@@ -14,11 +15,13 @@ ELSEWHERE = "an external file brings no ranges, so the scales of activations wer
 
 def quantized_parameters(case: Case) -> list[Measurement]:
     """Every parameter of an int8 file is the one that the float model and the ranges give."""
-    made = {"onnx-int8": _onnx, "torch-int8": _torch, "litert-int8": _litert}
-    return made[case.name](case)
+    found: list[Measurement] = case.backend.capability(Capability.QUANTIZATION_PARAMETERS)(case)
+    return found
 
 
-def _onnx(case: Case) -> list[Measurement]:
+def onnx_parameters(case: Case) -> list[Measurement]:
+    """Those of an ONNX file, from the float graph and the ranges."""
+    case.require_map()
     from conversion.backends.onnx_file import load
     from conversion.proof.checks.int8.quantized_elsewhere import Nearby
     from conversion.proof.checks.int8.quantized_graph import Laid
@@ -46,7 +49,9 @@ def _onnx(case: Case) -> list[Measurement]:
     ]
 
 
-def _torch(case: Case) -> list[Measurement]:
+def torch_parameters(case: Case) -> list[Measurement]:
+    """Those of a PyTorch state, from the spec and the ranges in the file."""
+    case.require_map()
     import json
 
     from conversion.backends.torch_file import load
@@ -65,7 +70,9 @@ def _torch(case: Case) -> list[Measurement]:
     return quantized.parameters(case.about, order, pairs, unchecked, remark, _dispensable(spec))
 
 
-def _litert(case: Case) -> list[Measurement]:
+def litert_parameters(case: Case) -> list[Measurement]:
+    """Those of a LiteRT file, from the spec."""
+    case.require_map()
     """Kernels, biases, and what LiteRT fixes; `ranges` has the scales that a calibration gives."""
     from conversion.backends.litert_file import load
     from conversion.proof.checks.int8.litert_rewrites import honest

@@ -28,6 +28,7 @@ IMAGES = 64
 
 def layer_sqnr(case: Case) -> list[Measurement]:
     """Every layer's own quantization noise lies far enough below its signal."""
+    case.require_map()
     taps = open_taps(case.name, case.artifact, case.workspace.spec, case.workspace.threads)
     inputs = {name: a[:IMAGES] for name, a in case.workspace.layers.inputs.items()}
     tapped = taps.layers(inputs)

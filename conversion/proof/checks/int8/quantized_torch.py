@@ -47,7 +47,7 @@ class Recomputed:
     def __post_init__(self) -> None:
         self.state: Mapping[str, Any] = self.content["state_dict"]
         by_choice = dict.fromkeys(self.chosen, coverage.BY_CHOICE)
-        self.in_float = coverage.in_float(self.spec, "torch-int8", Settings()) | by_choice
+        self.in_float = coverage.in_float(self.spec, "torch", Settings()) | by_choice
         self._group = Groups(self.spec, self.chosen).of
 
     def pairs(self) -> list[Pair]:

@@ -54,6 +54,7 @@ class Rule:
 
 def onnx_ranges(case: Case) -> list[Measurement]:
     """The recorded range of every tensor is the reference's at the aligned layer."""
+    case.require_map()
     if reason := unknown(case):
         return case.skip("ranges", "quantization", reason)
     from onnxruntime.quantization.calibrate import load_tensors_data
@@ -85,6 +86,7 @@ def onnx_ranges(case: Case) -> list[Measurement]:
 
 def torch_ranges(case: Case) -> list[Measurement]:
     """The range of every observer is the reference's at the last layer of its fused group."""
+    case.require_map()
     if reason := unknown(case):
         return case.skip("ranges", "quantization", reason)
     scheme = case.workspace.settings.torch
@@ -126,6 +128,7 @@ def litert_ranges(case: Case) -> list[Measurement]:
     and TensorFlow 2.21 records its inputs once more afterwards: such a summand has the sum's range
     too (tensorflow/tensorflow#127842).
     """
+    case.require_map()
     if reason := unknown(case):
         return case.skip("ranges", "quantization", reason)
     from conversion.backends.litert_file import load

@@ -25,6 +25,7 @@ WORK = 5_000_000_000
 
 def saturation(case: Case) -> list[Measurement]:
     """The file's sums of uint8 x int8 products survive 16 bits."""
+    case.require_map()
     from conversion.backends import onnx_file
     from conversion.backends.onnx_deployed import deployed
     from conversion.proof.checks.deployed_layers import DeployedLayers
