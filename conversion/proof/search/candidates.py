@@ -6,7 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from conversion.backends import backend
 from conversion.core.settings import OnnxScheme, Settings, TorchScheme
+
+SEARCHED = "onnx-int8"
+"""The backend whose schemes are searched; another one is tried in the choices that it has."""
 
 TRIED = 3
 """How many layers are left in float one at a time before those that helped are joined."""
@@ -31,10 +35,10 @@ class Candidate:
     @property
     def label(self) -> str:
         """Stable words: the scheme, and the calibration images where the step chooses them."""
-        words = {"onnx-int8": self.settings.onnx.label, "torch-int8": self.settings.torch.label}
-        scheme = words.get(self.backend, "full-integer")
-        prefix = "" if self.backend == "onnx-int8" else f"{self.backend.removesuffix('-int8')}: "
-        return f"{prefix}{scheme}, {self.settings.calibration.count} images"
+        scheme = backend(self.backend).scheme
+        words = getattr(self.settings, scheme).label if scheme else "its own choices"
+        prefix = "" if self.backend == SEARCHED else f"{self.backend.removesuffix('-int8')}: "
+        return f"{prefix}{words}, {self.settings.calibration.count} images"
 
     @property
     def scheme(self) -> dict[str, Any]:
@@ -53,7 +57,7 @@ def schemes(start: Settings) -> list[Candidate]:
         (OnnxScheme("int8", "int8", format="qdq"), "signed activations"),
     )
     return [
-        Candidate("onnx-int8", replace(start, onnx=scheme), "scheme", why) for scheme, why in tried
+        Candidate(SEARCHED, replace(start, onnx=scheme), "scheme", why) for scheme, why in tried
     ]
 
 
@@ -61,13 +65,13 @@ def others(start: Settings, backends: Sequence[str]) -> list[Candidate]:
     """The other runtimes that were asked for, each in the choices that it has."""
     found: list[Candidate] = []
     for name in backends:
-        if name == "torch-int8":
+        if backend(name).scheme == "torch":
             grains = ((True, "weights per channel"), (False, "one scale for a whole kernel"))
             found += [
                 Candidate(name, replace(start, torch=TorchScheme(per_channel=fine)), "runtime", why)
                 for fine, why in grains
             ]
-        elif name != "onnx-int8":
+        elif name != SEARCHED:
             found.append(Candidate(name, start, "runtime", "another runtime"))
     return found
 
@@ -76,7 +80,7 @@ def calibrations(best: Settings, counts: Sequence[int]) -> list[Candidate]:
     """Other methods, and other numbers of images, for the best scheme."""
     methods = [
         Candidate(
-            "onnx-int8",
+            SEARCHED,
             replace(best, onnx=replace(best.onnx, method=method)),
             "calibration",
             f"ranges by {method}",
@@ -85,7 +89,7 @@ def calibrations(best: Settings, counts: Sequence[int]) -> list[Candidate]:
     ]
     sizes = [
         Candidate(
-            "onnx-int8",
+            SEARCHED,
             replace(best, calibration=replace(best.calibration, count=count)),
             "calibration",
             f"{count} calibration images",
@@ -139,4 +143,4 @@ def joined(best: Settings, helpful: Sequence[str], worth: Mapping[str, Worth]) -
 
 def _leaving(best: Settings, names: tuple[str, ...], why: str) -> Candidate:
     scheme = replace(best.onnx, float_layers=(*best.onnx.float_layers, *names))
-    return Candidate("onnx-int8", replace(best, onnx=scheme), "layers", why)
+    return Candidate(SEARCHED, replace(best, onnx=scheme), "layers", why)

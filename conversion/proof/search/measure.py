@@ -143,7 +143,7 @@ class Bench:
 
     def _overflow(self, case: Case) -> dict[str, str]:
         """What the sums of uint8 x int8 products do on CPUs without VNNI, and in which layer."""
-        if case.name != "onnx-int8":
+        if not case.backend.offers(Capability.NARROW_SUMS):
             return {"overflow": "", "overflows": ""}
         failed = [m for m in saturation(case) if m.verdict is not Verdict.PASS]
         failed = [m for m in failed if m.verdict is not Verdict.SKIPPED]

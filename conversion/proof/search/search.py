@@ -17,7 +17,7 @@ from conversion.core.progress import Stage, stage
 from conversion.core.settings import Settings
 from conversion.proof.checks.latency import BUDGET
 from conversion.proof.search import candidates
-from conversion.proof.search.candidates import Candidate
+from conversion.proof.search.candidates import SEARCHED, Candidate
 from conversion.proof.search.measure import Bench, packages, split
 from conversion.proof.search.record import Record
 from conversion.proof.search.rows import Recommendation, Row, recommend
@@ -44,7 +44,7 @@ class Choice:
         resume: whether to go on with the record in the folder.
     """
 
-    backends: tuple[str, ...] = ("onnx-int8",)
+    backends: tuple[str, ...] = (SEARCHED,)
     banned: tuple[str, ...] = ()
     budget: float = 300.0
     resume: bool = False
@@ -126,7 +126,7 @@ class _Search:
         """What was measured of the candidates that this search tried."""
         return [self.record.rows[label] for label in self.tried if label in self.record.rows]
 
-    def best(self, name: str = "onnx-int8") -> Candidate | None:
+    def best(self, name: str = SEARCHED) -> Candidate | None:
         """The best candidate of a backend so far; the most faithful one where none is allowed."""
         rows = [row for row in self.rows if row.backend == name]
         if not rows:
@@ -163,7 +163,7 @@ class _Search:
     def steps(self) -> Iterator[Sequence[Candidate]]:
         """The steps, each drawn up when those before it are done."""
         start = self.bench.workspace.settings
-        if "onnx-int8" in self.choice.backends:
+        if SEARCHED in self.choice.backends:
             yield candidates.schemes(start)
             yield from self._without_overflow()
             if best := self.best():
