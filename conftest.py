@@ -29,8 +29,8 @@ POOLS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
 """One thread each beside other processes: threads that wait for a busy core spin, which took twice
 the time of the work itself."""
 
-MOST_PROCESSES = 3
-"""Each has a Keras process beside it; the two grow to 3.5 GB."""
+PROCESSES = 3
+"""More than two cores: each waits while its Keras process works. The two grow to 3.5 GB."""
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -61,7 +61,7 @@ def _is_plain(config: pytest.Config) -> bool:
 
 def _on_all_cores(config: pytest.Config) -> int:
     """Run all that is not timed in several processes; its exit code."""
-    chosen = ["-n", "logical", f"--maxprocesses={MOST_PROCESSES}", "--dist=worksteal"]
+    chosen = ["-n", str(PROCESSES), "--dist=worksteal"]
     command = [sys.executable, "-m", "pytest", *config.invocation_params.args, *chosen]
     command += ["--threads=1", "-m", f"not ({TIMED})"]
     known = os.environ | dict.fromkeys(POOLS, "1")
