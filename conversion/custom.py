@@ -15,16 +15,16 @@ from typing import Any
 
 import numpy as np
 
+from conversion.core.custom_layers import CURRENT, Custom
+from conversion.core.custom_layers import CustomLayer as CustomLayer
+from conversion.core.custom_layers import current as current
 from conversion.core.errors import NoTruth, UserError
+from conversion.core.layer_rule import LayerRule as LayerRule
+from conversion.core.layer_rule import no_weights
 from conversion.core.spec import Layer
 from conversion.core.user_code import execute, user_files
 from conversion.proof import truth
 from conversion.readers import code_guard, schema
-from conversion.readers.custom_layers import CURRENT, Custom
-from conversion.readers.custom_layers import CustomLayer as CustomLayer
-from conversion.readers.custom_layers import current as current
-from conversion.readers.rules import LayerRule as LayerRule
-from conversion.readers.rules import no_weights
 
 
 def load(paths: Sequence[str | Path]) -> Custom:

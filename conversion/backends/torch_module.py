@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from conversion.backends.torch_layers import LAYERS, parameters
 from conversion.backends.torch_stage import Layout, Stage
+from conversion.core import custom_layers
 from conversion.core.errors import UserError
 from conversion.core.spec import Layer, Spec
-from conversion.readers import custom_layers
 
 Described = Mapping[str, Any]
 """A spec without its weights, as plain values: what a `.pt` file carries beside its tensors."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from difflib import get_close_matches
 
+from conversion.core import custom_layers
 from conversion.core.errors import UserError
 from conversion.core.settings import Settings
 from conversion.core.spec import Layer, Spec
-from conversion.readers import custom_layers
 
 BY_CHOICE = "left in float by the scheme"
 

@@ -16,10 +16,10 @@ from conversion.backends.torch_elementwise import Permute, RepeatVector
 from conversion.backends.torch_module import SpecModule, attribute_name
 from conversion.backends.torch_operations import Concatenate, Reshape, SamePadding
 from conversion.backends.torch_window_operations import Crop, SeparableConv
+from conversion.core import custom_layers
 from conversion.core.errors import UserError
 from conversion.core.settings import TorchScheme
 from conversion.quantization.torch_fusion import QuantizableAdd, child, fuse
-from conversion.readers import custom_layers
 
 INTEGER: tuple[type[nn.Module], ...] = (
     *(nn.Conv1d, nn.Conv2d, nn.Linear, nn.ReLU, nn.ReLU6),

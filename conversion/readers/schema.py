@@ -6,6 +6,7 @@ two, each written on its own so that a slip in one cannot hide in another.
 
 from __future__ import annotations
 
+from conversion.core.layer_rule import LayerRule
 from conversion.readers import (
     schema_applications,
     schema_borders,
@@ -14,7 +15,6 @@ from conversion.readers import (
     schema_reshaping,
     schema_windows,
 )
-from conversion.readers.rules import LayerRule
 
 LAYERS: dict[str, LayerRule] = {
     "InputLayer": LayerRule(),

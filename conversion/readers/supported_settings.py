@@ -7,8 +7,8 @@ from math import isfinite
 from typing import Any
 
 from conversion.core.errors import UserError
+from conversion.core.layer_rule import Config
 from conversion.readers.activations import activation_layer
-from conversion.readers.rules import Config
 from conversion.readers.schema import LAYERS
 
 NUMBERS = (

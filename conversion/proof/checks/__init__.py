@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from conversion.backends import Backend, backend
+from conversion.core import custom_layers
 from conversion.core.errors import NoTruth, RunFailed
 from conversion.core.measurement import Measurement, Verdict
 from conversion.proof.checks import (
@@ -36,7 +37,6 @@ from conversion.proof.checks.int8 import (
     saturation,
     stability,
 )
-from conversion.readers import custom_layers
 
 TOPICS = ("structure", "parity", "accuracy", "quantization", "latency")
 """What checks are about; each is a pytest marker."""

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from conversion.core import custom_layers
 from conversion.core import environment as machine
 from conversion.core.artifact import Artifact
 from conversion.core.errors import RunFailed
 from conversion.core.progress import stage
-from conversion.readers import custom_layers
 from conversion.reference.channel import (
     Child,
     Message,

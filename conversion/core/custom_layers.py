@@ -7,8 +7,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
+from conversion.core.layer_rule import LayerRule
 from conversion.core.user_code import UserFile
-from conversion.readers.rules import LayerRule
 
 Config = Mapping[str, Any]
 Truth = Callable[..., Any]

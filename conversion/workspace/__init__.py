@@ -19,7 +19,7 @@ from conversion.backends import (
     Ingredients,
     backend,
 )
-from conversion.core import digest
+from conversion.core import custom_layers, digest
 from conversion.core import environment as machine
 from conversion.core.artifact import Artifact, Entry, Runner, Store
 from conversion.core.code import code_digest
@@ -32,7 +32,7 @@ from conversion.proof import truth
 from conversion.proof.metrics.compare import Difference
 from conversion.proof.metrics.layers import layer_noise
 from conversion.quantization import calibration, coverage
-from conversion.readers import custom_layers, read_spec
+from conversion.readers import read_spec
 from conversion.reference import KerasModel, Reference
 from conversion.subjects import Subject
 from conversion.subjects.data import Dataset
