@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from difflib import get_close_matches
 
-from conversion.core import custom_layers
 from conversion.core.errors import UserError
 from conversion.core.settings import Settings
-from conversion.core.spec import Layer, Spec
+from conversion.core.spec import Spec
 
 BY_CHOICE = "left in float by the scheme"
 
@@ -77,17 +76,15 @@ def in_float(spec: Spec, backend: str, settings: Settings) -> dict[str, str]:
         settings: the choices.
     """
     chosen = chosen_layers(backend, settings)
+    without = dict(WITHOUT_KERNEL.get(backend, {}))
+    if backend == "torch-int8":
+        why = "a layer of your own is computed by its own module, in float"
+        without |= dict.fromkeys(spec.custom.layers, why)
     found = {
-        layer.name: BY_CHOICE if layer.name in chosen else _reason(layer, backend)
+        layer.name: BY_CHOICE if layer.name in chosen else without.get(layer.kind, "")
         for layer in spec.layers
     }
     return {name: why for name, why in found.items() if why}
-
-
-def _reason(layer: Layer, backend: str) -> str:
-    if backend == "torch-int8" and layer.kind in custom_layers.current().layers:
-        return "a layer of your own is computed by its own module, in float"
-    return WITHOUT_KERNEL.get(backend, {}).get(layer.kind, "")
 
 
 def chosen_layers(backend: str, settings: Settings) -> tuple[str, ...]:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from conversion.backends import Backend, backend
-from conversion.core import custom_layers
 from conversion.core.errors import NoTruth, RunFailed
 from conversion.core.measurement import Measurement, Verdict
 from conversion.proof.checks import (
@@ -84,8 +83,8 @@ class Check:
 
         Where a layer has no truth to compare with, it is undecided.
         """
-        own = custom_layers.current().layers
-        unmapped = [each.name for each in case.workspace.spec.layers if each.kind in own]
+        spec = case.workspace.spec
+        unmapped = [each.name for each in spec.layers if each.kind in spec.custom.layers]
         if unmapped and self.function in MAPPED:
             reason = f"'{unmapped[0]}' of the --custom file has no place in the map of layers"
             return case.skip(self.name.replace("-", "_"), self.topic, reason)
