@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -27,10 +27,9 @@ from conversion.proof.checks import checks
 from conversion.proof.checks.case import Case
 from conversion.proof.checks.unmade import not_made
 from conversion.proof.search.search import Found
-from conversion.readers import read_spec
 from conversion.reference import Reference
 from conversion.report import place
-from conversion.subjects import find
+from conversion.subjects import Subject, find
 from conversion.subjects.arrays import Data, path_or_arrays
 from conversion.subjects.keras_object import Model, as_file
 from conversion.subjects.preprocessing import Preprocessing
@@ -183,37 +182,80 @@ def opened(
     Raises:
         UserError: the model or the data cannot be read, or a file is not there.
     """
-    run = running or Running()
-    brought = {backend(name).name: Path(file) for name, file in (artifacts or {}).items()}
-    for name, file in brought.items():
-        if not file.is_file():
-            raise UserError(f"Expected a {name} file at {file}; there is none.")
+    external = external_files(artifacts or {})
     with (
         without_triton(),
         as_file(model) as file_or_name,
         spoken() if progress else nullcontext(),
         journal(out) as log,
-        custom.brought(custom.load(custom_files)) as known_here,
-        Reference(custom=known_here.files) as reference,
     ):
-        workspace = Workspace(
-            find(
-                file_or_name,
-                None if data is None else path_or_arrays(data),
-                preprocessing,
-                read_spec,
-            ),
-            reference,
-            store or Store(),
-            (settings or Settings()).seeded(run.seed),
-            brought,
-            log.info,
-            run.threads or os.cpu_count() or 1,
-            demands or Demands(),
-            run.seed,
-        )
-        _ = workspace.spec  # a file that cannot be read is said before anything is built
-        yield workspace
+        own = custom.load(custom_files)
+        images = None if data is None else path_or_arrays(data)
+        subject = find(file_or_name, images, preprocessing, own)
+        with Reference(custom=own.files) as reference:
+            yield workspace_of(
+                subject,
+                reference,
+                external=external,
+                settings=settings,
+                demands=demands,
+                running=running,
+                store=store,
+                announce=log.info,
+            )
+
+
+def workspace_of(
+    subject: Subject,
+    reference: Reference,
+    *,
+    external: Mapping[str, Path],
+    settings: Settings | None,
+    demands: Demands | None,
+    running: Running | None,
+    store: Store | None,
+    announce: Callable[[str], None],
+) -> Workspace:
+    """The workspace that the options of a run describe; what is None has its default.
+
+    Args:
+        subject: the model under test with its data.
+        reference: the process that runs Keras.
+        external: external files, by the backend that they stand in for.
+        settings: the choices.
+        demands: what the user allows and asks for beside being right.
+        running: threads and seed.
+        store: where finished work is kept between runs.
+        announce: told what is left out or warned of, one line a time.
+
+    Raises:
+        UserError: the settings name layers that the model does not have.
+    """
+    run = running or Running()
+    return Workspace(
+        subject,
+        reference,
+        store or Store(),
+        (settings or Settings()).seeded(run.seed),
+        external,
+        announce,
+        run.threads or os.cpu_count() or 1,
+        demands or Demands(),
+        run.seed,
+    )
+
+
+def external_files(given: Mapping[str, File]) -> dict[str, Path]:
+    """External files, by the backend that they stand in for.
+
+    Raises:
+        UserError: a backend is unknown, or a file is not there.
+    """
+    files = {backend(name).name: Path(file) for name, file in given.items()}
+    for name, file in files.items():
+        if not file.is_file():
+            raise UserError(f"Expected a {name} file at {file}; there is none.")
+    return files
 
 
 def described(case: Case) -> dict[str, Any]:

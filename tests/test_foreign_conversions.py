@@ -39,8 +39,7 @@ def exported(workspaces, tmp_path):
             output_names=["answer"],
             dynamic_axes={"pixels": {0: "n"}, "answer": {0: "n"}},
         )
-        brought = {"onnx-fp32": path}
-        return Case(replace(workspace, external=brought, _artifacts={}, _runners={}), "onnx-fp32")
+        return Case(replace(workspace, external={"onnx-fp32": path}), "onnx-fp32")
 
     return export
 

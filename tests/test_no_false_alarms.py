@@ -37,20 +37,18 @@ def pytest_generate_tests(metafunc):
 def test_an_unchanged_subject_has_no_red(workspaces, subject, run, tmp_path, monkeypatch):
     import torch
 
-    import conversion.workspace
+    from conversion.workspace import runs
 
     threads, batch, onednn = WAYS[run]
     good = workspaces(subject)
     order = np.random.RandomState(run).permutation(len(good.subject.test))
     drawn = order if run in WHOLE else order[:IMAGES]
     redrawn = replace(good.subject, test=good.subject.test.subset(drawn))
-    monkeypatch.setattr(conversion.workspace, "BATCH", batch)
+    monkeypatch.setattr(runs, "BATCH", batch)
     # Every prediction is made again, in a store of this run alone; the artifacts are the same.
     for name in available():
         good.artifact(name)
-    workspace = replace(
-        good.injected(Store(tmp_path), {}, redrawn), threads=threads, _runners={}, _outputs={}
-    )
+    workspace = replace(good.injected(Store(tmp_path), {}, redrawn), threads=threads)
     with torch.backends.mkldnn.flags(enabled=onednn):
         measured = [
             found

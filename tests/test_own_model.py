@@ -149,9 +149,8 @@ def test_pytest_judges_a_users_own_model(model, data, verified, folder):
 
 @pytest.mark.slow
 def test_pytest_fails_on_a_damaged_file(model, data, damaged, folder):
-    brought = f"onnx-fp32={damaged}"
     chosen = ("-k", "test_parity and onnx-fp32 and not via")
-    named = (f"--model={model}", f"--data={data}", f"--artifact={brought}")
+    named = (f"--model={model}", f"--data={data}", f"--artifact=onnx-fp32={damaged}")
     ran = suite(*named, *chosen, store=folder / "store")
     assert ran.returncode == 1, ran.stdout
     assert re.search(r"fail: onnx-fp32 on mine in layer '\w+': output_error_pooled", ran.stdout)

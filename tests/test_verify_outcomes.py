@@ -58,7 +58,7 @@ def workspace(folder, reference):
 
     def workspace(model="plain", data="right.npz", **fields):
         path = None if data is None else folder / data
-        subject = find(str(folder / f"{model}.h5"), path, None, read_spec)
+        subject = find(str(folder / f"{model}.h5"), path)
         return Workspace(subject, reference, Store(folder / "store"), **fields)
 
     return workspace
@@ -145,8 +145,8 @@ def test_a_named_route_waits_for_no_other(workspace, folder):
 
 
 def test_a_file_made_elsewhere_is_judged_beside_the_backends_that_were_named(workspace, folder):
-    brought = {"onnx-fp32": folder / "theirs.onnx"}
-    assert chosen(["torch-fp32"], workspace(external=brought)) == ["torch-fp32", "onnx-fp32"]
+    external = {"onnx-fp32": folder / "theirs.onnx"}
+    assert chosen(["torch-fp32"], workspace(external=external)) == ["torch-fp32", "onnx-fp32"]
 
 
 @pytest.mark.parametrize("artifact", ["keras-fp32", "torch-fp32", "onnx-int8"])

@@ -16,7 +16,6 @@ from conversion.core.artifact import Store
 from conversion.core.measurement import Verdict
 from conversion.proof.checks import accuracy, margins
 from conversion.proof.checks.case import Case
-from conversion.readers import read_spec
 from conversion.session import judge
 from conversion.subjects import find
 from conversion.workspace import Workspace
@@ -67,7 +66,7 @@ def workspace(folder, reference):
 
     def workspace(model, data, preprocessing=None):
         path = folder / f"{model}.h5"
-        subject = find(str(path), folder / data, preprocessing, read_spec)
+        subject = find(str(path), folder / data, preprocessing)
         return Workspace(subject, reference, Store(folder / "store"))
 
     return workspace

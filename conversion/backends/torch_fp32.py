@@ -11,6 +11,7 @@ from conversion.backends.backend import Ingredients
 from conversion.backends.torch_file import TorchRunner, load, save
 from conversion.backends.torch_module import SpecModule, describe, from_spec
 from conversion.core.artifact import Artifact, Runner
+from conversion.core.custom_layers import Custom
 from conversion.core.errors import UserError
 
 
@@ -33,14 +34,18 @@ def build(ingredients: Ingredients, target: Path) -> Mapping[str, Any]:
     return provenance
 
 
-def rebuild(path: Path) -> SpecModule:
+def rebuild(path: Path, custom: Custom | None = None) -> SpecModule:
     """The module that a `torch-fp32` file describes, with its weights.
+
+    Args:
+        path: the file.
+        custom: the user's own layers; none by default.
 
     Raises:
         UserError: the file is not such a file, or its state does not fit its description.
     """
     content = load(path, "torch-fp32")
-    module = SpecModule(content["spec"])
+    module = SpecModule(content["spec"], custom)
     try:
         module.load_state_dict(content["state_dict"], strict=True)
     except RuntimeError as error:
@@ -57,4 +62,4 @@ def stated_source(path: Path) -> str | None:
 def open(artifact: Artifact, ingredients: Ingredients, threads: int) -> Runner:
     """Rebuild the module from the file."""
     spec = ingredients.spec
-    return TorchRunner(rebuild(artifact.path), spec.inputs, spec.outputs, threads)
+    return TorchRunner(rebuild(artifact.path, spec.custom), spec.inputs, spec.outputs, threads)

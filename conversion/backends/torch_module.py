@@ -11,14 +11,14 @@ from torch import Tensor, nn
 
 from conversion.backends.torch_layers import LAYERS, parameters
 from conversion.backends.torch_stage import Layout, Stage
+from conversion.core.custom_layers import Custom, CustomLayer
 from conversion.core.errors import UserError
 from conversion.core.spec import Layer, Spec
-from conversion.readers import custom_layers
 
 Described = Mapping[str, Any]
 """A spec without its weights, as plain values: what a `.pt` file carries beside its tensors."""
 
-_TAKEN = {"described", "steps", "ends", "returns", "layer_of", *vars(nn.Module())}
+_TAKEN = {"described", "custom", "steps", "ends", "returns", "layer_of", *vars(nn.Module())}
 """Attributes that a `SpecModule` has from its start, beside those of its class."""
 
 
@@ -56,17 +56,18 @@ class SpecModule(nn.Module):
     file's list of weights.
     """
 
-    def __init__(self, described: Described) -> None:
+    def __init__(self, described: Described, custom: Custom | None = None) -> None:
         """Build the layers, with weights still at random.
 
         Args:
             described: what `describe` gives.
+            custom: the user's own layers; none by default.
 
         Raises:
             UserError: a layer is not supported, or two of them would be one attribute.
         """
         super().__init__()
-        self.described = described
+        self.described, self.custom = described, (custom or Custom()).layers
         self.steps: list[Step] = []
         self.ends: dict[str, str] = {}
         self.layer_of: dict[str, str] = {}  # attribute to the layer that it is a stage of
@@ -79,7 +80,8 @@ class SpecModule(nn.Module):
                 self.ends[name], layouts[name] = name, Known("source", len(shapes[name]) + 1)
                 continue
             reads = tuple(self.ends[source] for source in entry["inputs"])
-            stages = _stages(entry, [shapes[source] for source in entry["inputs"]])
+            sizes = [shapes[source] for source in entry["inputs"]]
+            stages = _stages(entry, sizes, self.custom.get(entry["kind"]))
             for stage in stages:
                 attribute = _free(name, stage.suffix, taken)
                 self.layer_of[attribute] = name
@@ -179,8 +181,10 @@ def _free(layer: str, suffix: str, taken: set[str]) -> str:
     return attribute
 
 
-def _stages(entry: Mapping[str, Any], shapes: Sequence[Sequence[int | None]]) -> list[Stage]:
-    builder, own = LAYERS.get(entry["kind"]), custom_layers.current().layers.get(entry["kind"])
+def _stages(
+    entry: Mapping[str, Any], shapes: Sequence[Sequence[int | None]], own: CustomLayer | None
+) -> list[Stage]:
+    builder = LAYERS.get(entry["kind"])
     if own is not None and own.torch is not None:
         return [Stage("", own.torch(entry["config"], shapes), "source")]
     if builder is None:
@@ -219,16 +223,16 @@ def state_of(spec: Spec) -> dict[str, Tensor]:
     return {
         f"{attribute_name(layer.name)}.{name}": tensor
         for layer in spec.layers
-        for name, tensor in _parameters(layer).items()
+        for name, tensor in _parameters(layer, layer.kind in spec.custom.layers).items()
     }
 
 
-def _parameters(layer: Layer) -> dict[str, Tensor]:
+def _parameters(layer: Layer, own: bool) -> dict[str, Tensor]:
     """A layer's weights under PyTorch's names; in a user's own module they have those of the roles.
 
     A part of the layer, as in ``cell/kernel``, is a submodule.
     """
-    if layer.kind not in custom_layers.current().layers:
+    if not own:
         return parameters(layer.kind, layer.config, layer.weights)
     arrays = {role.replace("/", "."): array for role, array in layer.weights.items()}
     return {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}
@@ -241,7 +245,7 @@ def from_spec(spec: Spec) -> SpecModule:
         UserError: a layer is not supported, or two of them would be one attribute.
         RuntimeError: a weight is missing, unexpected or of another shape (the load is strict).
     """
-    module = SpecModule(describe(spec))
+    module = SpecModule(describe(spec), spec.custom)
     module.load_state_dict(state_of(spec), strict=True)
     return module.eval()
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from conversion.core.custom_layers import Custom
 from conversion.core.errors import UserError
-
-Shape = tuple[int | None, ...]
-"""A tensor's shape without its batch axis; None where the model leaves a size open."""
+from conversion.core.layer_rule import Shape as Shape
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +27,7 @@ class Layer:
         path: names from the outermost Keras model to the layer object; empty where the layer's own
             name is all of it.
         whole: whether what its settings call an activation belongs to its own arithmetic, as in a
-            class that a user brings.
+            class of the user's own.
     """
 
     name: str
@@ -68,6 +67,7 @@ class Spec:
         keras_version: the version that wrote the file, or ``unknown``.
         suffix: ending of the one file in which Keras keeps such a model.
         weights_file: name of the file of weights beside the source; empty where it has them.
+        custom: the user's own layers by which it was read.
     """
 
     name: str
@@ -78,6 +78,7 @@ class Spec:
     keras_version: str
     suffix: str = ".h5"
     weights_file: str = ""
+    custom: Custom = field(default_factory=Custom)
 
     def layer(self, name: str) -> Layer:
         """The layer of that name.

@@ -7,8 +7,7 @@ from difflib import get_close_matches
 
 from conversion.core.errors import UserError
 from conversion.core.settings import Settings
-from conversion.core.spec import Layer, Spec
-from conversion.readers import custom_layers
+from conversion.core.spec import Spec
 
 BY_CHOICE = "left in float by the scheme"
 
@@ -77,17 +76,15 @@ def in_float(spec: Spec, scheme: str, settings: Settings) -> dict[str, str]:
         settings: the choices.
     """
     chosen = getattr(settings, scheme).float_layers
+    without = dict(WITHOUT_KERNEL.get(scheme, {}))
+    if scheme == "torch":
+        why = "a layer of your own is computed by its own module, in float"
+        without |= dict.fromkeys(spec.custom.layers, why)
     found = {
-        layer.name: BY_CHOICE if layer.name in chosen else _reason(layer, scheme)
+        layer.name: BY_CHOICE if layer.name in chosen else without.get(layer.kind, "")
         for layer in spec.layers
     }
     return {name: why for name, why in found.items() if why}
-
-
-def _reason(layer: Layer, scheme: str) -> str:
-    if scheme == "torch" and layer.kind in custom_layers.current().layers:
-        return "a layer of your own is computed by its own module, in float"
-    return WITHOUT_KERNEL.get(scheme, {}).get(layer.kind, "")
 
 
 def check_names(spec: Spec, settings: Settings) -> None:

@@ -19,7 +19,6 @@ from conversion.backends.torch_window_operations import Crop, SeparableConv
 from conversion.core.errors import UserError
 from conversion.core.settings import TorchScheme
 from conversion.quantization.torch_fusion import QuantizableAdd, child, fuse
-from conversion.readers import custom_layers
 
 INTEGER: tuple[type[nn.Module], ...] = (
     *(nn.Conv1d, nn.Conv2d, nn.Linear, nn.ReLU, nn.ReLU6),
@@ -134,7 +133,10 @@ def prepare(body: SpecModule, scheme: TorchScheme) -> tuple[Quantizable, list[li
     """
     body.eval()
     chosen = [name for name, layer in body.layer_of.items() if layer in scheme.float_layers]
-    _leave_in_float(body, _own(body))
+    # Of the user's own layers nothing is known.
+    layers = body.described["layers"]
+    own = [attribute_name(each["name"]) for each in layers if each["kind"] in body.custom]
+    _leave_in_float(body, own)
     groups = fuse(body, chosen)
     _swap(body)
     chosen = [name for name in chosen if not isinstance(child(body, name), MOVING)]
@@ -144,16 +146,6 @@ def prepare(body: SpecModule, scheme: TorchScheme) -> tuple[Quantizable, list[li
     module.qconfig = _config(scheme)
     ao.prepare(module, inplace=True)
     return module, groups
-
-
-def _own(body: SpecModule) -> list[str]:
-    """Modules of layers that the user brings, of which nothing is known."""
-    brought = custom_layers.current().layers
-    return [
-        attribute_name(entry["name"])
-        for entry in body.described["layers"]
-        if entry["kind"] in brought
-    ]
 
 
 def _swap(body: SpecModule) -> None:

@@ -25,7 +25,7 @@ def build(ingredients: Ingredients, target: Path) -> Mapping[str, Any]:
     calibration = ingredients.artifacts["calibration"]
     source = ingredients.artifacts["torch-fp32"]
     with engine(scheme.engine), torch.inference_mode():
-        module, _ = prepare(rebuild(source.path), scheme)
+        module, _ = prepare(rebuild(source.path, ingredients.spec.custom), scheme)
         for batch in batches(calibration.path):
             module(torch.from_numpy(batch))
         ranges = {}

@@ -23,6 +23,7 @@ from conversion.backends.torch_file import (
 from conversion.backends.torch_fp32 import rebuild
 from conversion.backends.torch_module import SpecModule
 from conversion.core.artifact import Artifact, Runner
+from conversion.core.custom_layers import Custom
 from conversion.core.errors import UserError
 from conversion.core.settings import TorchScheme
 from conversion.quantization.coverage import without_effect
@@ -63,7 +64,8 @@ def build(ingredients: Ingredients, target: Path) -> Mapping[str, Any]:
     source, ranges = ingredients.artifacts["torch-fp32"], ingredients.artifacts["torch-ranges"]
     recorded = json.loads(ranges.path.read_text())
     with engine(scheme.engine):
-        module, groups = _quantized(rebuild(source.path), scheme, recorded)
+        body = rebuild(source.path, ingredients.spec.custom)
+        module, groups = _quantized(body, scheme, recorded)
         state = module.state_dict()
     fused = [name for group in groups for name in group[1:]]
     layers = {*in_float(module), *(module.body.layer_of[name] for name in fused)}
@@ -92,8 +94,12 @@ def stated_source(path: Path) -> str | None:
     return torch_file.stated_source(path, KIND)
 
 
-def rebuild_integer(path: Path) -> tuple[Quantizable, str]:
+def rebuild_integer(path: Path, custom: Custom | None = None) -> tuple[Quantizable, str]:
     """The integer module that a `torch-int8` file describes, and its engine.
+
+    Args:
+        path: the file.
+        custom: the user's own layers; none by default.
 
     Raises:
         UserError: the file is not such a file, or its state does not fit the skeleton.
@@ -107,7 +113,7 @@ def rebuild_integer(path: Path) -> tuple[Quantizable, str]:
             f"Expected spec, scheme, ranges and state_dict in {name}; found otherwise: {error}."
         ) from None
     with engine(scheme.engine):
-        module, _ = _quantized(SpecModule(described), scheme, ranges)
+        module, _ = _quantized(SpecModule(described, custom), scheme, ranges)
         odd = set(shapes(module.state_dict()).items()) ^ set(shapes(state).items())
         if odd:  # torch.ao loads a kernel of another shape without a word
             parts = ", ".join(f"{part} {shape}" for part, shape in sorted(odd)[:4])
@@ -126,8 +132,8 @@ def open(artifact: Artifact, ingredients: Ingredients, threads: int) -> Runner:
     Raises:
         UserError: the file is not such a file, or its state does not fit the skeleton.
     """
-    module, name = rebuild_integer(artifact.path)
     spec = ingredients.spec
+    module, name = rebuild_integer(artifact.path, spec.custom)
     return EngineRunner(TorchRunner(module, spec.inputs, spec.outputs, threads), name)
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from conversion.core.custom_layers import Custom
 from conversion.core.errors import UserError
 from conversion.core.spec import Spec
 from conversion.readers import json_beside_weights, keras_archive, legacy_h5
 
-READERS: dict[str, Callable[[Path, bytes], Spec]] = {
+READERS: dict[str, Callable[[Path, bytes, Custom], Spec]] = {
     ".h5": legacy_h5.read,
     ".hdf5": legacy_h5.read,
     ".keras": keras_archive.read,
@@ -18,12 +19,13 @@ READERS: dict[str, Callable[[Path, bytes], Spec]] = {
 """File ending to the function that reads such a file."""
 
 
-def read_spec(path: str | Path) -> Spec:
+def read_spec(path: str | Path, custom: Custom | None = None) -> Spec:
     """Read a Keras model file without TensorFlow.
 
     Args:
         path: a legacy `.h5` file of Keras 2 or Keras 3, a `.keras` archive, or a `.json` with its
             weights in an `.h5` file of the same stem beside it.
+        custom: the user's own layers; none by default.
 
     Returns:
         The spec: layers in order, settings, connections and weights.
@@ -57,4 +59,4 @@ def read_spec(path: str | Path) -> Spec:
         raise UserError(f"Expected a Keras model file at {path}; {error.strerror}.") from error
     if not content:
         raise UserError(f"Expected a Keras model file at {path}; the file is empty.")
-    return reader(path, content)
+    return reader(path, content, custom or Custom())

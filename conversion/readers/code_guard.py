@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from conversion.core.errors import UserError
@@ -21,16 +21,14 @@ WAYS_ON = (
 )
 """What can be done about a layer that the suite does not know."""
 
-BROUGHT: set[str] = set()
-"""Layer classes that the user's own file brings, while it is in use (`conversion.custom`)."""
 
-
-def refuse_code(config: Any, where: str) -> None:
+def refuse_code(config: Any, where: str, custom: Collection[str] = ()) -> None:
     """Refuse a model configuration that names anything which can carry code.
 
     Args:
         config: the parsed ``model_config`` of a Keras file.
         where: what to call the file in the error.
+        custom: layer classes of the user's own, which they named.
 
     Raises:
         UserError: a class in `CODE_BEARING`, or one from outside Keras, occurs at any depth.
@@ -45,7 +43,7 @@ def refuse_code(config: Any, where: str) -> None:
             )
         registered = str(kind.get("registered_name") or class_name)
         foreign = module is not None and str(module).split(".")[0] not in ("keras", "builtins")
-        if class_name in BROUGHT and registered.split(">")[-1] == class_name:
+        if class_name in custom and registered.split(">")[-1] == class_name:
             continue
         if foreign or ">" in registered + class_name:
             origin = f" from '{module}'" if module is not None else ""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from conversion.core.layer_rule import LayerRule
 from conversion.core.spec import Layer, Spec
-from conversion.readers.schema import LAYERS
+from conversion.readers.schema import rules_with
 
 
 def multiply_accumulates(spec: Spec) -> dict[str, int]:
@@ -12,10 +13,11 @@ def multiply_accumulates(spec: Spec) -> dict[str, int]:
     Args:
         spec: the model; a size that it leaves open counts as 1.
     """
-    costs = {layer.name: _cost(spec, layer) for layer in spec.layers}
+    rules = rules_with(spec.custom)
+    costs = {layer.name: _cost(spec, layer, rules[layer.kind]) for layer in spec.layers}
     return {name: cost for name, cost in costs.items() if cost}
 
 
-def _cost(spec: Spec, layer: Layer) -> int:
+def _cost(spec: Spec, layer: Layer, rule: LayerRule) -> int:
     inputs = [spec.layer(name).shape for name in layer.inputs]
-    return LAYERS[layer.kind].cost(layer.config, inputs, layer.shape)
+    return rule.cost(layer.config, inputs, layer.shape)

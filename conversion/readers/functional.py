@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from conversion.core.custom_layers import Custom
 from conversion.core.errors import UserError
+from conversion.core.layer_rule import LayerRule
 from conversion.core.spec import Layer, Shape
 from conversion.readers.activations import activated
-from conversion.readers.code_guard import BROUGHT, WAYS_ON
+from conversion.readers.code_guard import WAYS_ON
 from conversion.readers.nested_models import Entry, flat
-from conversion.readers.schema import LAYERS
+from conversion.readers.schema import rules_with
 from conversion.readers.supported_settings import check_settings
 
 Weights = Callable[[tuple[str, ...], str, Mapping[str, Shape]], Mapping[str, np.ndarray]]
@@ -23,13 +25,14 @@ MALFORMED = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeE
 
 
 def read_layers(
-    config: Mapping[str, Any], weights: Weights
+    config: Mapping[str, Any], weights: Weights, custom: Custom
 ) -> tuple[tuple[Layer, ...], tuple[str, ...], tuple[str, ...]]:
     """Read the layers of a `model_config`; what is nested or shared becomes one layer a call.
 
     Args:
         config: the parsed `model_config`, of class Functional, Model or Sequential.
         weights: gives the arrays of a layer.
+        custom: the user's own layers.
 
     Returns:
         Layers in an order in which each comes after its inputs, input names, output names.
@@ -44,11 +47,18 @@ def read_layers(
         raise UserError(
             f"Expected layers as Keras writes them in 'model_config'; found others ({error!r})."
         ) from error
-    layers: dict[str, Layer] = {}
+    rules, layers = rules_with(custom), dict[str, Layer]()
     kept: dict[tuple[str, ...], Mapping[str, np.ndarray]] = {}
     for entry in entries:
         try:
-            layers[entry.name] = _layer(entry, layers, weights, kept)
+            rule = rules.get(entry.kind)
+            if rule is None:
+                raise UserError(
+                    f"Layer '{entry.name}' is a {entry.kind}, which is not supported: {WAYS_ON}; "
+                    f"supported: {', '.join(sorted(rules))}."
+                )
+            whole = entry.kind in custom.layers
+            layers[entry.name] = _layer(entry, rule, whole, layers, weights, kept)
         except MALFORMED as error:
             raise UserError(
                 f"Layer '{entry.name}' ({entry.kind}) has settings that do not fit: {error!r}."
@@ -63,23 +73,19 @@ def read_layers(
 
 def _layer(
     entry: Entry,
+    rule: LayerRule,
+    whole: bool,
     layers: Mapping[str, Layer],
     weights: Weights,
     kept: dict[tuple[str, ...], Mapping[str, np.ndarray]],
 ) -> Layer:
     name, kind, settings = entry.name, entry.kind, entry.settings
-    if kind not in LAYERS:
-        raise UserError(
-            f"Layer '{name}' is a {kind}, which is not supported: {WAYS_ON}; supported: "
-            f"{', '.join(sorted(LAYERS))}."
-        )
-    rule = LAYERS[kind]
-    check_settings(kind, name, settings)
+    check_settings(kind, name, settings, rule)
     if kind == "InputLayer":
         shapes = [_input_shape(settings)]
     else:
         shapes = [layers[source].shape for source in entry.sources]
-    whole, shape = kind in BROUGHT, rule.shape(settings, shapes)
+    shape = rule.shape(settings, shapes)
     if not whole:
         shape = activated(settings.get("activation"), shape)
     if any(size is not None and not (isinstance(size, int) and size > 0) for size in shape):

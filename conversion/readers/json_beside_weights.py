@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from conversion.core import digest
+from conversion.core.custom_layers import Custom
 from conversion.core.errors import UserError
 from conversion.core.spec import Spec
 from conversion.readers.code_guard import refuse_code
@@ -24,12 +25,13 @@ ENDINGS = (".weights.h5", ".h5", ".hdf5", "_weights.h5")
 """Of the file of weights, after the stem of the description."""
 
 
-def read(path: Path, content: bytes) -> Spec:
+def read(path: Path, content: bytes, custom: Custom) -> Spec:
     """Read a description and the weights beside it.
 
     Args:
         path: the description; the weights have its stem.
         content: the description's bytes.
+        custom: the user's own layers.
 
     Returns:
         The spec; its digest is that of both files.
@@ -37,21 +39,25 @@ def read(path: Path, content: bytes) -> Spec:
     Raises:
         UserError: there are no weights beside it or more than one file of them, or they do not fit.
     """
-    return in_one_sentence(path, "a Keras model's JSON", lambda: _read(path, content))
+    return in_one_sentence(path, "a Keras model's JSON", lambda: _read(path, content, custom))
 
 
-def _read(path: Path, content: bytes) -> Spec:
+def _read(path: Path, content: bytes, custom: Custom) -> Spec:
     config = parsed(content, path.name)
     config = {key: value for key, value in config.items() if key != "compile_config"}
-    refuse_code(config, path.name)
+    refuse_code(config, path.name, custom.layers)
     weights = _beside(path)
     stored = weights.read_bytes()
     return in_one_sentence(
-        weights, "a Keras model's weights in HDF5", lambda: _with(config, content, weights, stored)
+        weights,
+        "a Keras model's weights in HDF5",
+        lambda: _with(config, content, weights, stored, custom),
     )
 
 
-def _with(config: dict[str, object], content: bytes, weights: Path, stored: bytes) -> Spec:
+def _with(
+    config: dict[str, object], content: bytes, weights: Path, stored: bytes, custom: Custom
+) -> Spec:
     version = json.loads(content).get("keras_version", "unknown")
     with hdf5(stored) as file:
         if "model_config" in file.attrs:
@@ -59,9 +65,9 @@ def _with(config: dict[str, object], content: bytes, weights: Path, stored: byte
         old = "layer_names" in file.attrs or "layer_names0" in file.attrs
         if old:
             version = file.attrs.get("keras_version", version)
-            layers, inputs, outputs = read_weighted(config, weights.name, file)
+            layers, inputs, outputs = read_weighted(config, weights.name, file, custom)
         else:
-            layers, inputs, outputs = read_saved(config, weights.name, file)
+            layers, inputs, outputs = read_saved(config, weights.name, file, custom)
     return Spec(
         name=model_name(config),
         layers=layers,
@@ -71,6 +77,7 @@ def _with(config: dict[str, object], content: bytes, weights: Path, stored: byte
         keras_version=one_line(text(version)),
         suffix=".h5" if old else ".keras",
         weights_file=weights.name,
+        custom=custom,
     )
 
 

@@ -9,6 +9,7 @@ from collections import Counter
 from pathlib import Path, PurePosixPath
 
 from conversion.core import digest
+from conversion.core.custom_layers import Custom
 from conversion.core.errors import UserError
 from conversion.core.spec import Spec
 from conversion.readers.arrays import MOST_COMPRESSED
@@ -33,12 +34,13 @@ PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 ENCRYPTED = 0x1
 
 
-def read(path: Path, content: bytes) -> Spec:
+def read(path: Path, content: bytes, custom: Custom) -> Spec:
     """Read a `.keras` archive.
 
     Args:
         path: the file, for the sentences of errors.
         content: its bytes, the only thing that is read: the digest is theirs.
+        custom: the user's own layers.
 
     Returns:
         The spec.
@@ -51,17 +53,17 @@ def read(path: Path, content: bytes) -> Spec:
         raise UserError(f"Expected a zip archive in {path.name}; it is HDF5 (rename it .h5).")
     if content[:2] != b"PK":
         raise UserError(f"Expected a zip archive in {path.name}; it is none.")
-    return in_one_sentence(path, "a Keras archive", lambda: _read(path, content))
+    return in_one_sentence(path, "a Keras archive", lambda: _read(path, content, custom))
 
 
-def _read(path: Path, content: bytes) -> Spec:
+def _read(path: Path, content: bytes, custom: Custom) -> Spec:
     members = _members(path.name, content)
     config = parsed(members[CONFIG], f"'{CONFIG}' of {path.name}")
     config = {key: value for key, value in config.items() if key != "compile_config"}
-    refuse_code(config, path.name)  # what only training needs is never built
+    refuse_code(config, path.name, custom.layers)  # what only training needs is never built
     version = json.loads(members.get(METADATA, b"{}")).get("keras_version", "unknown")
     with hdf5(members[WEIGHTS]) as file:
-        layers, inputs, outputs = read_saved(config, path.name, file)
+        layers, inputs, outputs = read_saved(config, path.name, file, custom)
     return Spec(
         name=model_name(config),
         layers=layers,
@@ -70,6 +72,7 @@ def _read(path: Path, content: bytes) -> Spec:
         digest=digest.of_bytes(content),
         keras_version=one_line(text(version)),
         suffix=".keras",
+        custom=custom,
     )
 
 

@@ -12,7 +12,9 @@ import h5py
 import numpy as np
 
 from conversion.core import digest
+from conversion.core.custom_layers import Custom
 from conversion.core.errors import UserError
+from conversion.core.layer_rule import LayerRule
 from conversion.core.spec import Layer, Shape, Spec
 from conversion.readers.arrays import behind_hard_links, checked
 from conversion.readers.axis_guard import refuse_forgotten_axes
@@ -26,17 +28,18 @@ from conversion.readers.parsing import (
     parsed,
     text,
 )
-from conversion.readers.schema import LAYERS
+from conversion.readers.schema import rules_with
 
 Ends = tuple[str, ...]
 
 
-def read(path: Path, content: bytes) -> Spec:
+def read(path: Path, content: bytes, custom: Custom) -> Spec:
     """Read a legacy `.h5` file.
 
     Args:
         path: the file, for the sentences of errors.
         content: its bytes, the only thing that is read: the digest is theirs.
+        custom: the user's own layers.
 
     Returns:
         The spec.
@@ -49,12 +52,12 @@ def read(path: Path, content: bytes) -> Spec:
 
     def whole() -> Spec:
         with hdf5(content) as file:
-            return _read_open(path, content, file)
+            return _read_open(path, content, file, custom)
 
     return in_one_sentence(path, "a Keras model in HDF5", whole)
 
 
-def _read_open(path: Path, content: bytes, file: h5py.File) -> Spec:
+def _read_open(path: Path, content: bytes, file: h5py.File, custom: Custom) -> Spec:
     raw = file.attrs.get("model_config")
     if raw is None:
         raise UserError(
@@ -62,11 +65,11 @@ def _read_open(path: Path, content: bytes, file: h5py.File) -> Spec:
             "alone does not say what the layers are (model.to_json() beside it does: pass that)."
         )
     config = parsed(raw, f"'model_config' of {path}")
-    refuse_code(config, path.name)
+    refuse_code(config, path.name, custom.layers)
     group = behind_hard_links(file, "model_weights")
     if not isinstance(group, h5py.Group):
         raise UserError(f"Expected a group 'model_weights' in {path}; the file has none.")
-    layers, inputs, outputs = read_weighted(config, path.name, group)
+    layers, inputs, outputs = read_weighted(config, path.name, group, custom)
     refuse_forgotten_axes(layers)
     return Spec(
         name=model_name(config),
@@ -75,11 +78,12 @@ def _read_open(path: Path, content: bytes, file: h5py.File) -> Spec:
         outputs=outputs,
         digest=digest.of_bytes(content),
         keras_version=one_line(text(file.attrs.get("keras_version", "unknown"))),
+        custom=custom,
     )
 
 
 def read_weighted(
-    config: Mapping[str, Any], file_name: str, group: h5py.Group
+    config: Mapping[str, Any], file_name: str, group: h5py.Group, custom: Custom
 ) -> tuple[tuple[Layer, ...], Ends, Ends]:
     """Layers, inputs and outputs of a description with the weights that a group holds.
 
@@ -87,12 +91,13 @@ def read_weighted(
         config: the model's description, without code in it.
         file_name: of the weights, for errors.
         group: has a group a layer, and their order in ``layer_names``.
+        custom: the user's own layers.
 
     Raises:
         UserError: the two do not fit.
     """
-    stored = _StoredWeights(file_name, group)
-    layers, inputs, outputs = read_layers(config, stored.arrays)
+    stored = _StoredWeights(file_name, group, rules_with(custom))
+    layers, inputs, outputs = read_layers(config, stored.arrays, custom)
     inner = config["config"]
     written = inner["layers"] if isinstance(inner, Mapping) else inner
     weighted = {(layer.path or (layer.name,))[0] for layer in layers if layer.weights}
@@ -113,9 +118,8 @@ def _listed(group: h5py.Group, key: str) -> list[str]:
 class _StoredWeights:
     """The group `model_weights`: arrays by layer and role, checked before they are trusted."""
 
-    def __init__(self, file_name: str, group: h5py.Group) -> None:
-        self._file_name = file_name
-        self._group = group
+    def __init__(self, file_name: str, group: h5py.Group, rules: Mapping[str, LayerRule]) -> None:
+        self._file_name, self._group, self._rules = file_name, group, rules
         self._claimed: set[tuple[str, str]] = set()
         self.unread: set[str] = set()
         """Outermost layers with weights that are not looked at."""
@@ -129,11 +133,11 @@ class _StoredWeights:
             UserError: a weight is missing, left over, of another shape or type, out of order,
                 behind a link, or not finite.
         """
-        top, layer = path[0], "/".join(path)
-        aliases, counts = LAYERS[kind].aliases, LAYERS[kind].counts
+        top, layer, rule = path[0], "/".join(path), self._rules[kind]
+        aliases, counts = rule.aliases, rule.counts
         own = self._names(top) if len(path) == 1 else _of_inner(self._names(top), path)
         self._claimed |= {(top, name) for name in own}
-        if LAYERS[kind].unread:
+        if rule.unread:
             self.unread |= {top} if own else set()
             return {}
         names = [name for name in own if _role(name, aliases) not in counts]

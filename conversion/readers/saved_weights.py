@@ -14,7 +14,9 @@ from typing import Any
 import h5py
 import numpy as np
 
+from conversion.core.custom_layers import Custom
 from conversion.core.errors import UserError
+from conversion.core.layer_rule import LayerRule
 from conversion.core.spec import Layer, Shape
 from conversion.readers.arrays import behind_hard_links, checked
 from conversion.readers.calls import is_operation
@@ -22,7 +24,7 @@ from conversion.readers.functional import read_layers
 from conversion.readers.nested_models import other_class
 from conversion.readers.notation import MODELS
 from conversion.readers.parsing import text
-from conversion.readers.schema import LAYERS
+from conversion.readers.schema import rules_with
 
 OLD_LAYERS = "_layer_checkpoint_dependencies"
 """What Keras 2.13 called the group `layers`."""
@@ -81,7 +83,7 @@ def _snake_case(name: str) -> str:
 
 
 def read_saved(
-    config: Mapping[str, Any], file_name: str, file: h5py.File
+    config: Mapping[str, Any], file_name: str, file: h5py.File, custom: Custom
 ) -> tuple[tuple[Layer, ...], tuple[str, ...], tuple[str, ...]]:
     """Layers, inputs and outputs of a description with the weights that Keras 3 saved.
 
@@ -89,14 +91,15 @@ def read_saved(
         config: the model's description, without code in it.
         file_name: of the weights, for errors.
         file: the weights.
+        custom: the user's own layers.
 
     Raises:
         UserError: the two do not fit, or the model is of a class of its own.
     """
     if config.get("class_name") not in MODELS:
         raise other_class(config.get("class_name"))
-    stored = _SavedWeights(file_name, config, file)
-    found = read_layers(config, stored.arrays)
+    stored = _SavedWeights(file_name, config, file, rules_with(custom))
+    found = read_layers(config, stored.arrays, custom)
     stored.check_layers()
     return found
 
@@ -104,18 +107,25 @@ def read_saved(
 class _SavedWeights:
     """Arrays by layer and role, checked before they are trusted."""
 
-    def __init__(self, file_name: str, config: Mapping[str, Any], file: h5py.File) -> None:
+    def __init__(
+        self,
+        file_name: str,
+        config: Mapping[str, Any],
+        file: h5py.File,
+        rules: Mapping[str, LayerRule],
+    ) -> None:
         """Look into a file.
 
         Args:
             file_name: for errors.
             config: the model's description.
             file: what Keras 3 saved.
+            rules: layer class to what the reader knows of it.
 
         Raises:
             UserError: the file holds no such weights.
         """
-        self._file_name, self._file = file_name, file
+        self._file_name, self._file, self._rules = file_name, file, rules
         self._places = places(config)
         self._claimed: set[str] = set()
         self._layers = "layers" if "layers" in file or OLD_LAYERS not in file else OLD_LAYERS
@@ -135,7 +145,7 @@ class _SavedWeights:
         if place is None:  # an input that the model did not write down, or an operation
             return {}
         place = place.replace("layers", self._layers)
-        if LAYERS[kind].unread:
+        if self._rules[kind].unread:
             self._claimed.add(place)
             return {}
         parts: dict[str, list[str]] = {"": []}
@@ -155,7 +165,7 @@ class _SavedWeights:
         layer = "/".join(path)
         group = behind_hard_links(self._file, place)
         found = list(group) if isinstance(group, h5py.Group) else []
-        counts = len(LAYERS[kind].counts)
+        counts = len(self._rules[kind].counts)
         wanted = [str(position) for position in range(len(expected))]
         if sorted(found) != sorted(wanted) and len(found) != len(expected) + counts:
             raise UserError(

@@ -1,4 +1,4 @@
-"""What the suite knows of each Keras layer: weights, output shape, cost, settings it honours.
+"""What the suite knows of each Keras layer: weights, output shape, cost, supported settings.
 
 This is the reader's half of a layer. The float64 truth and the PyTorch builder hold the other
 two, each written on its own so that a slip in one cannot hide in another.
@@ -6,6 +6,8 @@ two, each written on its own so that a slip in one cannot hide in another.
 
 from __future__ import annotations
 
+from conversion.core.custom_layers import Custom
+from conversion.core.layer_rule import LayerRule
 from conversion.readers import (
     schema_applications,
     schema_borders,
@@ -14,7 +16,6 @@ from conversion.readers import (
     schema_reshaping,
     schema_windows,
 )
-from conversion.readers.rules import LayerRule
 
 LAYERS: dict[str, LayerRule] = {
     "InputLayer": LayerRule(),
@@ -26,3 +27,8 @@ LAYERS: dict[str, LayerRule] = {
     **schema_applications.LAYERS,
 }
 """Every layer class that the suite reads, by its Keras name."""
+
+
+def rules_with(custom: Custom) -> dict[str, LayerRule]:
+    """The rules of all layer classes, the user's own among them."""
+    return {**LAYERS, **custom.rules}

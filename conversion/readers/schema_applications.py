@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from conversion.core.errors import UserError
-from conversion.core.spec import Shape
-from conversion.readers.rules import (
+from conversion.core.layer_rule import (
     Config,
     Inputs,
     LayerRule,
     same_shape,
 )
+from conversion.core.spec import Shape
 
 
 def _gamma(config: Config, inputs: Inputs) -> dict[str, Shape]:

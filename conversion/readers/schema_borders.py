@@ -7,8 +7,8 @@ from functools import partial
 from typing import Any
 
 from conversion.core.errors import UserError
+from conversion.core.layer_rule import Config, Inputs, LayerRule
 from conversion.core.spec import Shape
-from conversion.readers.rules import Config, Inputs, LayerRule
 from conversion.readers.spatial_axes import (
     FORMATS,
     joined,

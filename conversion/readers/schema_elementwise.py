@@ -5,15 +5,15 @@ from __future__ import annotations
 from math import prod
 
 from conversion.core.errors import UserError
-from conversion.core.spec import Shape
-from conversion.readers.activations import ACTIVE
-from conversion.readers.axes import axes_of
-from conversion.readers.rules import (
+from conversion.core.layer_rule import (
     Config,
     Inputs,
     LayerRule,
     with_bias,
 )
+from conversion.core.spec import Shape
+from conversion.readers.activations import ACTIVE
+from conversion.readers.axes import axes_of
 
 
 def _dense(config: Config, inputs: Inputs) -> Shape:

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from conversion.core.errors import UserError
+from conversion.core.layer_rule import Config, Inputs, LayerRule
 from conversion.core.spec import Shape
 from conversion.readers.axes import axes_of
-from conversion.readers.rules import Config, Inputs, LayerRule
 
 
 def _known(axes: list[int], shape: Shape) -> tuple[int, ...]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from math import prod
 
 from conversion.core.errors import UserError
+from conversion.core.layer_rule import Config, Inputs, LayerRule
 from conversion.core.spec import Shape
-from conversion.readers.rules import Config, Inputs, LayerRule
 
 
 def _flatten(config: Config, inputs: Inputs) -> Shape:

@@ -8,14 +8,14 @@ from math import prod
 from typing import Any
 
 from conversion.core.errors import UserError
-from conversion.core.spec import Shape
-from conversion.readers.activations import ACTIVE
-from conversion.readers.rules import (
+from conversion.core.layer_rule import (
     Config,
     Inputs,
     LayerRule,
     with_bias,
 )
+from conversion.core.spec import Shape
+from conversion.readers.activations import ACTIVE
 from conversion.readers.spatial_axes import (
     FORMATS,
     is_first,

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from conversion.core.errors import UserError
+from conversion.core.layer_rule import Config
 from conversion.core.spec import Shape
-from conversion.readers.rules import Config
 
 FORMATS: Mapping[str, tuple[Any, ...]] = {
     "data_format": ("channels_last", "channels_first", None),

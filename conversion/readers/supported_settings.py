@@ -7,8 +7,8 @@ from math import isfinite
 from typing import Any
 
 from conversion.core.errors import UserError
+from conversion.core.layer_rule import Config, LayerRule
 from conversion.readers.activations import activation_layer
-from conversion.readers.rules import Config
 from conversion.readers.schema import LAYERS
 
 NUMBERS = (
@@ -18,14 +18,20 @@ NUMBERS = (
 """Settings that enter the arithmetic, in whichever layer they occur: finite or left out."""
 
 
-def check_settings(kind: str, name: str, config: Config) -> None:
+def check_settings(kind: str, name: str, config: Config, rule: LayerRule | None = None) -> None:
     """Refuse a setting that would be ignored.
+
+    Args:
+        kind: the layer's class.
+        name: the layer's name.
+        config: its settings.
+        rule: of a class of the user's own; a known class has its rule.
 
     Raises:
         UserError: a setting has a value outside the rule's `allowed`, is no number where one is
             needed, or computes in another type than float32.
     """
-    for key, values in LAYERS[kind].allowed.items():
+    for key, values in (rule or LAYERS[kind]).allowed.items():
         inner = activation_layer(config.get(key)) if key == "activation" else None
         if inner is not None:
             check_settings(inner[0], f"{name}/{inner[0]}", inner[1])

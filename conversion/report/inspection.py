@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from conversion.core.errors import MissingDependency, UserError
+from conversion.core.layer_rule import LayerRule
 from conversion.core.spec import Spec
 from conversion.readers import READERS, read_spec
 from conversion.readers.cost import multiply_accumulates
@@ -176,4 +177,5 @@ def _tensor(tensor: Any) -> dict[str, Any]:
 
 def _cost(entry: Mapping[str, Any], sizes: Mapping[str, Any]) -> int:
     inputs = [tuple(sizes[name]) for name in entry["inputs"]]
-    return LAYERS[entry["kind"]].cost(entry["config"], inputs, tuple(entry["shape"]))
+    rule = LAYERS.get(entry["kind"], LayerRule())  # what a user's own layer costs, their file says
+    return rule.cost(entry["config"], inputs, tuple(entry["shape"]))

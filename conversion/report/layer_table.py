@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from conversion.core.layer_rule import LayerRule
 from conversion.readers.activations import ACTIVATION_LAYERS, ACTIVATIONS
-from conversion.readers.rules import LayerRule
 from conversion.readers.schema import LAYERS
 
 HEADER = "| layer | settings supported | reader | truth | PyTorch |\n|---|---|---|---|---|"

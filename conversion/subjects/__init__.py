@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from conversion.core.custom_layers import Custom
 from conversion.core.errors import UserError
 from conversion.core.spec import Spec
+from conversion.readers import read_spec
 from conversion.subjects.data import (
     Dataset,
     check_fits,
@@ -32,6 +34,7 @@ class Subject:
     Attributes:
         name: a stable word, such as ``mlperf-tiny``; a user's own has its file's name.
         model: the Keras file.
+        spec: what the file says, read once.
         test: the images that it is evaluated on, labelled or not; None where there are none.
         train: the images that calibration draws from; None where there are none.
         floor: the least top-1 of a float artifact, in percent; None where nothing is known.
@@ -39,6 +42,7 @@ class Subject:
 
     name: str
     model: Path
+    spec: Spec
     test: Dataset | None = None
     train: Dataset | None = None
     floor: float | None = None
@@ -49,15 +53,13 @@ class Subject:
         sets = {"train": self.train, "test": self.test}
         return {name: each.described for name, each in sets.items() if each is not None}
 
-    def check_fits(self, spec: Spec) -> None:
+    def check_fits(self) -> None:
         """Refuse images and labels that do not fit the model.
-
-        Args:
-            spec: the model.
 
         Raises:
             UserError: their shape, dtype, range or labels are not what the model takes and gives.
         """
+        spec = self.spec
         sets = [data for data in (self.test, self.train) if data is not None]
         if sets and len(spec.inputs) != 1:
             raise UserError(
@@ -92,7 +94,7 @@ def find(
     name_or_file: str,
     data: Path | Mapping[str, np.ndarray] | None = None,
     preprocessing: Preprocessing | None = None,
-    read: Callable[[Path], Spec] | None = None,
+    custom: Custom | None = None,
 ) -> Subject:
     """A subject by name, or a user's own by its file.
 
@@ -101,12 +103,11 @@ def find(
         data: the user's images (`.npz`, a folder, a Python file, or arrays under the names of an
             `.npz`); replaces a named subject's own.
         preprocessing: what is done to the images of `data`.
-        read: model file to its spec, which says the size of images and whether labels belong to
-            the model's outputs; without it nothing is resized and labels are read.
+        custom: the user's own layers, for a file of theirs; none by default.
 
     Raises:
-        UserError: the name is unknown and no file is there, the data cannot be read, or there is
-            preprocessing without data.
+        UserError: the name is unknown and no file is there, the model or the data cannot be
+            read or do not fit each other, or there is preprocessing without data.
         Absent: the subject is known and its files are not here.
     """
     done = preprocessing or Preprocessing()
@@ -115,19 +116,19 @@ def find(
     if name_or_file in SUBJECTS:
         subject = SUBJECTS[name_or_file]()
     elif Path(name_or_file).suffix or Path(name_or_file).exists():
-        subject = Subject(Path(name_or_file).stem, Path(name_or_file))
+        model = Path(name_or_file)
+        subject = Subject(model.stem, model, read_spec(model, custom))
     else:
         raise UserError(
             f"Expected a subject ({', '.join(SUBJECTS)}) or a Keras file; got '{name_or_file}'."
         )
     if data is None:
         return subject
-    spec = None if read is None else read(subject.model)
-    size = None
-    if done.resize and spec is not None:
-        size = size_of_input(spec.layer(spec.inputs[0]).shape)
-    labelled = spec is None or not spec.without_answers
-    train, test = load_data(data, done, size, labelled)
+    spec = subject.spec
+    size = size_of_input(spec.layer(spec.inputs[0]).shape) if done.resize else None
+    train, test = load_data(data, done, size, labelled=not spec.without_answers)
     if train is None:
         train, test = hold_out(test)
-    return Subject(subject.name, subject.model, test=test, train=train, floor=None)
+    subject = Subject(subject.name, subject.model, spec, test=test, train=train)
+    subject.check_fits()
+    return subject

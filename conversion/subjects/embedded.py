@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from conversion.readers import read_spec
 from conversion.subjects import Subject
 from conversion.subjects.data import Dataset
 from conversion.subjects.embedded_images import CLASSES, generate
@@ -21,4 +22,4 @@ def subject() -> Subject:
         for split, count in (("train", TRAIN_IMAGES), ("test", TEST_IMAGES))
     )
     model = Path(__file__).with_name("embedded.h5")
-    return Subject("embedded", model, test=test, train=train, floor=FLOOR)
+    return Subject("embedded", model, read_spec(model), test=test, train=train, floor=FLOOR)

@@ -11,6 +11,7 @@ import platformdirs
 
 from conversion.core import digest
 from conversion.core.errors import MissingDependency, UserError
+from conversion.readers import read_spec
 from conversion.subjects import Absent, Subject
 from conversion.subjects.data import Dataset, load_data
 from conversion.subjects.folders import CIFAR10_FOLDER, read_cifar10
@@ -79,7 +80,7 @@ def subject() -> Subject:
         )
     train, test = load_data(images)
     pool = None if train is None else _named(train)
-    return Subject(NAME, model, test=_named(test), train=pool, floor=FLOOR)
+    return Subject(NAME, model, read_spec(model), test=_named(test), train=pool, floor=FLOOR)
 
 
 def fetch(root: Path | None = None) -> Path:

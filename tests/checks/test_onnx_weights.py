@@ -137,7 +137,7 @@ def measure(good, tmp_path):
         model = onnx.load(good.artifact(source).path)
         path = tmp_path / "other.onnx"
         onnx.save(change(model) or model, path)
-        other = replace(good, external={"onnx-fp32": path}, _artifacts={}, _runners={})
+        other = replace(good, external={"onnx-fp32": path})
         return onnx_weights(Case(other, "onnx-fp32"))
 
     return measured

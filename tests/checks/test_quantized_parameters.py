@@ -23,6 +23,7 @@ from conversion.proof.metrics import folding, int8
 from conversion.proof.metrics.int8 import Steps
 from conversion.proof.metrics.parity import Subjected
 from conversion.proof.metrics.quantized import Pair, parameters
+from conversion.readers import read_spec
 from conversion.subjects import Subject
 from conversion.subjects.data import Dataset
 from conversion.workspace import Workspace
@@ -662,9 +663,9 @@ def test_a_kernel_left_in_float_in_a_torch_file_is_seen(inject):
 # external files
 
 
-def brought(case, path):
+def measured_external(case, path):
     workspace = case.workspace
-    other = replace(workspace, external={case.name: path}, _artifacts={}, _runners={}, _outputs={})
+    other = replace(workspace, external={case.name: path})
     return {
         m.name.removeprefix("quantized_"): m for m in quantized_parameters(Case(other, case.name))
     }
@@ -672,7 +673,7 @@ def brought(case, path):
 
 @pytest.mark.parametrize("kind", ["qoperator", "qdq", "torch"])
 def test_a_good_file_made_elsewhere_passes_and_says_what_could_not_be_seen(good, kind):
-    found = brought(good[kind], good[kind].artifact.path)
+    found = measured_external(good[kind], good[kind].artifact.path)
     assert {m.verdict for m in found.values()} == {"pass"}
     assert "brings no ranges" in found["scales"].reason
     assert found["weights"].n == 77_360
@@ -690,7 +691,7 @@ def test_a_weight_of_a_file_made_elsewhere_is_compared_with_the_spec(
     name = places(model, shape)[part]
     write(model, name, bump(initializers(model)[name], 2))
     onnx.save(model, tmp_path / "other.onnx")
-    found = brought(good[kind], tmp_path / "other.onnx")
+    found = measured_external(good[kind], tmp_path / "other.onnx")
     assert {n for n, m in found.items() if m.verdict == "fail"} == {named}
     assert (found[named].layer, found[named].value) == (GROUPS[shape][1], 1)
 
@@ -792,7 +793,7 @@ def small(reference, tmp_path_factory):
             random = np.random.RandomState(0)
             train = Dataset(random.normal(0.5, 1.0, (60, 8, 8, 3)).astype(f32), None, "made")
             subject, chosen = (
-                Subject("small", path, train=train),
+                Subject("small", path, read_spec(path), train=train),
                 Settings(calibration=CalibrationChoice(60)),
             )
             made[name] = Workspace(subject, reference, Store(folder / "store"), chosen)

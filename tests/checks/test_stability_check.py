@@ -95,7 +95,7 @@ def test_two_sets_are_disjoint_and_of_the_same_size(workspaces):
 def test_too_few_training_images_for_two_sets_are_a_skip_with_its_reason(workspaces, images):
     whole = workspaces("embedded")
     few = replace(whole.subject, train=whole.subject.train.subset(np.arange(images)))
-    workspace = replace(whole, subject=few, _artifacts={}, _runners={}, _outputs={})
+    workspace = replace(whole, subject=few)
     (found,) = calibration_stability(Case(workspace, "onnx-int8"))
     assert str(found.verdict) == "skipped"
     assert found.reason == f"{images} training images are too few for two sets of 1000"

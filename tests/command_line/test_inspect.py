@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from conversion.readers import read_spec
 from conversion.subjects import Subject
 from conversion.workspace import Workspace
 
@@ -20,7 +21,7 @@ STATISTICS = 2 * (16 * 3 + 32 * 2 + 64 * 2)
 
 @pytest.fixture(scope="module")
 def artifact(reference, store):
-    workspace = Workspace(Subject("embedded", EMBEDDED), reference, store)
+    workspace = Workspace(Subject("embedded", EMBEDDED, read_spec(EMBEDDED)), reference, store)
     return lambda name: workspace.artifact(name).path
 
 

@@ -1,10 +1,11 @@
-"""Layers that a user brings: the guide's file as it is written, and with each part wrong."""
+"""A user's own layers: the guide's file as it is written, and with each part wrong."""
 
 import hashlib
 import json
 import zipfile
 from collections import Counter
 
+import numpy as np
 import pytest
 from guide import changed, file_of_the_guide, model
 from pytest_runs import COLLECT, in_one_process
@@ -14,13 +15,17 @@ from conversion.api import convert, verify
 from conversion.core.artifact import Store
 from conversion.core.errors import UserError
 from conversion.core.measurement import Verdict
+from conversion.core.settings import CalibrationChoice, Settings
 from conversion.core.user_code import execute, user_files
-from conversion.custom import brought, current, load
+from conversion.custom import load
 from conversion.proof.checks.case import Case
+from conversion.proof.timing.turns import take_turns
 from conversion.readers import read_spec
 from conversion.reference import Reference
+from conversion.report.inspection import inspect
 from conversion.session import judge
 from conversion.subjects import Subject
+from conversion.subjects.data import Dataset
 from conversion.workspace import Workspace
 
 TRUTH = "        truth=truth,\n"
@@ -66,10 +71,9 @@ def judged(path, keras, write, tmp_path):
 
     def judged(*changes, artifacts=("keras-fp32", "torch-fp32"), topics=("parity",)):
         file = write(changed(*changes))
-        with brought(load([file])):
-            workspace = Workspace(Subject("mine", path), keras, Store(tmp_path))
-            made = {}
-            found = {name: judge(Case(workspace, name), topics, made) for name in artifacts}
+        subject = Subject("mine", path, read_spec(path, load([file])))
+        workspace, made = Workspace(subject, keras, Store(tmp_path)), {}
+        found = {name: judge(Case(workspace, name), topics, made) for name in artifacts}
         sha = hashlib.sha256(file.read_bytes()).hexdigest()
         assert [each.provenance["custom"] for each in made.values()] == [
             {"gated.py": sha} for _ in artifacts
@@ -90,7 +94,6 @@ def test_the_guides_file_is_judged_on_every_route(judged):
         assert all("'gated' of the --custom file has no place" in m.reason for m in skipped)
         assert {m.name for m in skipped} <= {"layers", "weights"}
         assert any(m.name == "reference_noise" or "output_error" in m.name for m in found[name])
-    assert current().layers == {}
 
 
 def test_without_a_truth_parity_is_undecided_and_says_why(judged):
@@ -100,7 +103,7 @@ def test_without_a_truth_parity_is_undecided_and_says_why(judged):
         assert {each.verdict for each in judged_ones} == {Verdict.UNDECIDED}
         for each in judged_ones:
             assert "layer 'gated' is a Gated" in each.reason
-            assert "brings no truth: parity cannot be judged" in each.reason
+            assert "has no truth: parity cannot be judged" in each.reason
 
 
 def test_a_truth_of_another_formula_is_undecided_never_pass(judged):
@@ -136,6 +139,42 @@ def test_the_direct_route_without_a_module_names_the_ways_on(path, write, tmp_pa
         assert words in str(caught.value)
 
 
+def test_int8_of_pytorch_computes_the_layer_in_float(path, keras, write, tmp_path):
+    pixels = np.random.RandomState(0).random_sample((260, 6, 6, 3)).astype(np.float32)
+    spec = read_spec(path, load([write(file_of_the_guide())]))
+    test, train = (Dataset(part, None, "random") for part in (pixels[:200], pixels[200:]))
+    subject = Subject("mine", path, spec, test, train)
+    settings = Settings(calibration=CalibrationChoice(60))
+    case = Case(Workspace(subject, keras, Store(tmp_path), settings), "torch-int8")
+    assert case.in_float == {"gated": "a layer of your own is computed by its own module, in float"}
+    found = case.workspace.outputs("torch-int8").arrays["head"]
+    exact = case.workspace.truth["head"]
+    assert np.abs(found - exact).max() < 0.1 * np.ptp(exact)
+
+
+def test_a_timing_process_knows_the_layer(path, keras, write, tmp_path):
+    spec = read_spec(path, load([write(file_of_the_guide())]))
+    workspace = Workspace(Subject("mine", path, spec), keras, Store(tmp_path))
+    found = take_turns(
+        path,
+        [workspace.artifact("torch-fp32")],
+        workspace.parity_inputs,
+        (1,),
+        lambda *_: True,
+        budget=0.1,
+        processes=1,
+        custom=spec.custom,
+    )
+    assert np.isfinite(found.outputs[1][0]["head"]).all()
+
+
+def test_a_pytorch_file_with_the_layer_is_described_without_its_cost(path, write, tmp_path):
+    file = converted(path, write(file_of_the_guide()), Store(tmp_path)).path
+    found = inspect(file)
+    assert found["operators"]["Gated"] == 1
+    assert found["multiply_accumulates"] == 4 * 4 * 4 * 3 * 3 * 3 + 4 * 3  # Conv2D and Dense
+
+
 def test_another_file_is_another_entry_of_the_store(path, write, tmp_path):
     store, file = Store(tmp_path), write(file_of_the_guide())
     first, again = (converted(path, file, store).path for _ in range(2))
@@ -147,15 +186,15 @@ def test_another_file_is_another_entry_of_the_store(path, write, tmp_path):
 def test_weights_of_the_layer_are_checked_like_any(path, write):
     wrong = ('{"factor": (shapes[0][-1],)}', '{"factor": (shapes[0][-1], 2)}')
     custom = load([write(changed(wrong))])
-    with brought(custom), pytest.raises(UserError, match=r"'gated/factor' should have the shape"):
-        read_spec(path)
+    with pytest.raises(UserError, match=r"'gated/factor' should have the shape"):
+        read_spec(path, custom)
 
 
 def test_settings_of_the_layer_are_checked_like_any(path, write):
     limited = ("rule=LayerRule(", "rule=LayerRule(allowed={'steepness': (1.0,)}, ")
     custom = load([write(changed(limited))])
-    with brought(custom), pytest.raises(UserError, match=r"steepness=2.0, which is not supported"):
-        read_spec(path)
+    with pytest.raises(UserError, match=r"steepness=2.0, which is not supported"):
+        read_spec(path, custom)
 
 
 KERAS_FILE = """
@@ -203,10 +242,10 @@ def test_a_class_under_another_package_is_not_let_through(path, folder, write):
         for name in archive.namelist():
             content = archive.read(name).replace(b'"mine>Gated"', b'"mine>Other"')
             other.writestr(name, content)
-    with brought(load([write(file_of_the_guide())])):
-        assert read_spec(path).layer("gated").kind == "Gated"
-        with pytest.raises(UserError, match="custom class 'mine>Other'"):
-            read_spec(config)
+    custom = load([write(file_of_the_guide())])
+    assert read_spec(path, custom).layer("gated").kind == "Gated"
+    with pytest.raises(UserError, match="custom class 'mine>Other'"):
+        read_spec(config, custom)
 
 
 def test_a_lambda_stays_refused(folder, write):
@@ -214,8 +253,9 @@ def test_a_lambda_stays_refused(folder, write):
     hidden = {"class_name": "__lambda__", "config": {"code": "4wEAAAA="}}
     config["config"]["layers"][2]["config"]["gate"] = hidden
     (folder / "hidden.json").write_text(json.dumps(config))
-    with brought(load([write(file_of_the_guide())])), pytest.raises(UserError, match="carry code"):
-        read_spec(folder / "hidden.json")
+    custom = load([write(file_of_the_guide())])
+    with pytest.raises(UserError, match="carry code"):
+        read_spec(folder / "hidden.json", custom)
 
 
 def refused(capsys, *arguments):

@@ -1,4 +1,4 @@
-"""A layer of Keras that the suite lacks: a GRU brought by its shape alone, or with its truth."""
+"""A layer of Keras that the suite lacks: a GRU by its shape alone, or with its truth."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from keras_notation import sequential
 from conversion.core.artifact import Store
 from conversion.core.errors import UserError
 from conversion.core.measurement import Verdict
-from conversion.custom import brought, load
+from conversion.custom import load
 from conversion.proof.checks.case import Case
 from conversion.readers import read_spec
 from conversion.session import judge
@@ -83,7 +83,7 @@ def named(tmp_path):
     def named(text):
         file = tmp_path / "gru.py"
         file.write_text(text)
-        return brought(load([file]))
+        return load([file])
 
     return named
 
@@ -92,8 +92,9 @@ once = pytest.mark.parametrize("path", [".keras"], indirect=True)
 """Either format: the same spec and weights are read from both, which the tests of reading show."""
 
 
-def parity(path, reference, folder, name):
-    workspace = Workspace(Subject("mine", path), reference, Store(folder / "store"))
+def parity(path, custom, reference, folder, name):
+    subject = Subject("mine", path, read_spec(path, custom))
+    workspace = Workspace(subject, reference, Store(folder / "store"))
     return judge(Case(workspace, name), ("parity",), {})
 
 
@@ -103,8 +104,7 @@ def test_without_the_option_it_is_refused_and_the_ways_on_are_named(path):
 
 
 def test_by_its_shape_alone_the_model_is_read_and_its_weights_are_not_looked_at(path, named):
-    with named(SHAPE_ALONE):
-        spec = read_spec(path)
+    spec = read_spec(path, named(SHAPE_ALONE))
     assert spec.layer("memory").shape == (6,)
     assert spec.layer("memory").weights == {}
     assert set(spec.layer("scores").weights) == {"kernel", "bias"}
@@ -112,15 +112,13 @@ def test_by_its_shape_alone_the_model_is_read_and_its_weights_are_not_looked_at(
 
 @once
 def test_by_its_shape_alone_onnx_is_built_and_parity_undecided(path, named, reference, tmp_path):
-    with named(SHAPE_ALONE):
-        found = parity(path, reference, tmp_path, "onnx-fp32")
+    found = parity(path, named(SHAPE_ALONE), reference, tmp_path, "onnx-fp32")
     assert {m.verdict for m in found} <= {Verdict.UNDECIDED, Verdict.SKIPPED}
-    assert any("brings no truth" in m.reason for m in found)
+    assert any("has no truth" in m.reason for m in found)
 
 
 def test_the_weights_of_its_cell_are_read_by_part_and_role(path, named):
-    with named(WHOLE):
-        weights = read_spec(path).layer("memory").weights
+    weights = read_spec(path, named(WHOLE)).layer("memory").weights
     shapes = {role: array.shape for role, array in weights.items()}
     assert shapes == {
         "cell/kernel": (5, 18),
@@ -132,8 +130,7 @@ def test_the_weights_of_its_cell_are_read_by_part_and_role(path, named):
 
 @once
 def test_with_a_truth_onnx_passes_parity(path, named, reference, tmp_path):
-    with named(WHOLE):
-        found = parity(path, reference, tmp_path, "onnx-fp32")
+    found = parity(path, named(WHOLE), reference, tmp_path, "onnx-fp32")
     judged = [m for m in found if m.verdict is not Verdict.SKIPPED]
     assert [m.explain() for m in judged if m.verdict is not Verdict.PASS] == []
     assert "output_error_pooled" in {m.name for m in judged}
@@ -141,26 +138,26 @@ def test_with_a_truth_onnx_passes_parity(path, named, reference, tmp_path):
 
 @once
 def test_with_its_gates_exchanged_the_truth_is_never_a_pass(path, named, reference, tmp_path):
-    with named(WHOLE.replace("update, reset, new =", "reset, update, new =")):
-        found = parity(path, reference, tmp_path, "onnx-fp32")
+    exchanged = named(WHOLE.replace("update, reset, new =", "reset, update, new ="))
+    found = parity(path, exchanged, reference, tmp_path, "onnx-fp32")
     errors = [m for m in found if m.name.startswith("output_error")]
     assert {m.verdict for m in errors} == {Verdict.UNDECIDED}
     assert all("from the float64 truth" in m.reason for m in errors)
 
 
 def test_a_role_that_the_file_does_not_hold_is_refused(path, named):
-    with named(WHOLE.replace("cell/bias", "cell/offset")) as _:
-        if path.suffix == ".h5":  # names are stored there; an archive has positions
-            with pytest.raises(UserError, match="should have the weights"):
-                read_spec(path)
-        else:
-            assert "cell/offset" in read_spec(path).layer("memory").weights
+    custom = named(WHOLE.replace("cell/bias", "cell/offset"))
+    if path.suffix == ".h5":  # names are stored there; an archive has positions
+        with pytest.raises(UserError, match="should have the weights"):
+            read_spec(path, custom)
+    else:
+        assert "cell/offset" in read_spec(path, custom).layer("memory").weights
 
 
 def test_a_part_that_the_file_does_not_hold_is_refused(path, named):
-    with named(WHOLE.replace("cell/", "cells/")):
-        if path.suffix == ".h5":  # weights of a layer's parts are listed as the layer's own there
-            assert "cells/kernel" in read_spec(path).layer("memory").weights
-        else:
-            with pytest.raises(UserError, match="in 'layers/gru/cells/vars'; the file has 0"):
-                read_spec(path)
+    custom = named(WHOLE.replace("cell/", "cells/"))
+    if path.suffix == ".h5":  # weights of a layer's parts are listed as the layer's own there
+        assert "cells/kernel" in read_spec(path, custom).layer("memory").weights
+    else:
+        with pytest.raises(UserError, match="in 'layers/gru/cells/vars'; the file has 0"):
+            read_spec(path, custom)

@@ -26,7 +26,7 @@ def good(request, workspaces):
     """An untouched workspace with the images of the fault suite."""
     whole = workspaces(request.param)
     few = whole.injected(whole.store, {}, detection.limited(whole.subject))
-    return detection.prepared(replace(few, threads=1, _runners={}))
+    return detection.prepared(replace(few, threads=1))
 
 
 def assert_caught(good, fault):

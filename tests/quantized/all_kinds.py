@@ -9,6 +9,7 @@ from conversion.core.artifact import Store
 from conversion.core.settings import Settings
 from conversion.proof.checks import checks
 from conversion.proof.checks.case import Case
+from conversion.readers import read_spec
 from conversion.subjects import Subject
 from conversion.subjects.data import Dataset
 from conversion.workspace import Workspace
@@ -279,7 +280,7 @@ def workspace(reference, folder, name, described=None, count=200, **settings):
     reference.call("build", message)
     words = {"test": images((6, 6, 3), count, 1), "train": images((6, 6, 3), 100, 2)}
     sets = {split: Dataset(values, None, source=split) for split, values in words.items()}
-    subject = Subject(name, path, **sets)
+    subject = Subject(name, path, read_spec(path), **sets)
     return Workspace(subject, reference, Store(folder / "store"), Settings(**settings), threads=1)
 
 

@@ -21,7 +21,8 @@ def embedded(reference, store):
     from conversion.subjects.embedded_images import generate
 
     sets = {split: Dataset(*generate(split, 300), source=split) for split in ("train", "test")}
-    subject = Subject("embedded-few", whole.Path(whole.__file__).with_name("embedded.h5"), **sets)
+    path = whole.Path(whole.__file__).with_name("embedded.h5")
+    subject = Subject("embedded-few", path, read_spec(path), **sets)
     chosen = Settings(torch=TorchScheme(method="minmax"), calibration=CalibrationChoice(120))
     return Workspace(subject, reference, store, chosen)
 
@@ -37,7 +38,7 @@ def graph(tmp_path, embedded):
         places = tmp_path / "places.json"
         places.write_text(json.dumps({"first": ["conv", "relu"], "last": ["product"]}))
         return Ingredients(
-            read_spec(embedded.subject.model),
+            embedded.spec,
             None,
             Settings(**settings),
             {

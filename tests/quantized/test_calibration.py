@@ -190,6 +190,6 @@ def test_mlperf_tinys_own_calibration_list_is_refused(workspaces, tmp_path):
 def test_it_is_refused_as_the_training_images_of_a_user_too(workspaces, tmp_path):
     *_, path = own_list(workspaces, tmp_path)
     good = workspaces("mlperf-tiny")
-    mine = replace(good, subject=find(str(good.subject.model), path), _artifacts={}, _outputs={})
+    mine = replace(good, subject=find(str(good.subject.model), path))
     with pytest.raises(UserError, match=r"not in the evaluation set; 500 of 500 are: calibrate on"):
         mine.artifact("onnx-int8")

@@ -144,9 +144,8 @@ def theirs(workspaces):
     path = mlperf_tiny.folder() / "models" / "pretrainedResnet_quant.tflite"
     if not path.is_file():
         pytest.skip(f"MLPerf Tiny's own int8 file is not at {path}")
-    brought = {"litert-int8": path}
     good = workspaces("mlperf-tiny")
-    return Case(replace(good, external=brought, _artifacts={}, _runners={}), "litert-int8")
+    return Case(replace(good, external={"litert-int8": path}), "litert-int8")
 
 
 def answers(workspace, name):
@@ -158,7 +157,7 @@ def test_mlperf_tinys_own_file_scores_what_it_is_known_for(theirs):
     assert int((found == theirs.workspace.test.labels).sum()) == 8697  # DESIGN, facts
 
 
-def test_mlperf_tinys_own_file_passes_the_checks_of_a_file_made_elsewhere(theirs):
+def test_mlperf_tinys_own_file_passes_the_checks_of_an_external_file(theirs):
     asked = [check for check in checks("litert-int8") if check.topic != "latency"]
     measured = [m for check in asked for m in check.measure(theirs)]
     assert [m.explain() for m in measured if m.verdict in (Verdict.FAIL, Verdict.UNDECIDED)] == []

@@ -11,7 +11,6 @@ from conversion.core.settings import CalibrationChoice, Settings
 from conversion.proof.checks import checks
 from conversion.proof.checks.case import Case
 from conversion.session import opened
-from conversion.subjects import Subject
 from conversion.subjects.data import Dataset
 from conversion.subjects.synthetic_inputs import synthetic_inputs
 
@@ -63,7 +62,7 @@ def images(request, embedded):
 
     count = request.param
     test = None if count is None else Dataset(*generate("test", count), source="test")
-    subject = Subject("embedded", embedded.subject.model, test=test)
+    subject = replace(embedded.subject, name="embedded", test=test, train=None)
     return replace(embedded.of(subject), seed=9), count
 
 

@@ -1,6 +1,7 @@
 """PyTorch int8 of every kind of layer: a right file passes, and each changed parameter is named."""
 
 import json
+from dataclasses import replace
 
 import more_models
 import pytest
@@ -12,6 +13,7 @@ from conversion.core.settings import CalibrationChoice, Settings, TorchScheme
 from conversion.proof.checks import checks
 from conversion.proof.checks.case import Case
 from conversion.proof.metrics import quantized
+from conversion.readers import read_spec
 from conversion.subjects import Subject
 from conversion.subjects.data import Dataset
 from conversion.workspace import Workspace
@@ -246,7 +248,7 @@ def made(reference, tmp_path_factory):
                 torch=TorchScheme(**{"method": "minmax"} | scheme),
                 calibration=CalibrationChoice(100),
             )
-            subject = Subject(name, path, **sets)
+            subject = Subject(name, path, read_spec(path), **sets)
             known[key] = Workspace(subject, reference, Store(folder / "store"), settings, threads=1)
         return known[key]
 
@@ -295,13 +297,11 @@ def test_a_right_file_of_another_scheme_passes(made, name, scheme):
 
 
 @pytest.mark.parametrize("name", ["transposed, norm, relu", "SeparableConv1D"])
-def test_a_right_file_that_was_made_elsewhere_passes(made, name):
+def test_a_right_external_file_passes(made, name):
     good = made(name)
     path = good.artifact("torch-int8").path
-    brought = Workspace(
-        good.subject, good.reference, good.store, good.settings, {"torch-int8": path}, threads=1
-    )
-    all_pass(measured(brought, *LOOKED_AT), "ranges")
+    external = replace(good, external={"torch-int8": path})
+    all_pass(measured(external, *LOOKED_AT), "ranges")
 
 
 def test_a_quantized_relu6_is_mapped_to_the_second_of_two_activations(made):

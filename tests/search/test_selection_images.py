@@ -6,9 +6,13 @@ import numpy as np
 import pytest
 
 from conversion.core.errors import UserError
+from conversion.core.spec import Spec
 from conversion.proof.search.measure import split
 from conversion.subjects import Subject
 from conversion.subjects.data import Dataset
+
+NO_SPEC = Spec("mine", (), (), (), "", "unknown")
+"""Nothing that the split of images looks at."""
 
 
 def images(count, first=0):
@@ -21,7 +25,7 @@ def images(count, first=0):
 def subject(train, test=None):
     labels = np.arange(len(train)) % 4
     tests = None if test is None else Dataset(test, np.zeros(len(test), np.int64))
-    return Subject("mine", Path("mine.h5"), test=tests, train=Dataset(train, labels))
+    return Subject("mine", Path("mine.h5"), NO_SPEC, test=tests, train=Dataset(train, labels))
 
 
 def contents(dataset):
@@ -67,4 +71,4 @@ def test_too_few_images_are_refused_in_a_sentence():
 
 def test_no_images_are_refused_in_a_sentence():
     with pytest.raises(UserError, match="pass --data FILE"):
-        split(Subject("mine", Path("mine.h5")))
+        split(Subject("mine", Path("mine.h5"), NO_SPEC))

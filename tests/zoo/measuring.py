@@ -28,10 +28,10 @@ def subject(name, path):
     """A model with synthetic inputs; with several of them it has none to calibrate on."""
     spec = read_spec(path)
     if len(spec.inputs) != 1:
-        return Subject(name, path)
+        return Subject(name, path, spec)
     made = synthetic_inputs(spec, 2 * IMAGES)[spec.inputs[0]]
     test, train = (Dataset(part, None, "synthetic inputs") for part in np.split(made, 2))
-    return Subject(name, path, test=test, train=train)
+    return Subject(name, path, spec, test=test, train=train)
 
 
 def measured(workspace, say):

@@ -18,7 +18,6 @@ from conversion.proof.metrics.compare import VIEWS, Difference, compare
 from conversion.proof.metrics.parity import Subjected
 from conversion.proof.taps.kernels import ROLES
 from conversion.quantization import coverage
-from conversion.readers import custom_layers
 from conversion.workspace import Workspace
 
 
@@ -125,9 +124,9 @@ class Case:
         Raises:
             NotMapped: the model has a layer of the user's own, and nobody knows what it becomes.
         """
-        own = custom_layers.current().layers
-        for layer in self.workspace.spec.layers:
-            if layer.kind in own:
+        spec = self.workspace.spec
+        for layer in spec.layers:
+            if layer.kind in spec.custom.layers:
                 raise NotMapped(
                     f"'{layer.name}' of the --custom file has no place in the map of layers"
                 )

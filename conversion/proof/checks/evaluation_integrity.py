@@ -26,9 +26,6 @@ def evidence_of(case: Case) -> list[Measurement]:
             case.about, found.arrays, workspace.outputs(REFERENCE, workspace.test).arrays
         ),
     ]
-    if workspace.test.digest != subject.digest and len(workspace.test) == len(subject):
-        reason = "the images or labels are not those of the subject's test set"
-        measured += case.without_value("test_set", "accuracy", Verdict.FAIL, reason)
     return measured if case.name == REFERENCE else [*measured, *_own(case, rows)]
 
 

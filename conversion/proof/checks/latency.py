@@ -68,6 +68,7 @@ def timed(workspace: Workspace, artifacts: Sequence[Artifact], budget: float = B
         closed,
         budget,
         processes=PROCESSES if several else 1,
+        custom=workspace.spec.custom,
     )
 
 

@@ -76,8 +76,9 @@ def torch_weights(case: Case) -> list[Measurement]:
     """The state in the file is the spec's weights, bit by bit."""
     from conversion.backends import torch_fp32, torch_module
 
-    state = torch_fp32.rebuild(case.artifact.path).state_dict()
-    wanted = torch_module.state_of(case.workspace.spec)
+    spec = case.workspace.spec
+    state = torch_fp32.rebuild(case.artifact.path, spec.custom).state_dict()
+    wanted = torch_module.state_of(spec)
     ours, theirs = (
         {name: tensor.numpy() for name, tensor in found.items()} for found in (wanted, state)
     )

@@ -15,9 +15,6 @@ from conversion.proof.faults.injection import in_test
 from conversion.subjects.data import Dataset
 from conversion.workspace import Outputs, Workspace
 
-OF_IMAGES = ("parity_inputs", "truth", "layers")
-"""What a workspace keeps of its images, whatever their labels."""
-
 
 def in_predictions(name: str, change: Callable[[Workspace, Dataset | None], Outputs]) -> Inject:
     """A fault in what an evaluation hands on as an artifact's outputs.
@@ -28,15 +25,12 @@ def in_predictions(name: str, change: Callable[[Workspace, Dataset | None], Outp
     """
 
     def inject(workspace: Workspace, folder: Path) -> Workspace:
-        injected = workspace.injected(Store(folder / "store"), {})
-
         def outputs(asked: str, data: Dataset | None = None) -> Outputs:
             if asked == name:
                 return change(workspace, data)
             return workspace.outputs(asked, data)
 
-        vars(injected)["outputs"] = outputs  # frozen, but a method is no field
-        return injected
+        return workspace.injected(Store(folder / "store"), outputs=outputs)
 
     return inject
 
@@ -66,14 +60,11 @@ def in_labels(change: Callable[[np.ndarray], np.ndarray]) -> Inject:
         return replace(test, labels=change(test.labels))
 
     def inject(workspace: Workspace, folder: Path) -> Workspace:
-        injected = in_test(wrong)(workspace, folder)
-
         def outputs(asked: str, data: Dataset | None = None) -> Outputs:
             return workspace.outputs(asked, None if data is None else workspace.test)
 
-        same = {name: vars(workspace)[name] for name in OF_IMAGES if name in vars(workspace)}
-        vars(injected).update(same, outputs=outputs)
-        return injected
+        subject = replace(workspace.subject, test=wrong(workspace.test))
+        return workspace.injected(Store(folder / "store"), subject=subject, outputs=outputs)
 
     return inject
 

@@ -111,7 +111,7 @@ def in_test(change: Callable[[Dataset], Dataset]) -> Inject:
 
     def inject(workspace: Workspace, folder: Path) -> Workspace:
         subject = replace(workspace.subject, test=change(workspace.test))
-        return workspace.injected(_store(folder), {}, subject)
+        return workspace.injected(_store(folder), subject=subject)
 
     return inject
 

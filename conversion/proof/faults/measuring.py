@@ -40,10 +40,11 @@ def in_runs(name: str, make: Callable[[], Callable[[Rows], Rows]]) -> Inject:
         good = workspace.artifact(name)
         # Under a digest of its own: what is kept of the good artifact must not be found.
         other = replace(good, digest=digest.of_bytes(f"{good.digest}, run wrongly".encode()))
-        injected = workspace.injected(Store(folder / "store"), {name: other})
-        for threads in {1, workspace.threads}:
-            injected._runners[name, threads] = Misrun(workspace.runner(name, threads), make())
-        return injected
+
+        def opened(threads: int) -> Runner:
+            return Misrun(workspace.runner(name, threads), make())
+
+        return workspace.injected(Store(folder / "store"), {name: other}, runners={name: opened})
 
     return inject
 

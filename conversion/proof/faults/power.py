@@ -172,9 +172,10 @@ def _chosen(names: Sequence[str] | None) -> list[Fault]:
 def _of_subject(subject: str, names: Sequence[str], sweeps: bool) -> Power:
     with Reference() as reference:
         # One thread: subjects run side by side, and threads that wait for each other take longer.
-        workspace = prepared(Workspace(limited(find(subject)), reference, threads=1))
+        found = find(subject)
+        workspace = prepared(Workspace(limited(found), reference, threads=1))
         # Controls on every image: a change of accuracy on a thousand says little.
-        whole = Workspace(find(subject), reference)
+        whole = Workspace(found, reference)
         controls = tuple(control(whole, name) for name in available())
         trials, faults = list[Trial](), _chosen(names)
         with stage(f"{subject}: injecting {len(faults)} faults") as injecting:
@@ -218,7 +219,7 @@ def trial(workspace: Workspace, fault: Fault, sweeps: bool) -> Trial:
         fault: what to inject.
         sweeps: whether to try smaller sizes where it has a size.
     """
-    with _planted(workspace, fault, fault.inject) as case:
+    with _injected(workspace, fault, fault.inject) as case:
         errors: list[str] = []
         results = list(_measured(case, fault.check, errors))
         change = _top1_change(workspace, case)
@@ -274,7 +275,7 @@ def caught(workspace: Workspace, fault: Fault, inject: Inject) -> tuple[bool, li
         fault: what is injected.
         inject: injects it, perhaps in another size.
     """
-    with _planted(workspace, fault, inject) as case:
+    with _injected(workspace, fault, inject) as case:
         found = _asked(case, fault.check)
     return bool(_failures(found)), found
 
@@ -294,7 +295,7 @@ def _failures(found: Iterable[Measurement]) -> list[Measurement]:
 
 
 @contextmanager
-def _planted(workspace: Workspace, fault: Fault, inject: Inject) -> Iterator[Case]:
+def _injected(workspace: Workspace, fault: Fault, inject: Inject) -> Iterator[Case]:
     """The case with a fault in it, in a folder of its own that is removed afterwards."""
     with tempfile.TemporaryDirectory(prefix="conversion-fault-") as folder:
         yield Case(inject(workspace, Path(folder)), fault.artifact)

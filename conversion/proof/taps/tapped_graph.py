@@ -113,7 +113,7 @@ def open_torch(artifact: Artifact, spec: Spec, threads: int) -> Taps:
     from conversion.backends.torch_fp32 import rebuild
     from conversion.proof.taps.torch_operations import graph_of
 
-    body = rebuild(artifact.path)
+    body = rebuild(artifact.path, spec.custom)
     graph = graph_of(body)
     return Taps(spec, align(spec, graph), graph, _torch_run(body, body.values, spec, threads), "")
 
@@ -124,7 +124,7 @@ def open_torch_int8(artifact: Artifact, spec: Spec, threads: int) -> Taps:
     from conversion.quantization.torch_prepared import engine
     from conversion.quantization.torch_static import rebuild_integer
 
-    module, name = rebuild_integer(artifact.path)
+    module, name = rebuild_integer(artifact.path, spec.custom)
     graph = graph_of(module.body)
 
     def values(*inputs: Any) -> dict[str, Any]:

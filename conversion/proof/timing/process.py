@@ -43,9 +43,7 @@ class Timed:
             message: the model file, the artifacts, threads and batch sizes, and the images.
         """
         values = message.values
-        self._brought = custom.brought(custom.load(values["custom"]))
-        self._brought.__enter__()  # for as long as this process lives
-        spec = read_spec(Path(values["model"]))
+        spec = read_spec(Path(values["model"]), custom.load(values["custom"]))
         self._inputs: dict[int, Inputs] = {
             batch: {name: np.ascontiguousarray(a[:batch]) for name, a in message.arrays.items()}
             for batch in values["batches"]

@@ -14,9 +14,9 @@ import numpy as np
 
 from conversion.core import environment as machine
 from conversion.core.artifact import Artifact
+from conversion.core.custom_layers import Custom
 from conversion.core.errors import RunFailed
 from conversion.core.progress import stage
-from conversion.readers import custom_layers
 from conversion.reference.channel import (
     Child,
     Message,
@@ -73,6 +73,7 @@ def take_turns(
     processes: int = PROCESSES,
     threads: int = 1,
     seed: int = 0,
+    custom: Custom | None = None,
 ) -> Times:
     """Time artifacts against each other in fresh processes.
 
@@ -90,6 +91,7 @@ def take_turns(
         processes: how many.
         threads: threads of an operator.
         seed: of the orders.
+        custom: the user's own layers; none by default.
 
     Returns:
         Every time.
@@ -105,7 +107,7 @@ def take_turns(
         made = [stack.enter_context(_Process(threads)) for _ in range(processes)]
         plan: dict[str, Any] = {
             "model": str(model),
-            "custom": [str(file.path) for file in custom_layers.current().files],
+            "custom": [str(file.path) for file in (custom or Custom()).files],
             "artifacts": [[each.name, str(each.path), each.digest] for each in artifacts],
             "batches": list(batches),
             "threads": threads,

@@ -16,6 +16,7 @@ from conversion.core.spec import Layer, Spec
 from conversion.proof.truth import (
     activations,
     applications,
+    custom,
     elementwise,
     normalization,
     reshaping,
@@ -73,7 +74,7 @@ def evaluate(
             if layer.name not in needed:
                 continue
             if layer.name not in known:
-                plain, values[layer.name] = _layer(layer, chunk, values)
+                plain, values[layer.name] = _layer(spec, layer, chunk, values)
                 if layer.name in logits:
                     logits[layer.name].append(plain)
             if layer.name in kept:
@@ -94,7 +95,7 @@ def _needed(spec: Spec, kept: Collection[str], given: Collection[str]) -> set[st
 
 
 def _layer(
-    layer: Layer, chunk: Mapping[str, np.ndarray], values: Mapping[str, np.ndarray]
+    spec: Spec, layer: Layer, chunk: Mapping[str, np.ndarray], values: Mapping[str, np.ndarray]
 ) -> tuple[np.ndarray, np.ndarray]:
     """The layer's values before and after its activation."""
     if layer.kind == "InputLayer":
@@ -103,7 +104,8 @@ def _layer(
     sources = [values[name] for name in layer.inputs]
     if layer.kind == "Softmax":
         return sources[0], activations.LAYERS["Softmax"](layer.config, sources[0])
-    plain = LAYERS[layer.kind](layer, *sources)
+    own = spec.custom.layers.get(layer.kind)
+    plain = custom.compute(own, layer, sources) if own else LAYERS[layer.kind](layer, *sources)
     return plain, activations.activate(layer, plain)
 
 

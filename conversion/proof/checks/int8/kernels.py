@@ -73,7 +73,7 @@ def torch_steps(case: Case) -> list[Step]:
     from conversion.quantization.torch_static import rebuild_integer
 
     spec = case.workspace.spec
-    module, name = rebuild_integer(case.artifact.path)
+    module, name = rebuild_integer(case.artifact.path, spec.custom)
     costs = _torch_costs(spec)
     images = [case.workspace.parity_inputs[name][:1] for name in spec.inputs]
     seen: dict[str, _Seen] = {}

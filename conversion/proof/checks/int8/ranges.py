@@ -183,7 +183,8 @@ def _observed_layers(case: Case, observers: Iterable[str]) -> dict[str, Place]:
 
     spec, fused = case.workspace.spec, case.artifact.provenance["fused"]
     layers = {attribute_name(each.name): (each.name, True) for each in spec.layers}
-    layers |= {end: (name, False) for name, end in SpecModule(describe(spec)).ends.items()}
+    ends = SpecModule(describe(spec), spec.custom).ends
+    layers |= {end: (name, False) for name, end in ends.items()}
     layers |= {first: layers[last] for first, *_, last in fused if last in layers}
     inputs = {str(index): (name, False) for index, name in enumerate(spec.inputs)}
     parts = {name: name.split(".") for name in observers}

@@ -1,14 +1,13 @@
-"""Layers that a user brings: what the independent parts must know of them, and which there are."""
+"""A user's own layers: what the independent parts must know of them, and which there are."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from conversion.core.layer_rule import LayerRule, no_weights
 from conversion.core.user_code import UserFile
-from conversion.readers.rules import LayerRule
 
 Config = Mapping[str, Any]
 Truth = Callable[..., Any]
@@ -42,7 +41,7 @@ class CustomLayer:
 
 @dataclass(frozen=True)
 class Custom:
-    """What a user's files bring.
+    """What the files of `--custom` hold.
 
     Attributes:
         files: as they were read.
@@ -57,11 +56,12 @@ class Custom:
         """File name to SHA-256."""
         return {file.path.name: file.digest for file in self.files}
 
+    @property
+    def rules(self) -> dict[str, LayerRule]:
+        """Class name to its rule; the weights of one that is a shape alone are not looked at."""
+        return {kind: _rule(layer) for kind, layer in self.layers.items()}
 
-_NOTHING = Custom()
-CURRENT: ContextVar[Custom] = ContextVar("custom", default=_NOTHING)
 
-
-def current() -> Custom:
-    """What has been brought here; nothing outside of `brought`."""
-    return CURRENT.get()
+def _rule(layer: CustomLayer) -> LayerRule:
+    computed = layer.truth or layer.torch or layer.rule.weights is not no_weights
+    return layer.rule if computed else replace(layer.rule, unread=True)

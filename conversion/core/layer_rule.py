@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from conversion.core.spec import Shape
+Shape = tuple[int | None, ...]
+"""A tensor's shape without its batch axis; None where the model leaves a size open."""
 
 Config = Mapping[str, Any]
 Inputs = Sequence[Shape]

@@ -1,0 +1,101 @@
+"""A model file is read once, whichever way in: its spec travels with the subject."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from conversion import readers, subjects
+from conversion.api import verify
+from conversion.core.artifact import Store
+
+IMAGES = 400
+
+IN_PYTEST = """
+import json, sys
+import pytest
+from conversion import readers
+
+read, reader = [], readers.READERS[".h5"]
+
+def counted(path, content, custom):
+    read.append(path.name)
+    return reader(path, content, custom)
+
+readers.READERS[".h5"] = counted
+code = pytest.main(["-q", "-n", "0", "-p", "no:cacheprovider", *sys.argv[1:]])
+print(json.dumps([int(code), read]))
+"""
+
+
+@pytest.fixture
+def model(tmp_path):
+    path = tmp_path / "mine.h5"
+    path.write_bytes(Path(subjects.__file__).with_name("embedded.h5").read_bytes())
+    return path
+
+
+@pytest.fixture
+def data(tmp_path):
+    random = np.random.RandomState(0)
+    path = tmp_path / "mine.npz"
+    images = random.randint(0, 256, (IMAGES, 32, 32, 3)).astype(np.uint8)
+    np.savez(path, x=images, y=random.randint(0, 10, IMAGES))
+    return path
+
+
+def test_verify_reads_it_once(model, data, tmp_path, monkeypatch, one_process):
+    read, reader = [], readers.READERS[".h5"]
+
+    def counted(path, content, custom):
+        read.append(path.name)
+        return reader(path, content, custom)
+
+    monkeypatch.setitem(readers.READERS, ".h5", counted)
+    found = verify(
+        model,
+        data=data,
+        backends=["keras-fp32", "torch-fp32"],
+        topics=["structure", "parity", "accuracy"],
+        store=Store(tmp_path / "store"),
+    )
+    assert found.measurements
+    assert read == ["mine.h5"]
+
+
+def runs_of_pytest(folder, *arguments):
+    """Exit code of a run of the suite in a process of its own, and the files that were read."""
+    known = {**os.environ, "CONVERSION_CACHE_DIR": str(folder / "store"), "PYTEST_ADDOPTS": ""}
+    known.pop("CONVERSION_DATA_DIR", None)
+    done = subprocess.run(
+        [sys.executable, "-c", IN_PYTEST, *map(str, arguments)],
+        cwd=Path(__file__).parents[2],
+        env=known,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+WAYS = {
+    "a model": (),
+    "a model and an artifact by name": ("--backends", "torch-fp32"),
+}
+
+
+@pytest.mark.parametrize("named", WAYS.values(), ids=list(WAYS))
+def test_pytest_reads_it_once(model, data, tmp_path, named):
+    options = (f"--model={model}", f"--data={data}", "-m", "structure", "-k", "torch-fp32-weights")
+    assert runs_of_pytest(tmp_path, *options, *named) == [0, ["mine.h5"]]
+
+
+def test_pytest_reads_a_subject_once(tmp_path):
+    options = ("--subject=embedded", "--backends=torch-fp32", "-m", "structure")
+    chosen = ("tests/suite", "-k", "torch-fp32-weights")
+    assert runs_of_pytest(tmp_path, *options, *chosen) == [0, ["embedded.h5"]]
