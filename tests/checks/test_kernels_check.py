@@ -3,11 +3,11 @@
 import pytest
 
 from conversion.core.measurement import Verdict
+from conversion.core.quantity import About
 from conversion.proof.metrics.kernels import Step, integer_share
 from conversion.proof.metrics.limits import INTEGER, INTEGER_ELSEWHERE
-from conversion.proof.metrics.parity import Subjected
 
-ABOUT = Subjected("it", "onnx-int8")
+ABOUT = About("it", "onnx-int8")
 
 
 def conv(layer, macs, integer, seconds=1.0):

@@ -6,13 +6,13 @@ import pytest
 from conversion.core.measurement import Verdict
 from conversion.proof.metrics import limits
 from conversion.proof.metrics.parity import (
-    Subjected,
+    About,
     output_error,
     output_tolerance,
     reference_noise,
 )
 
-ABOUT = Subjected("synthetic", "onnx-fp32")
+ABOUT = About("synthetic", "onnx-fp32")
 POOLED, CHANNEL, IMAGE = "output_error_pooled", "output_error_channel", "output_error_image"
 N, C = 400, 8
 STEP = 2.0**-20

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from conversion.core.artifact import Store
+from conversion.core.quantity import About
 from conversion.core.settings import (
     CalibrationChoice,
     OnnxScheme,
@@ -21,14 +22,13 @@ from conversion.proof.checks.case import Case
 from conversion.proof.checks.int8.quantized import quantized_parameters
 from conversion.proof.metrics import folding, int8
 from conversion.proof.metrics.int8 import Steps
-from conversion.proof.metrics.parity import Subjected
 from conversion.proof.metrics.quantized import Pair, parameters
 from conversion.subjects import Subject
 from conversion.subjects.data import Dataset
 from conversion.workspace import Workspace
 
 f32 = np.float32
-ABOUT = Subjected("synthetic", "onnx-int8")
+ABOUT = About("synthetic", "onnx-int8")
 TYPES = [("uint8", "uint8"), ("uint8", "int8"), ("int8", "int8")]
 METHODS = ("minmax", "entropy", "percentile")
 SCHEMES = [

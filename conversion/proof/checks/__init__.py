@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from conversion.backends import Backend, backend
 from conversion.core.errors import NoTruth, RunFailed
 from conversion.core.measurement import Measurement, Verdict
+from conversion.core.quantity import Quantity, Question
 from conversion.proof.checks import (
     accuracy,
     latency,
@@ -88,15 +89,19 @@ class Check:
         unmapped = [each.name for each in case.workspace.spec.layers if each.kind in own]
         if unmapped and self.function in MAPPED:
             reason = f"'{unmapped[0]}' of the --custom file has no place in the map of layers"
-            return case.skip(self.name.replace("-", "_"), self.topic, reason)
+            return case.skip(self._whole, reason)
         try:
             return self._seeded(case, self.function(case))
         except NoTruth as error:
-            name = self.name.replace("-", "_")
-            return case.without_value(name, self.topic, Verdict.UNDECIDED, str(error))
+            undecided = Verdict.UNDECIDED
+            return [case.about.measure(self._whole, reason=str(error), verdict=undecided)]
         except RunFailed as error:
-            name = self.name.replace("-", "_")
-            return case.without_value(name, self.topic, Verdict.FAIL, str(error))
+            return [case.about.measure(self._whole, reason=str(error), verdict=Verdict.FAIL)]
+
+    @property
+    def _whole(self) -> Quantity:
+        """What stands for the check where it cannot be made."""
+        return Question(self.name, self.topic, "").whole
 
     def _seeded(self, case: Case, measured: list[Measurement]) -> list[Measurement]:
         """The measurements with the seed of the inputs, where those are synthetic."""

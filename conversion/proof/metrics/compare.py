@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from conversion.core.measurement import Measurement, Verdict
+from conversion.core.quantity import About, Quantity
+
 View = Callable[[np.ndarray], np.ndarray]
 
 PROBABILITY_FLOOR = 1e-30
@@ -116,6 +119,13 @@ def compare(
         )
         for (name, ours), theirs in pairs
     )
+
+
+def uncompared(about: About, what: Quantity, error: Incomparable | NoPower) -> Measurement:
+    """What stands where nothing could be compared: a failure, or that nothing is decided."""
+    if isinstance(error, Incomparable):
+        return about.measure(what, reason=str(error), verdict=Verdict.FAIL)
+    return about.measure(what, reason=f"no power: {error}", verdict=Verdict.UNDECIDED)
 
 
 def odd_one(reference: Mapping[str, np.ndarray], candidate: Mapping[str, np.ndarray]) -> str:

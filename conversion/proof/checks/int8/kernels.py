@@ -14,6 +14,7 @@ from conversion.core.spec import Spec
 from conversion.proof.checks.case import Case
 from conversion.proof.metrics import kernels, limits
 from conversion.proof.metrics.kernels import Step
+from conversion.proof.metrics.quantities import INTEGER_SHARE
 from conversion.readers.cost import multiply_accumulates
 
 RUNS = 50
@@ -27,7 +28,7 @@ def integer_kernels(case: Case) -> list[Measurement]:
     limit = limits.INTEGER_ELSEWHERE if case.artifact.external else limits.INTEGER
     costs = multiply_accumulates(case.workspace.spec)
     if not costs:
-        return case.skip("integer_multiply_accumulates", "structure", MULTIPLIES_NOTHING)
+        return case.skip(INTEGER_SHARE, MULTIPLIES_NOTHING)
     share = 100 * sum(costs.get(name, 0) for name in case.in_float) / sum(costs.values())
     steps = {"onnx-int8": _onnx, "torch-int8": _torch}[case.name](case)
     return kernels.integer_share(case.about, steps, limit, RUNS, case.in_float, share)

@@ -6,6 +6,7 @@ from conversion.core.measurement import Measurement
 from conversion.core.spec import Spec
 from conversion.proof.checks.case import Case
 from conversion.proof.metrics import quantized, weights
+from conversion.proof.metrics.quantities import SOURCE_EQUAL, SOURCE_FOLDED
 from conversion.quantization.coverage import BY_CHOICE
 
 ELSEWHERE = "an external file brings no ranges, so the scales of activations were only "
@@ -42,7 +43,7 @@ def _onnx(case: Case) -> list[Measurement]:
         *quantized.parameters(
             case.about, order, made.pairs(), made.unchecked(), dispensable=_dispensable(spec)
         ),
-        *weights.weights(case.about, order, held, missing, "quantization", "quantized_source"),
+        *weights.weights(case.about, order, held, missing, (SOURCE_EQUAL, SOURCE_FOLDED)),
     ]
 
 

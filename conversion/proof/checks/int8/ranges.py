@@ -22,6 +22,7 @@ from conversion.proof.checks.case import Case
 from conversion.proof.checks.int8.calibration import honest_images, unknown
 from conversion.proof.metrics import limits, ranges
 from conversion.proof.metrics.compare import Incomparable, NoPower
+from conversion.proof.metrics.quantities import RANGES, RANGES_AGAIN
 from conversion.proof.metrics.ranges import Recorded
 from conversion.quantization import calibration
 from conversion.reference import KerasModel
@@ -55,7 +56,7 @@ class Rule:
 def onnx_ranges(case: Case) -> list[Measurement]:
     """The recorded range of every tensor is the reference's at the aligned layer."""
     if reason := unknown(case):
-        return case.skip("ranges", "quantization", reason)
+        return case.skip(RANGES, reason)
     from onnxruntime.quantization.calibrate import load_tensors_data
 
     from conversion.backends.onnx_file import load
@@ -86,7 +87,7 @@ def onnx_ranges(case: Case) -> list[Measurement]:
 def torch_ranges(case: Case) -> list[Measurement]:
     """The range of every observer is the reference's at the last layer of its fused group."""
     if reason := unknown(case):
-        return case.skip("ranges", "quantization", reason)
+        return case.skip(RANGES, reason)
     scheme = case.workspace.settings.torch
     content = json.loads(case.workspace.artifact("torch-ranges").path.read_text())
     top = STEPS // 2 if scheme.reduce_range else STEPS
@@ -114,7 +115,7 @@ def torch_ranges(case: Case) -> list[Measurement]:
     limit = rule.limit if rule.exact else limits.RANGE_AGAIN.value
     return [
         *measured,
-        ranges.exact_ranges(case.about, rows, limit, len(honest), name="ranges_again"),
+        ranges.exact_ranges(case.about, rows, limit, len(honest), what=RANGES_AGAIN),
     ]
 
 
@@ -127,7 +128,7 @@ def litert_ranges(case: Case) -> list[Measurement]:
     too (tensorflow/tensorflow#127842).
     """
     if reason := unknown(case):
-        return case.skip("ranges", "quantization", reason)
+        return case.skip(RANGES, reason)
     from conversion.backends.litert_file import load
     from conversion.proof.checks.int8.litert_rewrites import rewritten, tied
     from conversion.proof.checks.int8.quantized_litert import CALIBRATED
