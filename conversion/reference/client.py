@@ -70,7 +70,7 @@ class Reference:
         """Have the process do one job.
 
         Args:
-            job: a name in `conversion.reference.jobs.JOBS`.
+            job: a name in `conversion.reference.jobs.JOBS`, or ``module:function`` of the caller's.
             values: the job's plain arguments.
             arrays: the job's arrays, by name.
 

@@ -8,6 +8,7 @@ import pytest
 from conversion.plugin.options import subjects
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tools.keras_models import save_model
 
 from conversion.core.artifact import Store
 from conversion.core.quantity import About
@@ -788,7 +789,7 @@ def small(reference, tmp_path_factory):
             folder = tmp_path_factory.mktemp("small")
             config = functional((8, 8, 3), NETWORKS[name])
             path = folder / "small.h5"
-            reference.call("build", {"config": config, "seed": 3, "path": str(path)})
+            save_model(reference, path, config, seed=3)
             random = np.random.RandomState(0)
             train = Dataset(random.normal(0.5, 1.0, (60, 8, 8, 3)).astype(f32), None, "made")
             subject, chosen = (

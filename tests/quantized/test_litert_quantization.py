@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from small_models import functional, images, saved
+from tools.keras_models import save_model
 
 from conversion.backends import BACKENDS
 from conversion.core.measurement import Verdict
@@ -30,7 +31,7 @@ def small(reference, tmp_path):
     def convert(values, calls=(CONV, *HEAD), output="d"):
         path, made = tmp_path / "small.h5", tmp_path / "small.tflite"
         config = functional((6, 6, 3), calls, [output])
-        reference.call("build", {"config": config, "seed": 0, "path": str(path)})
+        save_model(reference, path, config)
         keras = reference.model(path, read_spec(path))
         chosen = None if values is None else saved(tmp_path, values).path
         made.write_bytes(keras.to_litert(chosen)[0])

@@ -20,9 +20,7 @@ OPENS = Question("built", "structure", "the artifact is built, and its runtime o
 BUILT = OPENS.whole
 
 ONNX_VALID = Question(
-    "onnx-valid",
-    "structure",
-    "the full ONNX checker and strict shape inference accept the file",
+    "onnx-valid", "structure", "the full ONNX checker and strict shape inference accept the file"
 ).whole
 
 ONNX_PORTS = Question(
@@ -55,9 +53,7 @@ CENSUS = Quantity(
 OPSET = Quantity("opset", ONNX_OPERATORS, "the opset is the one that was asked for")
 
 INTEGER_WEIGHTS = Question(
-    "integer-weights",
-    "structure",
-    "every kernel element is stored in eight bits",
+    "integer-weights", "structure", "every kernel element is stored in eight bits"
 )
 EIGHT_BIT_WEIGHTS = Quantity(
     "eight_bit_weights",
@@ -160,7 +156,7 @@ OUTPUT_ERROR = Question(
     "output-error",
     "parity",
     "the outputs lie as close to the float64 truth as Keras's do; probabilities sum to 1; with "
-    "`--atol` or `--rtol` no output is further from Keras's than `atol + rtol \\|Keras\\|`",
+    "`--atol` or `--rtol` no output is further from Keras's than `atol + rtol |Keras|`",
 )
 OUTPUT_ERROR_POOLED = Quantity(
     "output_error_pooled",
@@ -172,13 +168,15 @@ OUTPUT_ERROR_POOLED = Quantity(
 OUTPUT_ERROR_CHANNEL = Quantity(
     "output_error_channel",
     OUTPUT_ERROR,
-    "the same of the worst channel, as a multiple of Keras's in that channel",
+    "the rms distance from the float64 truth of the worst channel of an output, as a multiple of "
+    "Keras's in that channel",
     limits.CHANNEL,
 )
 OUTPUT_ERROR_IMAGE = Quantity(
     "output_error_image",
     OUTPUT_ERROR,
-    "the same of the worst image, as a multiple of Keras's over all images",
+    "the rms distance from the float64 truth of the worst image, as a multiple of Keras's over all "
+    "images",
     limits.IMAGE,
 )
 OUTPUT_SUM = Quantity(
@@ -216,13 +214,15 @@ LAYER_ERROR_POOLED = Quantity(
 LAYER_ERROR_CHANNEL = Quantity(
     "layer_error_channel",
     LAYERS,
-    "the same of the worst channel of any layer",
+    "the rms distance from the float64 truth of the worst channel of any layer, as a multiple of "
+    "Keras's there",
     limits.CHANNEL,
 )
 LAYER_ERROR_IMAGE = Quantity(
     "layer_error_image",
     LAYERS,
-    "the same of the worst image at any layer",
+    "the rms distance from the float64 truth of the worst image at any layer, as a multiple of "
+    "Keras's over all images",
     limits.IMAGE,
 )
 TAPS_AGAINST_DEPLOYED = Quantity(
@@ -327,7 +327,7 @@ INT8_CHANGE = Quantity(
 NON_INFERIORITY = Quantity(
     "top1_non_inferiority",
     QUANTIZED_TOP1,
-    "the lower end of the 95 % interval of that change; `--max-drop` limits it",
+    "the lower end of the 95 % interval of what int8 gains or loses; `--max-drop` limits it",
     unit="points",
     relation=">=",
 )
@@ -352,10 +352,7 @@ AGREEMENTS = Question(
     "the answers are those of the float artifact; beside it the share that is certified",
 )
 AGREEMENT = Quantity(
-    "agreement",
-    AGREEMENTS,
-    "how many answers are those of the float artifact",
-    limits.AGREEMENT,
+    "agreement", AGREEMENTS, "how many answers are those of the float artifact", limits.AGREEMENT
 )
 
 CALIBRATION = Question(
@@ -522,7 +519,7 @@ SPEED = Question(
     "latency",
     "the timed call gives the runner's outputs; the speed of an int8 artifact beside its float "
     "baseline in paired rounds of five fresh processes, which must reach `--min-speed-up` where "
-    "that is given ([timing.md](timing.md))",
+    "that is given (docs/timing.md)",
 )
 BATCHES = (1, 32)
 """Batch sizes that latency is measured at."""
