@@ -37,6 +37,7 @@ def integer_kernels(case: Case) -> list[Measurement]:
 def _onnx(case: Case) -> list[Step]:
     from conversion.backends import onnx_cost, onnx_file
     from conversion.backends.onnx_deployed import deployed
+    from conversion.backends.onnx_operands import INTEGER
     from conversion.proof.checks.deployed_layers import DeployedLayers
 
     spec, path = case.workspace.spec, case.artifact.path
@@ -56,7 +57,7 @@ def _onnx(case: Case) -> list[Step]:
             operator=node.op_type,
             layer=named.get(node.output[0], ""),
             macs=of_layers.get(named.get(node.output[0], ""), costs.get(node.output[0], 0)),
-            integer=node.op_type in onnx_cost.INTEGER or results[node.output[0]].dtype.kind in "iu",
+            integer=node.op_type in INTEGER or results[node.output[0]].dtype.kind in "iu",
             computes=node.op_type not in onnx_cost.MOVING,
             seconds=found.seconds.get(node.name, 0.0),
         )
