@@ -8,7 +8,7 @@ import numpy as np
 
 from conversion.core.measurement import Measurement
 from conversion.proof.checks.case import Case
-from conversion.proof.metrics import limits, structure
+from conversion.proof.metrics import structure
 from conversion.proof.metrics.compare import Incomparable, NoPower, uncompared
 from conversion.proof.metrics.quantities import BATCH_1, BATCH_7, ROW_ORDER, ROWS
 
@@ -19,7 +19,7 @@ COUNT = 28
 def rows(case: Case) -> list[Measurement]:
     """Batches of 1 and 7 and another row order give the same rows."""
     try:
-        noise = {d.output: max(d.rms, limits.LEAST_ERROR.value * d.level) for d in case.noise}
+        noise = {d.output: d.noise for d in case.noise}
     except (NoPower, Incomparable) as error:
         return [uncompared(case.about, ROWS.whole, NoPower(str(error)))]
     inputs = {name: array[:COUNT] for name, array in case.workspace.parity_inputs.items()}

@@ -8,7 +8,6 @@ from conversion.backends import Ingredients
 from conversion.core.measurement import Measurement, Verdict
 from conversion.proof.checks.case import Case
 from conversion.proof.metrics import evaluation_integrity as evidence
-from conversion.proof.metrics import limits
 from conversion.proof.metrics.compare import Incomparable, NoPower, uncompared
 from conversion.proof.metrics.quantities import IMAGES_EVALUATED, OWN_PREDICTIONS, TEST_SET
 from conversion.workspace import BATCH
@@ -49,7 +48,7 @@ def _own(case: Case, count: int) -> list[Measurement]:
     kept, copied = workspace.outputs(case.name, workspace.test), _same_file(case)
     causes = [f"the file is a copy of {copied}'s"] if copied else []
     try:
-        noise = {d.output: max(d.rms, limits.LEAST_ERROR.value * d.level) for d in case.noise}
+        noise = {d.output: d.noise for d in case.noise}
         rows = _sample(min(count, len(workspace.test)))
         again = _asked_again(case, rows)
         sample = {output: array[rows] for output, array in kept.arrays.items()}

@@ -10,7 +10,6 @@ import numpy as np
 from conversion.core.measurement import Measurement
 from conversion.proof.checks.case import Case
 from conversion.proof.checks.margins import not_answers
-from conversion.proof.metrics import limits
 from conversion.proof.metrics import optimization_levels as levels
 from conversion.proof.metrics.compare import Incomparable, NoPower, uncompared
 from conversion.proof.metrics.quantities import LEVELS_ERROR
@@ -31,7 +30,7 @@ def optimisation_levels(case: Case) -> list[Measurement]:
     deployed = {name: array[:count] for name, array in found.items()}
     if case.backend.is_float:
         try:
-            noise = {d.output: max(d.rms, limits.LEAST_ERROR.value * d.level) for d in case.noise}
+            noise = {d.output: d.noise for d in case.noise}
         except (NoPower, Incomparable) as error:
             return [uncompared(case.about, LEVELS_ERROR, NoPower(str(error)))]
         return levels.float_levels(case.about, deployed, plain, case.heads, noise)

@@ -6,7 +6,7 @@ from typing import Any
 
 from conversion.core.measurement import Measurement
 from conversion.proof.checks.case import Case
-from conversion.proof.metrics import structure
+from conversion.proof.metrics import structure, weights
 from conversion.proof.metrics.quantities import (
     CENSUS,
     FLOAT_OPERATORS,
@@ -87,7 +87,7 @@ def torch_weights(case: Case) -> list[Measurement]:
     ours, theirs = (
         {name: tensor.numpy() for name, tensor in found.items()} for found in (wanted, state)
     )
-    return [structure.weights_equal(case.about, ours, theirs)]
+    return weights.equal_arrays(case.about, ours, theirs)
 
 
 def torch_integer_weights(case: Case) -> list[Measurement]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from conversion.core.measurement import Measurement, Verdict
 from conversion.core.quantity import About, Quantity
+from conversion.proof.metrics import limits
 
 View = Callable[[np.ndarray], np.ndarray]
 
@@ -50,6 +51,11 @@ class Difference:
     largest: float
     spread: float
     level: float
+
+    @property
+    def noise(self) -> float:
+        """The rms as rounding noise, which is never less than half a unit in the last place."""
+        return max(self.rms, limits.LEAST_ERROR.value * self.level)
 
 
 def identity(value: np.ndarray) -> np.ndarray:

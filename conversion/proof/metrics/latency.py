@@ -62,7 +62,7 @@ class Ratio:
         return high / low < (LEVEL if undecided else CLOSED)
 
 
-def ratio(seconds: Sequence[np.ndarray], candidate: int = 0, baseline: int = 1) -> Ratio:
+def ratio(seconds: Sequence[np.ndarray]) -> Ratio:
     """The speed-up from paired rounds, with a bootstrap over processes.
 
     A process gives one number, the median over its rounds of baseline's time over candidate's.
@@ -70,16 +70,15 @@ def ratio(seconds: Sequence[np.ndarray], candidate: int = 0, baseline: int = 1) 
     processes differ, so drawing rounds would promise more than is known.
 
     Args:
-        seconds: for each process ``(rounds, artifacts)``.
-        candidate: its column.
-        baseline: its column.
+        seconds: for each process ``(rounds, artifacts)``: the candidate in the first column, the
+            baseline in the second.
 
     Raises:
         ValueError: there are fewer than two processes, or one without rounds.
     """
     if len(seconds) < 2 or not all(map(len, seconds)):
         raise ValueError(f"rounds of {len(seconds)} processes: {[len(each) for each in seconds]}")
-    logs = tuple(float(np.median(np.log(s[:, baseline] / s[:, candidate]))) for s in seconds)
+    logs = tuple(float(np.median(np.log(s[:, 1] / s[:, 0]))) for s in seconds)
     low, high = _interval(logs)
     return Ratio(
         value=float(np.exp(np.mean(logs))),

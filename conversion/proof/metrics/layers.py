@@ -117,14 +117,13 @@ def _layer_error(
     except Incomparable as why:
         return LayerError(name, np.inf, np.inf, np.inf, np.inf, odd=str(why))
     least = limits.LEAST_ERROR.value * noise.level
-    pooled = max(noise.rms, least)
     share = noise.rms / noise.spread
     doubt = f"Keras itself is {share:.1e} of the spread from the truth"
     return LayerError(
         name,
-        error.rms / pooled,
+        error.rms / noise.noise,
         float((error.channels / np.maximum(noise.channels, least)).max()),
-        float(error.images.max()) / pooled,
+        float(error.images.max()) / noise.noise,
         error.rms / noise.spread,
         doubt=doubt if share > limits.KERAS_NOISE.value else "",
     )
@@ -275,6 +274,6 @@ def tapped_graph(
         own = noise[difference.output]
         if isinstance(own, str):
             continue
-        value = difference.rms / max(own.rms, limits.LEAST_ERROR.value * own.level)
+        value = difference.rms / own.noise
         found.append(about.measure(TAPS_AGAINST_DEPLOYED, value, about_taps, n=difference.n))
     return found

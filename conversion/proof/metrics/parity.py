@@ -133,14 +133,13 @@ def _multiples(
     about: About, noise: Difference, error: Difference, cached: bool
 ) -> list[Measurement]:
     least = limits.LEAST_ERROR.value * noise.level
-    pooled = max(noise.rms, least)
     values = (
-        (OUTPUT_ERROR_POOLED, error.rms / pooled),
+        (OUTPUT_ERROR_POOLED, error.rms / noise.noise),
         (
             OUTPUT_ERROR_CHANNEL,
             float((error.channels / np.maximum(noise.channels, least)).max()),
         ),
-        (OUTPUT_ERROR_IMAGE, float(error.images.max()) / pooled),
+        (OUTPUT_ERROR_IMAGE, float(error.images.max()) / noise.noise),
     )
     doubt = _doubt(noise)
     return [

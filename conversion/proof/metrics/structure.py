@@ -17,7 +17,7 @@ from conversion.proof.metrics.compare import (
     compare,
     uncompared,
 )
-from conversion.proof.metrics.quantities import EIGHT_BIT_WEIGHTS, OPERATOR_COUNTS, WEIGHTS_EQUAL
+from conversion.proof.metrics.quantities import EIGHT_BIT_WEIGHTS, OPERATOR_COUNTS
 
 _CONV = ("Conv", "QLinearConv")
 _WINDOWS: Mapping[str, tuple[tuple[str, ...], ...]] = {
@@ -141,24 +141,3 @@ def rows_follow(
         )
         for each in differences
     ]
-
-
-def weights_equal(
-    about: About, spec: Mapping[str, np.ndarray], stored: Mapping[str, np.ndarray]
-) -> Measurement:
-    """Every stored weight is the spec's, bit by bit.
-
-    Args:
-        about: what is measured.
-        spec: name to array, as the spec has it in the file's layout.
-        stored: name to array, as the file has it.
-    """
-    differing = sorted(set(spec) ^ set(stored))
-    for key in spec.keys() & stored.keys():
-        ours, theirs = spec[key], stored[key]
-        same = ours.shape == theirs.shape and ours.dtype == theirs.dtype
-        if not (same and ours.tobytes() == theirs.tobytes()):
-            differing.append(key)
-    reason = f"{len(differing)} differ: {', '.join(sorted(differing)[:4])}" if differing else ""
-    first = sorted(differing)[0].rsplit(".", 1)[0] if differing else None
-    return about.measure(WEIGHTS_EQUAL, len(differing), reason, layer=first, n=len(spec))

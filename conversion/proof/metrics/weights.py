@@ -127,6 +127,24 @@ def weights(
     return measured
 
 
+def equal_arrays(
+    about: About, spec: Mapping[str, np.ndarray], stored: Mapping[str, np.ndarray]
+) -> list[Measurement]:
+    """Every stored array is the spec's, bit by bit, and there is no other.
+
+    Args:
+        about: what is measured.
+        spec: name to array, as the spec has it in the file's layout.
+        stored: name to array, as the file has it.
+    """
+    none = np.asarray(np.nan)
+    held = [
+        Held(name.rpartition(".")[0], name, stored.get(name, none), spec.get(name, none))
+        for name in dict.fromkeys((*spec, *stored))
+    ]
+    return weights(about, (), held, ()) if held else [about.measure(WEIGHTS_EQUAL, 0, n=0)]
+
+
 def _measured(
     about: About,
     what: Quantity,
