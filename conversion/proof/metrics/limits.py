@@ -239,7 +239,7 @@ INTEGER = Limit(
     "float by choice",
     ">=",
 )
-INTEGER_ELSEWHERE = Limit(
+INTEGER_EXTERNAL = Limit(
     50.0,
     "% of the multiply-accumulates",
     56.6,

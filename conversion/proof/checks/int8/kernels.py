@@ -25,7 +25,7 @@ MULTIPLIES_NOTHING = "no layer of this model multiplies by a kernel: integers co
 
 def integer_kernels(case: Case) -> list[Measurement]:
     """What a file stores in int8 it multiplies in int8, but for what its scheme leaves in float."""
-    limit = limits.INTEGER_ELSEWHERE if case.artifact.external else limits.INTEGER
+    limit = limits.INTEGER_EXTERNAL if case.artifact.external else limits.INTEGER
     costs = multiply_accumulates(case.workspace.spec)
     if not costs:
         return case.skip(INTEGER_SHARE, MULTIPLIES_NOTHING)

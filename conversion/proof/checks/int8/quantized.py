@@ -9,7 +9,7 @@ from conversion.proof.metrics import quantized, weights
 from conversion.proof.metrics.quantities import SOURCE_EQUAL, SOURCE_FOLDED
 from conversion.quantization.coverage import BY_CHOICE
 
-ELSEWHERE = "an external file brings no ranges, so the scales of activations were only "
+EXTERNAL = "an external file brings no ranges, so the scales of activations were only "
 """The beginning of what is said of an external file."""
 
 
@@ -21,7 +21,7 @@ def quantized_parameters(case: Case) -> list[Measurement]:
 
 def _onnx(case: Case) -> list[Measurement]:
     from conversion.backends.onnx_file import load
-    from conversion.proof.checks.int8.quantized_elsewhere import Nearby
+    from conversion.proof.checks.int8.quantized_external import Nearby
     from conversion.proof.checks.int8.quantized_graph import Laid
     from conversion.proof.checks.int8.quantized_onnx import Recomputed
     from conversion.proof.checks.weights import held_weights
@@ -31,7 +31,7 @@ def _onnx(case: Case) -> list[Measurement]:
     file = Laid(spec, load(case.artifact.path))
     if case.artifact.external:
         near = Nearby(file)
-        remark = ELSEWHERE + "compared with each other"
+        remark = EXTERNAL + "compared with each other"
         return quantized.parameters(
             case.about, order, near.pairs(), near.unchecked(), remark, _dispensable(spec)
         )
@@ -57,7 +57,7 @@ def _torch(case: Case) -> list[Measurement]:
     content, remark = load(case.artifact.path, case.name), ""
     recorded = content["ranges"]
     if case.artifact.external:
-        remark = ELSEWHERE + "compared with those that the file itself states"
+        remark = EXTERNAL + "compared with those that the file itself states"
     else:
         recorded = json.loads(workspace.artifact("torch-ranges").path.read_text())
     made = Recomputed(spec, content, recorded, not case.artifact.external, _chosen(case))
@@ -73,9 +73,9 @@ def _litert(case: Case) -> list[Measurement]:
     from conversion.proof.checks.int8.quantized_litert import Parameters
     from conversion.quantization.coverage import float_steps
 
-    spec, brought = case.workspace.spec, case.artifact.external
-    partly = () if brought else float_steps(spec, case.workspace.settings)
-    found = Parameters(spec, load(case.artifact.path), brought, partly, _chosen(case))
+    spec, external = case.workspace.spec, case.artifact.external
+    partly = () if external else float_steps(spec, case.workspace.settings)
+    found = Parameters(spec, load(case.artifact.path), external, partly, _chosen(case))
     order = [layer.name for layer in spec.layers]
     pairs, unchecked = found.pairs(), found.unchecked()
     measured = quantized.parameters(
