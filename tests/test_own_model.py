@@ -84,8 +84,10 @@ def test_the_report_holds_every_measurement_and_artifact(verified, folder):
 
 
 def test_every_measurement_is_explained(verified):
-    for name in {m.name for m in verified.measurements}:
-        assert explain(name).startswith(f"{name}: ")
+    for m in verified.measurements:
+        said = explain(m.name)
+        assert said.startswith(f"{m.name}: ")
+        assert m.artifact in said.partition("artifacts: ")[2]
 
 
 def test_calibration_is_held_out_of_the_one_labelled_set(verified):

@@ -59,6 +59,8 @@ class Quantity:
         limit: its limit; None where the model or the user gives it, or none is needed.
         unit: of value and limit, where there is no limit of its own.
         relation: how the value must stand to a limit that is given, likewise.
+        among: which of the check's artifacts have it, where not all: one's name, or ``float``,
+            ``int8``, ``converted``, with a comma between where several must hold.
     """
 
     name: str
@@ -67,6 +69,7 @@ class Quantity:
     limit: Limit | None = None
     unit: str = ""
     relation: str = "<="
+    among: str = ""
 
 
 class Details(TypedDict, total=False):

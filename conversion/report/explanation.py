@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from difflib import get_close_matches
 
-from conversion.backends import BACKENDS
+from conversion.backends import BACKENDS, Backend
 from conversion.core.errors import UserError
 from conversion.core.quantity import Limit, Quantity, Question
 from conversion.proof.checks import CHECKS
@@ -16,14 +16,25 @@ def questions() -> dict[str, Question]:
     return {each.question.name: each.question for each in quantities()}
 
 
-def artifacts(question: Question) -> tuple[str, ...]:
-    """The artifacts that are asked."""
+def artifacts(question: Question, among: str = "") -> tuple[str, ...]:
+    """The artifacts that are asked.
+
+    Args:
+        question: what is asked.
+        among: only these of them, as a quantity says it.
+    """
     asking = [check for check in CHECKS if check.name == question.name]
-    if not asking:  # whether an artifact is there at all is asked of each
-        return tuple(BACKENDS)
     return tuple(
-        name for name, each in BACKENDS.items() if any(check.applies(each) for check in asking)
+        name
+        for name, each in BACKENDS.items()
+        if (not asking or any(check.applies(each) for check in asking))  # each must be built
+        and set(filter(None, among.split(", "))) <= _kinds(each)
     )
+
+
+def _kinds(of: Backend) -> set[str]:
+    kinds = {of.name, "float" if of.is_float else "int8"}
+    return kinds if of.name == "keras-fp32" else {*kinds, "converted"}
 
 
 def explain(name: str = "") -> str:
@@ -63,7 +74,7 @@ def _of_quantity(what: Quantity) -> str:
         )
     if what.question.name != what.name:
         lines.append(f"  check: {what.question.name}: {what.question.holds}")
-    return "\n".join((*lines, *_of_question(what.question)))
+    return "\n".join((*lines, *_of_question(what.question, what.among)))
 
 
 def _why(limit: Limit) -> str:
@@ -71,5 +82,5 @@ def _why(limit: Limit) -> str:
     return f"{limit.reason}{measured}"
 
 
-def _of_question(asked: Question) -> tuple[str, ...]:
-    return f"  topic: {asked.topic}", f"  artifacts: {', '.join(artifacts(asked))}"
+def _of_question(asked: Question, among: str = "") -> tuple[str, ...]:
+    return f"  topic: {asked.topic}", f"  artifacts: {', '.join(artifacts(asked, among))}"

@@ -50,7 +50,7 @@ CENSUS = Quantity(
     ONNX_OPERATORS,
     "operators, initializers and opset are those that were recorded when the file was built",
 )
-OPSET = Quantity("opset", ONNX_OPERATORS, "the opset is the one that was asked for")
+OPSET = Quantity("opset", ONNX_OPERATORS, "the opset is the one that was asked for", among="float")
 
 INTEGER_WEIGHTS = Question(
     "integer-weights", "structure", "every kernel element is stored in eight bits"
@@ -67,6 +67,7 @@ FLOAT_OPERATORS = Quantity(
     "float_operators",
     INTEGER_WEIGHTS,
     "no operator of a LiteRT file computes in float but those that its scheme leaves there",
+    among="litert-int8",
 )
 
 WEIGHTS = Question(
@@ -103,6 +104,7 @@ LEVELS_ERROR = Quantity(
     OPTIMISATION_LEVELS,
     "how far the outputs of a float file move when ONNX Runtime optimises it",
     limits.LEVELS,
+    among="float",
 )
 LEVELS_LAYERS = Quantity(
     "levels_layers",
@@ -110,12 +112,14 @@ LEVELS_LAYERS = Quantity(
     "how far the layers of an int8 file move when ONNX Runtime optimises it: the first beyond its "
     "limit, else the worst",
     limits.LEVELS_LAYER,
+    among="int8",
 )
 LEVELS_ANSWERS = Quantity(
     "levels_answers",
     OPTIMISATION_LEVELS,
     "how many answers of an int8 file stay the same when ONNX Runtime optimises it",
     limits.LEVELS_ANSWERS,
+    among="int8",
 )
 
 INTEGER_KERNELS = Question(
@@ -164,6 +168,7 @@ OUTPUT_ERROR_POOLED = Quantity(
     "the outputs' rms distance from the float64 truth over all images and channels, as a multiple "
     "of Keras's own",
     limits.POOLED,
+    among="converted",
 )
 OUTPUT_ERROR_CHANNEL = Quantity(
     "output_error_channel",
@@ -171,6 +176,7 @@ OUTPUT_ERROR_CHANNEL = Quantity(
     "the rms distance from the float64 truth of the worst channel of an output, as a multiple of "
     "Keras's in that channel",
     limits.CHANNEL,
+    among="converted",
 )
 OUTPUT_ERROR_IMAGE = Quantity(
     "output_error_image",
@@ -178,24 +184,28 @@ OUTPUT_ERROR_IMAGE = Quantity(
     "the rms distance from the float64 truth of the worst image, as a multiple of Keras's over all "
     "images",
     limits.IMAGE,
+    among="converted",
 )
 OUTPUT_SUM = Quantity(
     "output_sum_error",
     OUTPUT_ERROR,
     "how far the probabilities of an image are from a sum of 1, at worst",
     limits.SUM,
+    among="converted",
 )
 OUTPUT_TOLERANCE = Quantity(
     "output_tolerance",
     OUTPUT_ERROR,
     "the largest difference from Keras's outputs, in multiples of what `--atol` and `--rtol` allow",
     Limit(1.0, "x the tolerance atol + rtol |Keras|", None, "the user gives the tolerance"),
+    among="converted",
 )
 REFERENCE_NOISE = Quantity(
     "reference_noise",
     OUTPUT_ERROR,
     "Keras's own rms distance from the float64 truth; beyond its limit parity is undecided",
     limits.KERAS_NOISE,
+    among="keras-fp32",
 )
 
 LAYERS = Question(
@@ -273,6 +283,7 @@ TOP1_FLIPS = Quantity(
     TOP1,
     "how many answers of a float artifact are not Keras's, of images that rounding cannot decide",
     _none("answers that differ from Keras's"),
+    among="float, converted",
 )
 FLOAT_CHANGE = Quantity(
     "top1_change",
@@ -281,6 +292,7 @@ FLOAT_CHANGE = Quantity(
     "that rounding can decide",
     unit="points",
     relation=">=",
+    among="float, converted",
 )
 
 EVIDENCE = Question(
@@ -308,6 +320,7 @@ OWN_PREDICTIONS = Quantity(
     "how many images get other outputs when the file is opened and asked again; nor are the "
     "outputs or the file another artifact's",
     _none("images that differ when asked again"),
+    among="converted",
 )
 
 QUANTIZED_TOP1 = Question(
@@ -441,6 +454,7 @@ RANGES_AGAIN = Quantity(
     "how far a range moves when the same images are observed again: of PyTorch's histograms, and "
     "of observers inside a layer",
     limits.RANGE,
+    among="torch-int8",
 )
 
 QUANTIZED_PARAMETERS = Question(
@@ -474,12 +488,14 @@ SOURCE_EQUAL = Quantity(
     QUANTIZED_PARAMETERS,
     "how many weights of the float graph that was quantized are not the source's, bit by bit",
     _none("tensors that differ"),
+    among="onnx-int8",
 )
 SOURCE_FOLDED = Quantity(
     "quantized_source_folded",
     QUANTIZED_PARAMETERS,
     "how far folded weights of the float graph that was quantized are from what the source gives",
     limits.FOLDED,
+    among="onnx-int8",
 )
 
 QUANTIZED_LAYERS = Question(
@@ -541,10 +557,13 @@ LATENCY_RATIO = {
         ", with its 99 % interval; `--min-speed-up` limits it",
         unit="x the speed of the baseline",
         relation=">=",
+        among="int8",
     )
     for batch in BATCHES
 }
-LATENCY_FILES = Quantity("latency_files", SPEED, "the artifact is no copy of its baseline's file")
+LATENCY_FILES = Quantity(
+    "latency_files", SPEED, "the artifact is no copy of its baseline's file", among="int8"
+)
 MEMORY = Quantity(
     "memory",
     SPEED,
