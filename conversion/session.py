@@ -19,13 +19,14 @@ from conversion.core.console import spoken
 from conversion.core.demands import Demands
 from conversion.core.errors import UserError
 from conversion.core.journal import LOG, journal
-from conversion.core.measurement import BUILT, Measurement, Verdict
+from conversion.core.measurement import Measurement, Verdict
 from conversion.core.progress import stage
 from conversion.core.running import Running
 from conversion.core.settings import Settings
 from conversion.proof.checks import checks
 from conversion.proof.checks.case import Case
 from conversion.proof.checks.unmade import not_made
+from conversion.proof.metrics.quantities import BUILT
 from conversion.proof.search.search import Found
 from conversion.reference import Reference
 from conversion.report import place
@@ -79,7 +80,7 @@ def judge(case: Case, topics: Sequence[str] | None, made: dict[str, Artifact]) -
     name = case.name
     if reason := not_made(case):
         LOG.info("skipped: %s: %s", name, reason)
-        return case.skip(BUILT, "structure", reason)
+        return case.skip(BUILT, reason)
     made[name] = case.artifact
     try:
         case.workspace.runner(name)
@@ -87,7 +88,7 @@ def judge(case: Case, topics: Sequence[str] | None, made: dict[str, Artifact]) -
         if name in case.workspace.external or name == REFERENCE:
             raise
         LOG.debug("opening %s stopped", name, exc_info=True)
-        return case.without_value(BUILT, "structure", Verdict.FAIL, str(error))
+        return [case.about.measure(BUILT, reason=str(error), verdict=Verdict.FAIL)]
     wanted = None if topics is None else tuple(topics)
     measured = list[Measurement]()
     for check in checks(name, wanted):
@@ -113,7 +114,7 @@ def approved(found: Found) -> tuple[Found, list[Measurement], dict[str, Artifact
             break
         made = dict[str, Artifact]()
         measured = judge(Case(found.workspace, found.candidate.backend), None, made)
-        failures = [m for m in measured if m.verdict is Verdict.FAIL or m.name == BUILT]
+        failures = [m for m in measured if m.verdict is Verdict.FAIL or m.name == BUILT.name]
         if not failures:
             return found, measured, made
         LOG.info("%s fails: %s", found.candidate.label, failures[0].explain())

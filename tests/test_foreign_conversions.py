@@ -22,8 +22,7 @@ def exported(workspaces, tmp_path):
 
     def export(bug=lambda model: model):
         import torch
-
-        from conversion.subjects.resnet8 import ResNet8
+        from tools.resnet8 import ResNet8
 
         model, path = ResNet8(), tmp_path / "foreign.onnx"
         file = workspace.artifact("torch-fp32").path

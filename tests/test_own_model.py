@@ -11,12 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from keras_notation import sequential
+from tools.keras_models import save_model
 
 import conversion
 from conversion import UserError
 from conversion.core.artifact import Store
 from conversion.core.measurement import Verdict
 from conversion.readers import read_spec
+from conversion.report.explanation import explain
 
 LAYERS = [
     ("InputLayer", {"batch_shape": [None, 12, 12, 3], "dtype": "float32", "name": "image"}),
@@ -40,7 +42,7 @@ def folder(tmp_path_factory):
 def model(folder, reference):
     path = folder / "mine.h5"
     config = sequential("mine", LAYERS)
-    reference.call("build", {"config": config, "seed": 3, "path": str(path)})
+    save_model(reference, path, config, seed=3)
     return path
 
 
@@ -79,6 +81,13 @@ def test_the_report_holds_every_measurement_and_artifact(verified, folder):
     assert (folder / "out" / "artifacts" / "onnx-fp32.onnx").is_file()
     assert (folder / "out" / "report.html").is_file()
     assert (folder / "out" / "conversion.log").is_file()
+
+
+def test_every_measurement_is_explained(verified):
+    for m in verified.measurements:
+        said = explain(m.name)
+        assert said.startswith(f"{m.name}: ")
+        assert m.artifact in said.partition("artifacts: ")[2]
 
 
 def test_calibration_is_held_out_of_the_one_labelled_set(verified):

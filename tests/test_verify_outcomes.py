@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from keras_notation import sequential
+from tools.keras_models import save_model
 
 import conversion
 from conversion.backends import BACKENDS
@@ -40,7 +41,7 @@ def folder(tmp_path_factory, reference):
     folder = tmp_path_factory.mktemp("outcomes")
     for name, layers in {"plain": LAYERS, "odd": [*LAYERS[:3], ODD_POOLING, *LAYERS[3:]]}.items():
         config = sequential(name, layers)
-        reference.call("build", {"config": config, "seed": 3, "path": str(folder / f"{name}.h5")})
+        save_model(reference, folder / f"{name}.h5", config, seed=3)
     images = np.random.RandomState(1).randint(0, 4, (2, 600, 9, 9, 3)).astype(np.float32)
     plain = folder / "plain.h5"
     keras = reference.model(plain, read_spec(plain))

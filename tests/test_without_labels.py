@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from pytest_runs import COLLECT, in_one_process
+from tools.keras_models import save_model
 
 import conversion
 from conversion import Preprocessing
@@ -51,7 +52,7 @@ def folder(tmp_path_factory, reference):
     for name, layers in MODELS.items():
         whole = {"module": "keras", "class_name": "Sequential"}
         whole["config"] = {"name": name, "layers": layers}
-        reference.call("build", {"config": whole, "seed": 3, "path": str(folder / f"{name}.h5")})
+        save_model(reference, folder / f"{name}.h5", whole, seed=3)
     random = np.random.RandomState(0)
     train, test = random.randn(2, 600, 10).astype(np.float32) / 2
     np.savez(folder / "x.npz", x=test)

@@ -14,22 +14,8 @@ from conversion.backends.onnx_file import (
     run_session,
     with_outputs,
 )
+from conversion.backends.onnx_operands import MULTIPLYING, values
 from conversion.core.errors import RunFailed, UserError
-
-WEIGHT = {
-    **dict.fromkeys(("Conv", "FusedConv", "ConvInteger", "ConvTranspose"), 1),
-    **dict.fromkeys(("MatMul", "FusedMatMul", "Gemm", "FusedGemm"), 1),
-    **dict.fromkeys(("MatMulInteger", "MatMulIntegerToFloat", "DynamicQuantizeMatMul"), 1),
-    **dict.fromkeys(("QLinearConv", "QLinearMatMul", "QGemm"), 3),
-}
-"""Operator that multiplies by a weight to the weight's position among the inputs, whatever the
-operator's domain."""
-
-INTEGER = (
-    *("QLinearConv", "QLinearMatMul", "QGemm", "ConvInteger"),
-    *("MatMulInteger", "MatMulIntegerToFloat", "DynamicQuantizeMatMul"),
-)
-"""Those of them that multiply integers."""
 
 MOVING = (
     *("QuantizeLinear", "DequantizeLinear", "Cast", "Identity", "Constant", "Shape"),
@@ -52,16 +38,20 @@ def multiply_accumulates(model: ModelProto) -> dict[str, int]:
         UserError: ONNX Runtime cannot run the graph.
     """
     shapes = {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer}
-    counted = [node for node in model.graph.node if node.op_type in WEIGHT]
-    wanted = [name for node in counted for name in (_moved(node), node.input[WEIGHT[node.op_type]])]
+    counted = [node for node in model.graph.node if node.op_type in MULTIPLYING]
+    wanted = [name for node in counted for name in (_moved(node), _weight(node))]
     found = run_on_zeros(model, [name for name in dict.fromkeys(wanted) if name not in shapes])
     shapes.update({name: value.shape for name, value in found.items()})
     costs = {}
     for node in counted:
-        weight = shapes[node.input[WEIGHT[node.op_type]]]
+        weight = shapes[_weight(node)]
         per_element = int(np.prod(weight[1:])) if "Conv" in node.op_type else _depth(node, weight)
         costs[node.output[0]] = int(np.prod(shapes[_moved(node)])) * per_element
     return costs
+
+
+def _weight(node: onnx.NodeProto) -> str:
+    return str(node.input[values(node.op_type)[1]])
 
 
 def _moved(node: onnx.NodeProto) -> str:

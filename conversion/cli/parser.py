@@ -33,6 +33,7 @@ examples:
   conversion quantize mine.h5 --data mine.npz --search --out out/
   conversion evaluate mlperf-tiny
   conversion inspect out/onnx-fp32.onnx
+  conversion explain output_error_pooled     what a line of the report means
   conversion fetch mlperf-tiny
   conversion power --report out/             inject every known fault; what is caught?
 
@@ -98,6 +99,8 @@ def parser() -> argparse.ArgumentParser:
     _evaluate(verb("evaluate", verbs.evaluate, "count the right answers of every artifact"))
     words = "say what a .h5, .keras, .onnx, .pt or .tflite file holds"
     _inspect(verb("inspect", verbs.inspect, words))
+    words = "say what a measurement or a check is, its limit and why; all of them without a name"
+    _explain(verb("explain", verbs.explain, words))
     _fetch(verb("fetch", verbs.fetch, "download a subject's files, checked by digest"))
     _power(verb("power", verbs.power, "inject every known fault and say which checks catch it"))
     _verify(verb("verify", verbs.verify, "convert, quantize and judge; print one table"))
@@ -165,6 +168,11 @@ def _as_typed(words: list[str]) -> argparse.Namespace:
 def _inspect(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("file", metavar="FILE", type=Path, help="the file")
     verb.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _explain(verb: argparse.ArgumentParser) -> None:
+    words = "such as output_error_pooled, or a check such as layers"
+    verb.add_argument("name", metavar="NAME", nargs="?", default="", help=words)
 
 
 def _fetch(verb: argparse.ArgumentParser) -> None:

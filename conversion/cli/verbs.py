@@ -117,6 +117,14 @@ def inspect(given: argparse.Namespace) -> int:
     return 0
 
 
+def explain(given: argparse.Namespace) -> int:
+    """Print what a measurement or a check is."""
+    from conversion.report.explanation import explain
+
+    print(explain(given.name))
+    return 0
+
+
 def fetch(given: argparse.Namespace) -> int:
     """Download a subject's files and print where they are."""
     from conversion.subjects.mlperf_tiny import fetch

@@ -30,9 +30,6 @@ class Concern(StrEnum):
     """Nothing: it is said for the reader."""
 
 
-BUILT = "built"
-"""The measurement of an artifact that was not made, or does not open."""
-
 WORDS = {Concern.COST: "costs too much", Concern.SPEED: "too slow"}
 """What a failure is called where the artifact is not wrong."""
 

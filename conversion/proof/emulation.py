@@ -10,6 +10,7 @@ import onnx
 from onnx import ModelProto, NodeProto, helper, numpy_helper
 
 from conversion.backends.onnx_file import open_session, run_session
+from conversion.backends.onnx_operands import places, values
 from conversion.proof.saturating import (
     Product,
     attributes,
@@ -127,8 +128,7 @@ def _both(
 ) -> tuple[np.ndarray, np.ndarray, int]:
     """Results without and with saturation, and how many sums of pairs saturate."""
     node, window = product.node, product.window
-    roles = dict(zip(_ROLES[node.op_type], node.input, strict=False))
-    parameters = {role: known.get(name, _NONE) for role, name in roles.items()}
+    parameters = _parameters(node, known)
     each = int(np.prod(value.shape[1:])) * int(np.prod(window))
     step = max(BLOCK // each, 1)
     right: list[np.ndarray] = []
@@ -144,6 +144,16 @@ def _both(
             flat = requantized(found, parameters, float(attributes(node).get("alpha", 1.0)))
             parts.append(_laid_out(flat, product, (len(images), *shape[1:])))
     return np.concatenate(right), np.concatenate(wrong), count
+
+
+def _parameters(node: NodeProto, known: Values) -> Values:
+    """Scales, zero points and bias of a node by role."""
+    (_, *read), (_, *kernel), (_, *result) = places(node)
+    positions = dict(zip(_ROLES, (*read, *kernel, *result), strict=True))
+    added = values(node.op_type)[2:]
+    if added and added[0] < len(node.input):
+        positions["bias"] = added[0]
+    return {role: known.get(node.input[index], _NONE) for role, index in positions.items()}
 
 
 def _offset(
@@ -222,10 +232,4 @@ def _runner(model: ModelProto, node: NodeProto, known: Values) -> Callable[[Valu
 
 
 _NONE = np.zeros(0, np.int32)
-_MATRIX = ("value", "scale", "zero", "kernel", "kernel_scale", "kernel_zero")
-_ROLES = {
-    "QLinearConv": (*_MATRIX, "result_scale", "result_zero", "bias"),
-    "QLinearMatMul": (*_MATRIX, "result_scale", "result_zero"),
-    "QGemm": (*_MATRIX, "bias", "result_scale", "result_zero"),
-}
-"""Operator to what each of its inputs is."""
+_ROLES = (*("scale", "zero", "kernel_scale", "kernel_zero", "result_scale", "result_zero"),)

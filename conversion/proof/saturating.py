@@ -19,17 +19,12 @@ from typing import Any
 import numpy as np
 from onnx import ModelProto, NodeProto, helper, numpy_helper
 
+from conversion.backends.onnx_operands import INTEGER, values
+
 HIGHEST = 255
 """The largest uint8 activation; every scheme of ONNX Runtime's uses all of them."""
 
 WORD = np.iinfo(np.int16)
-
-KERNELS = {
-    **dict.fromkeys(("QLinearConv", "QLinearMatMul", "QGemm"), 3),
-    **dict.fromkeys(("ConvInteger", "MatMulInteger"), 1),
-    **dict.fromkeys(("MatMulIntegerToFloat", "DynamicQuantizeMatMul"), 1),
-}
-"""Operator that multiplies integers to the position of its kernel."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,8 +73,9 @@ def products(model: ModelProto) -> list[Product]:
     known = constants(model)
     found = []
     for node in model.graph.node:
-        place = KERNELS.get(node.op_type)
-        kernel = None if place is None else known.get(node.input[place])
+        if node.op_type not in INTEGER:
+            continue
+        kernel = known.get(node.input[values(node.op_type)[1]])
         if kernel is None or kernel.dtype != np.int8:
             continue
         zero = known.get(node.input[2]) if len(node.input) > 2 else None

@@ -7,7 +7,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -51,12 +50,7 @@ class Reference:
     def __enter__(self) -> Reference:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         self.close()
 
     @property
@@ -70,7 +64,7 @@ class Reference:
         """Have the process do one job.
 
         Args:
-            job: a name in `conversion.reference.jobs.JOBS`.
+            job: a name in `conversion.reference.jobs.JOBS`, or ``module:function`` of the caller's.
             values: the job's plain arguments.
             arrays: the job's arrays, by name.
 

@@ -15,7 +15,6 @@ import tensorflow as tf
 
 from conversion.core import digest
 from conversion.core.user_code import UserFile, execute
-from conversion.reference.applications import build_application, list_families
 from conversion.reference.channel import Message
 from conversion.reference.network import Network
 from conversion.reference.repairs import repaired
@@ -193,49 +192,13 @@ def quantize_litert(models: Models, message: Message) -> Answer:
     return {}, {"litert": np.frombuffer(content, dtype=np.uint8)}
 
 
-def build(models: Models, message: Message) -> Answer:
-    """Build a small Sequential or functional model, randomise every weight, and save it.
-
-    The moving statistics and gamma are drawn too, so that no layer is an identity by accident. The
-    path's ending is the format: `.h5`, `.keras`, or `.json` with its weights beside it.
-    """
-    values = message.values
-    _bring(models, message)
-    model = keras.saving.deserialize_keras_object(values["config"])
-    random = np.random.default_rng(values["seed"])
-    for variable in model.variables:
-        drawn = random.normal(0.0, 0.5, variable.shape)
-        positive = variable.name in ("gamma", "moving_variance", "variance")
-        variable.assign(0.5 + np.abs(drawn) if positive else drawn)
-    if values["path"].endswith(".json"):
-        Path(values["path"]).write_text(model.to_json())
-        model.save_weights(f"{values['path'].removesuffix('.json')}.weights.h5")
-    else:
-        model.save(values["path"], include_optimizer=False)
-    return {}, {}
-
-
 def versions(models: Models, message: Message) -> Answer:
     """Versions of what computes here."""
     packages = ("tensorflow", "keras", "tf2onnx", "onnx", "numpy")
     return {"versions": {name: importlib.metadata.version(name) for name in packages}}, {}
 
 
-def _open(models: Models, message: Message) -> Any:
-    path, expected = Path(message.values["path"]), message.values["digest"]
-    weights = None if message.values["weights"] is None else Path(message.values["weights"])
-    _bring(models, message)
-    if expected not in models:
-        files = [path] if weights is None else [path, weights]
-        found = digest.of_parts(*(digest.of_file(file) for file in files))
-        if found != expected:
-            raise ValueError(f"{path.name} changed after it was read ({found[:12]}).")
-        with repaired(path, weights) as file:
-            models[expected] = keras.models.load_model(file, compile=False)
-    return models[expected]
-
-
-def _bring(models: Models, message: Message) -> None:
+def import_custom(models: Models, message: Message) -> None:
     """Execute the files that the user named, each once, and make their classes known to Keras."""
     for path, sha in message.values["custom"]:
         if sha not in models:
@@ -246,6 +209,20 @@ def _bring(models: Models, message: Message) -> None:
                     objects[kind] = layer.keras()
             for kind, found in objects.items():  # by the name in legacy files, and in new ones
                 keras.saving.get_custom_objects().update({kind: found, f"Custom>{kind}": found})
+
+
+def _open(models: Models, message: Message) -> Any:
+    path, expected = Path(message.values["path"]), message.values["digest"]
+    weights = None if message.values["weights"] is None else Path(message.values["weights"])
+    import_custom(models, message)
+    if expected not in models:
+        files = [path] if weights is None else [path, weights]
+        found = digest.of_parts(*(digest.of_file(file) for file in files))
+        if found != expected:
+            raise ValueError(f"{path.name} changed after it was read ({found[:12]}).")
+        with repaired(path, weights) as file:
+            models[expected] = keras.models.load_model(file, compile=False)
+    return models[expected]
 
 
 def _run(message: Message, names: list[str], function: Callable[..., Any]) -> dict[str, np.ndarray]:
@@ -271,9 +248,6 @@ JOBS: dict[str, Callable[[Models, Message], Answer]] = {
     "to_onnx": to_onnx,
     "to_litert": to_litert,
     "quantize_litert": quantize_litert,
-    "application": build_application,
-    "build": build,
-    "families": list_families,
     "versions": versions,
 }
 """Job name to what does it."""

@@ -7,6 +7,7 @@ import signal
 import sys
 import traceback
 import warnings
+from importlib import import_module
 from multiprocessing.connection import Connection
 
 from conversion.reference.channel import (
@@ -52,7 +53,9 @@ def serve(connection: Connection, timeout: int) -> None:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             try:
-                values, arrays = JOBS[message.values["job"]](models, message)
+                module, _, function = message.values["job"].rpartition(":")
+                job = getattr(import_module(module), function) if module else JOBS[function]
+                values, arrays = job(models, message)
                 answer = {**values}
             except Exception as error:  # whatever it is, the parent tells the user
                 arrays = {}

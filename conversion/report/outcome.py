@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from conversion.backends import REFERENCE
 from conversion.core.demands import Demands
 from conversion.core.measurement import (
-    BUILT,
     Concern,
     Measurement,
     Verdict,
 )
+from conversion.proof.metrics.quantities import BUILT
 
 ORDER = (1, 4, 3)
 """Of several codes the first counts."""
@@ -108,7 +108,7 @@ def _left(measurements: Sequence[Measurement]) -> list[str]:
     ]
     images = [m for m in undecided if m.lacks_images]
     power = [m for m in undecided if not m.lacks_images]
-    unmade = dict.fromkeys(m.artifact for m in measurements if m.name == BUILT)
+    unmade = dict.fromkeys(m.artifact for m in measurements if m.name == BUILT.name)
     found = {
         "too few images to decide": _named(images),
         "undecided, as is allowed:": _named(power),

@@ -8,11 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from conversion.core.measurement import (
-    BUILT,
     Concern,
     Measurement,
     Verdict,
 )
+from conversion.proof.metrics.quantities import BUILT
 
 HEADERS = (
     "artifact",
@@ -113,7 +113,7 @@ def skips(measurements: Iterable[Measurement]) -> list[str]:
     unmade: dict[str, list[str]] = {}
     others = Counter[str]()
     for m in measurements:
-        if m.verdict is Verdict.SKIPPED and m.name == BUILT:
+        if m.verdict is Verdict.SKIPPED and m.name == BUILT.name:
             unmade.setdefault(m.reason, []).append(m.artifact)
         elif m.verdict is Verdict.SKIPPED:
             others[m.reason or "no reason given"] += 1

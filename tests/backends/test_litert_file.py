@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from tools.keras_models import save_model
 
 from conversion.backends import missing
 from conversion.core.errors import RunFailed, UserError
@@ -177,7 +178,7 @@ def test_several_inputs_and_outputs_keep_their_names(reference, tmp_path):
     }
     path, made = tmp_path / "ends.h5", tmp_path / "ends.tflite"
     whole = {"module": "keras", "class_name": "Model", "config": config}
-    reference.call("build", {"config": whole, "seed": 3, "path": str(path)})
+    save_model(reference, path, whole, seed=3)
     spec = read_spec(path)
     keras = reference.model(path, spec)
     made.write_bytes(keras.to_litert()[0])

@@ -12,8 +12,7 @@ def workspace(request, workspaces):
 @pytest.fixture
 def by_hand(workspace):
     import torch
-
-    from conversion.subjects.resnet8 import ResNet8
+    from tools.resnet8 import ResNet8
 
     model = ResNet8()
     content = torch.load(workspace.artifact("torch-fp32").path, weights_only=True)

@@ -6,6 +6,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from conversion.core.quantity import About
 from conversion.proof.metrics.accuracy import (
     Tally,
     paired_change,
@@ -15,9 +16,8 @@ from conversion.proof.metrics.accuracy import (
     top1_correct,
     top1_non_inferiority,
 )
-from conversion.proof.metrics.parity import Subjected
 
-ABOUT = Subjected("synthetic", "onnx-int8")
+ABOUT = About("synthetic", "onnx-int8")
 SCORES = np.array(
     [[0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.3, 0.4, 0.3], [0.2, 0.2, 0.6], [0.5, 0.1, 0.4]],
     np.float32,

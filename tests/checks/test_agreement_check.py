@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from conversion.core.quantity import About
 from conversion.proof.metrics.agreement import agreement, share_interval
-from conversion.proof.metrics.parity import Subjected
 
-ABOUT = Subjected("synthetic", "onnx-int8")
+ABOUT = About("synthetic", "onnx-int8")
 CALM = np.array([0.8, 0.2], np.float32)
 
 

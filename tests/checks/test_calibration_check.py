@@ -4,16 +4,16 @@ import numpy as np
 import pytest
 
 from conversion.core import digest
+from conversion.core.quantity import About
 from conversion.proof.metrics.calibration import (
     calibration_classes,
     calibration_draw,
     calibration_images,
     calibration_leak,
 )
-from conversion.proof.metrics.parity import Subjected
 from conversion.subjects.data import Dataset
 
-ABOUT = Subjected("synthetic", "onnx-int8")
+ABOUT = About("synthetic", "onnx-int8")
 TRAIN = np.random.RandomState(0).randint(0, 256, (1200, 4, 4, 3), np.uint8)
 HONEST = Dataset(TRAIN[:600], None)
 

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from conversion.core.measurement import Concern
+from conversion.core.quantity import About
 from conversion.proof.metrics.accuracy import Change, Tally
 from conversion.proof.metrics.classes import class_change, class_changes, loss_p
-from conversion.proof.metrics.parity import Subjected
 
-ABOUT = Subjected("synthetic", "onnx-int8")
+ABOUT = About("synthetic", "onnx-int8")
 MARGIN = -3.0
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from conversion.core.quantity import About
 from conversion.proof.metrics.compare import Incomparable, NoPower
 from conversion.proof.metrics.evaluation_integrity import (
     differing_rows,
@@ -10,9 +11,8 @@ from conversion.proof.metrics.evaluation_integrity import (
     outputs_vary,
     own_predictions,
 )
-from conversion.proof.metrics.parity import Subjected
 
-ABOUT = Subjected("synthetic", "onnx-fp32")
+ABOUT = About("synthetic", "onnx-fp32")
 Y = np.random.RandomState(0).normal(size=(300, 4)).astype(np.float32)
 
 

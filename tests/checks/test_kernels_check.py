@@ -3,11 +3,11 @@
 import pytest
 
 from conversion.core.measurement import Verdict
+from conversion.core.quantity import About
 from conversion.proof.metrics.kernels import Step, integer_share
-from conversion.proof.metrics.limits import INTEGER, INTEGER_ELSEWHERE
-from conversion.proof.metrics.parity import Subjected
+from conversion.proof.metrics.limits import INTEGER, INTEGER_EXTERNAL
 
-ABOUT = Subjected("it", "onnx-int8")
+ABOUT = About("it", "onnx-int8")
 
 
 def conv(layer, macs, integer, seconds=1.0):
@@ -51,7 +51,7 @@ def test_a_runtime_that_quantizes_what_the_file_leaves_in_float_is_told_of():
 @pytest.mark.parametrize(("integers", "verdict"), [(50, Verdict.PASS), (49, Verdict.FAIL)])
 def test_a_file_made_elsewhere_may_have_half_in_float(integers, verdict):
     steps = (conv("a", integers, True), conv("b", 100 - integers, False))
-    assert share(*steps, limit=INTEGER_ELSEWHERE).verdict is verdict
+    assert share(*steps, limit=INTEGER_EXTERNAL).verdict is verdict
 
 
 def test_one_that_may_be_in_float_does_not_make_up_for_one_that_may_not():
@@ -93,7 +93,7 @@ NONE = "no layer of this model has an integer kernel in onnx-int8: this is no in
     ],
     ids=["nothing multiplies", "all in float", "one left", "two left", "one left of two"],
 )
-@pytest.mark.parametrize("limit", [INTEGER, INTEGER_ELSEWHERE], ids=["ours", "elsewhere"])
+@pytest.mark.parametrize("limit", [INTEGER, INTEGER_EXTERNAL], ids=["ours", "elsewhere"])
 def test_a_file_that_multiplies_nothing_in_integers_is_no_int8(steps, left, sentence, limit):
     found = share(*steps, limit=limit, **left)
     assert (found.verdict, found.value, found.limit) == (Verdict.FAIL, 0.0, limit.value)

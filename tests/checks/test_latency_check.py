@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 
+from conversion.core.quantity import About
 from conversion.proof.metrics.latency import (
     latency,
     memory,
     ratio,
     speed_up,
 )
-from conversion.proof.metrics.parity import Subjected
 
-ABOUT = Subjected("synthetic", "onnx-int8")
+ABOUT = About("synthetic", "onnx-int8")
 OUTPUTS = {"y": np.array([[1.0, 2.0]], np.float32)}
 
 

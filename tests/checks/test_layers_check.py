@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from conversion.core.quantity import About
 from conversion.proof.metrics import layers
-from conversion.proof.metrics.parity import Subjected
 
-ABOUT = Subjected("small", "onnx-fp32")
+ABOUT = About("small", "onnx-fp32")
 NAMES = ["one", "two", "three", "four"]
 
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from conversion.core.quantity import About
 from conversion.proof.metrics.optimization_levels import equal_answers, float_levels, integer_levels
-from conversion.proof.metrics.parity import Subjected
 
-ABOUT = Subjected("synthetic", "onnx-int8")
+ABOUT = About("synthetic", "onnx-int8")
 Y = np.random.RandomState(0).randint(-8, 8, (200, 5)).astype(np.float32)
 
 

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from conversion.core.quantity import About
 from conversion.proof.metrics.compare import Difference, Incomparable, NoPower
 from conversion.proof.metrics.margins import (
     LISTED,
@@ -12,9 +13,8 @@ from conversion.proof.metrics.margins import (
     certificate,
     margins,
 )
-from conversion.proof.metrics.parity import Subjected
 
-ABOUT = Subjected("synthetic", "onnx-fp32")
+ABOUT = About("synthetic", "onnx-fp32")
 SCORES = np.array([[5, 1, 0], [0, 3, 2], [1, 0, 1.5], [9, 9, 0]], np.float32)
 """Gaps of 4, 1, 0.5 and 0."""
 

@@ -9,15 +9,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from conversion.backends import Capability
+from conversion.core.quantity import About
 from conversion.core.spec import Layer, Spec
 from conversion.proof.checks.case import Case
 from conversion.proof.checks.weights import held_weights, onnx_weights
 from conversion.proof.metrics.folding import composed, roundings
-from conversion.proof.metrics.parity import Subjected
 from conversion.proof.metrics.weights import Held, weights
 
 f32 = np.float32
-ABOUT = Subjected("synthetic", "onnx-fp32")
+ABOUT = About("synthetic", "onnx-fp32")
 KERNELS = (*(f"conv2d{end}" for end in ("", *(f"_{i}" for i in range(1, 9)))), "dense")
 NORMS = tuple(f"batch_normalization{end}" for end in ("", *(f"_{i}" for i in range(1, 7))))
 

@@ -6,13 +6,13 @@ import pytest
 from conversion.core.measurement import Verdict
 from conversion.proof.metrics import limits
 from conversion.proof.metrics.parity import (
-    Subjected,
+    About,
     output_error,
     output_tolerance,
     reference_noise,
 )
 
-ABOUT = Subjected("synthetic", "onnx-fp32")
+ABOUT = About("synthetic", "onnx-fp32")
 POOLED, CHANNEL, IMAGE = "output_error_pooled", "output_error_channel", "output_error_image"
 N, C = 400, 8
 STEP = 2.0**-20
@@ -295,7 +295,7 @@ def test_a_tolerance_forgives_no_outputs_that_cannot_be_compared(reference, cand
 
 FLOORS = (
     *("INT8_DEFAULT", "INT8_TORCH", "MARGIN", "CLASS_MARGIN", "STABLE_AGREEMENT"),
-    *("SQNR", "AGREEMENT", "AGREEMENT_OUTER", "LEVELS_ANSWERS", "INTEGER", "INTEGER_ELSEWHERE"),
+    *("SQNR", "AGREEMENT", "AGREEMENT_OUTER", "LEVELS_ANSWERS", "INTEGER", "INTEGER_EXTERNAL"),
 )
 ALL_LIMITS = {name: value for name, value in vars(limits).items() if name.isupper()}
 
@@ -346,7 +346,7 @@ def test_the_limits_are_where_the_design_puts_them():
         "RANGE_AGAIN": 0.05,
         "FASTER": 1.02,
         "INTEGER": 100,
-        "INTEGER_ELSEWHERE": 50,
+        "INTEGER_EXTERNAL": 50,
         "SATURATION_ANSWERS": 1,
         "SATURATION_LOGITS": 0.05,
     }

@@ -8,8 +8,10 @@ import pytest
 from conversion.plugin.options import subjects
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tools.keras_models import save_model
 
 from conversion.core.artifact import Store
+from conversion.core.quantity import About
 from conversion.core.settings import (
     CalibrationChoice,
     OnnxScheme,
@@ -21,7 +23,6 @@ from conversion.proof.checks.case import Case
 from conversion.proof.checks.int8.quantized import quantized_parameters
 from conversion.proof.metrics import folding, int8
 from conversion.proof.metrics.int8 import Steps
-from conversion.proof.metrics.parity import Subjected
 from conversion.proof.metrics.quantized import Pair, parameters
 from conversion.readers import read_spec
 from conversion.subjects import Subject
@@ -29,7 +30,7 @@ from conversion.subjects.data import Dataset
 from conversion.workspace import Workspace
 
 f32 = np.float32
-ABOUT = Subjected("synthetic", "onnx-int8")
+ABOUT = About("synthetic", "onnx-int8")
 TYPES = [("uint8", "uint8"), ("uint8", "int8"), ("int8", "int8")]
 METHODS = ("minmax", "entropy", "percentile")
 SCHEMES = [
@@ -789,7 +790,7 @@ def small(reference, tmp_path_factory):
             folder = tmp_path_factory.mktemp("small")
             config = functional((8, 8, 3), NETWORKS[name])
             path = folder / "small.h5"
-            reference.call("build", {"config": config, "seed": 3, "path": str(path)})
+            save_model(reference, path, config, seed=3)
             random = np.random.RandomState(0)
             train = Dataset(random.normal(0.5, 1.0, (60, 8, 8, 3)).astype(f32), None, "made")
             subject, chosen = (

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conversion.proof.metrics.parity import Subjected
+from conversion.core.quantity import About
 from conversion.proof.metrics.ranges import Recorded, exact_ranges, fitted_ranges
 
-ABOUT = Subjected("synthetic", "onnx-int8")
+ABOUT = About("synthetic", "onnx-int8")
 
 
 def recorded(layer, low, high, wanted=(0.0, 8.0), cut=0, size=100_000):

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from conversion.core.measurement import Verdict
-from conversion.proof.metrics.parity import Subjected
+from conversion.core.quantity import About
 from conversion.proof.metrics.saturation import Effect, Sums, saturation
 
-ABOUT = Subjected("it", "onnx-int8")
+ABOUT = About("it", "onnx-int8")
 SAFE = Sums("a", "QLinearConv", 0.9, 1.5, 0, 8)
 RISKY = Sums("b", "QLinearConv", 1.4, 1.9, 2, 8, saturated=0.01, changed=0.05)
 

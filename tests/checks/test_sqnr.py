@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from conversion.proof.metrics.parity import Subjected
+from conversion.core.quantity import About
 from conversion.proof.metrics.sqnr import LayerSqnr, layer_sqnr, sqnr
 
-ABOUT = Subjected("small", "onnx-int8")
+ABOUT = About("small", "onnx-int8")
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from conversion.core.measurement import Concern, Measurement, Verdict
+from conversion.core.quantity import About
 from conversion.core.settings import CalibrationChoice
 from conversion.proof.checks.case import Case
 from conversion.proof.checks.int8.stability import calibration_stability
 from conversion.proof.metrics.accuracy import Change
-from conversion.proof.metrics.parity import Subjected
 from conversion.proof.metrics.stability import (
     reported,
     stability_agreement,
@@ -19,7 +19,7 @@ from conversion.proof.metrics.stability import (
 )
 from conversion.quantization.calibration import draw
 
-ABOUT = Subjected("synthetic", "onnx-int8")
+ABOUT = About("synthetic", "onnx-int8")
 PASS, FAIL, UNDECIDED = Verdict.PASS, Verdict.FAIL, Verdict.UNDECIDED
 CHANCE = Change(10, 12, 0.02, (-0.1, 0.14), 10_000)
 REAL = Change(100, 20, -0.8, (-1.0, -0.6), 10_000)

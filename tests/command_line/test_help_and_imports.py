@@ -13,7 +13,7 @@ HEAVY = {
     "ai_edge_litert",
 }
 HEAVY |= {"tf2onnx", "torchao", "pytest", "hypothesis"}
-VERBS = ("convert", "quantize", "evaluate", "inspect", "fetch", "verify")
+VERBS = ("convert", "quantize", "evaluate", "inspect", "explain", "fetch", "verify")
 SCRIPT = """
 import sys
 import conversion

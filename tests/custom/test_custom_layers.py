@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from guide import changed, file_of_the_guide, model
 from pytest_runs import COLLECT, in_one_process
+from tools.keras_models import save_model
 
 from conversion.__main__ import main
 from conversion.api import convert, verify
@@ -61,7 +62,7 @@ def keras(write):
 def path(folder, keras):
     """A model with the layer, as Keras saved it."""
     path = folder / "mine.keras"
-    keras.call("build", {"config": model(), "seed": 0, "path": str(path)})
+    save_model(keras, path, model())
     return path
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from keras_notation import sequential
+from tools.keras_models import save_model
 
 from conversion.core.artifact import Store
 from conversion.core.errors import UserError
@@ -74,7 +75,7 @@ LAYERS = {
 def path(request, tmp_path_factory, reference):
     path = tmp_path_factory.mktemp("recurrent") / f"mine{request.param}"
     config = sequential("mine", LAYERS)
-    reference.call("build", {"config": config, "seed": 3, "path": str(path)})
+    save_model(reference, path, config, seed=3)
     return path
 
 

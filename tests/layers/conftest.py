@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 from hypothesis import reject
+from tools.keras_models import save_model
 
 from conversion.core.spec import Spec
 from conversion.proof import truth
@@ -30,7 +31,7 @@ def small(reference, tmp_path_factory):
 
     def build(config, seed=0, ending=".h5"):
         path = folder / f"small{ending}"
-        reference.call("build", {"config": config, "seed": seed, "path": str(path)})
+        save_model(reference, path, config, seed=seed)
         spec = read_spec(path)
         return Small(spec, reference.model(path, spec))
 

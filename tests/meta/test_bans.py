@@ -166,3 +166,21 @@ def test_every_test_asserts_something(path):
                 isinstance(each, ast.Expr) and isinstance(each.value, ast.Call) for each in inner
             )
             assert asserts or raises or calls, f"{path}:{node.lineno} {node.name}"
+
+
+MEASURED = {
+    "Measurement": {"conversion/core/quantity.py", "conversion/report/document.py"},
+    "Quantity": {"conversion/core/quantity.py", "conversion/proof/metrics/quantities.py"},
+}
+"""What is made where: so every measurement is of a quantity that is explained."""
+
+
+@pytest.mark.parametrize("path", files("conversion"))
+def test_measurements_are_made_of_explained_quantities_alone(path):
+    called = {
+        node.func.id
+        for node in ast.walk(parsed(path))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    }
+    for name, places in MEASURED.items():
+        assert path in places or name not in called

@@ -7,6 +7,7 @@ import zipfile
 import numpy as np
 import pytest
 from keras_notation import sequential
+from tools.keras_models import save_model
 
 from conversion.core.artifact import Store
 from conversion.readers import read_spec
@@ -24,7 +25,7 @@ LAYERS = [
 def keras_file(tmp_path_factory, reference):
     path = tmp_path_factory.mktemp("keras") / "mine.keras"
     config = sequential("mine", LAYERS)
-    reference.call("build", {"config": config, "seed": 3, "path": str(path)})
+    save_model(reference, path, config, seed=3)
     return path
 
 

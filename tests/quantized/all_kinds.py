@@ -4,6 +4,7 @@ from pathlib import Path
 
 import more_models
 from small_models import functional, images
+from tools.keras_models import save_model
 
 from conversion.core.artifact import Store
 from conversion.core.settings import Settings
@@ -275,9 +276,7 @@ def workspace(reference, folder, name, described=None, count=200, **settings):
     """A small model with 100 images to calibrate on and 200 to judge by."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "small.keras"
-    message = {"config": described or config(name), "seed": 0, "path": str(path)}
-    reference.call("build", message)
+    path = save_model(reference, folder / "small.keras", described or config(name))
     words = {"test": images((6, 6, 3), count, 1), "train": images((6, 6, 3), 100, 2)}
     sets = {split: Dataset(values, None, source=split) for split, values in words.items()}
     subject = Subject(name, path, read_spec(path), **sets)

@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+from tools.keras_models import save_model
 
 from conversion.backends import Ingredients
 from conversion.core import digest
@@ -69,7 +70,7 @@ class Int8:
 
         folder.mkdir(exist_ok=True)
         path = folder / "small.h5"
-        reference.call("build", {"config": config, "seed": seed, "path": str(path)})
+        save_model(reference, path, config, seed=seed)
         self.images = images(shape)
         settings = Settings(torch=scheme or TorchScheme(method="minmax"))
         spec = read_spec(path)

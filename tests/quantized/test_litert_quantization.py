@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from small_models import functional, images, saved
+from tools.keras_models import save_model
 
 from conversion.backends import missing
 from conversion.core.measurement import Verdict
@@ -30,7 +31,7 @@ def small(reference, tmp_path):
     def convert(values, calls=(CONV, *HEAD), output="d"):
         path, made = tmp_path / "small.h5", tmp_path / "small.tflite"
         config = functional((6, 6, 3), calls, [output])
-        reference.call("build", {"config": config, "seed": 0, "path": str(path)})
+        save_model(reference, path, config)
         keras = reference.model(path, read_spec(path))
         chosen = None if values is None else saved(tmp_path, values).path
         made.write_bytes(keras.to_litert(chosen)[0])
@@ -118,10 +119,10 @@ MODELS = {
 @pytest.mark.parametrize("name", MODELS)
 def test_every_layer_is_found_and_holds_what_the_spec_says(small, name):
     from conversion.backends.litert_file import load
+    from conversion.core.quantity import About
     from conversion.proof.checks.int8.quantized_litert import Parameters
     from conversion.proof.checks.weights import held_weights
     from conversion.proof.metrics import weights
-    from conversion.proof.metrics.parity import Subjected
     from conversion.proof.taps.alignment import align
     from conversion.proof.taps.litert_operations import graph_of
 
@@ -130,7 +131,7 @@ def test_every_layer_is_found_and_holds_what_the_spec_says(small, name):
     alignment = align(keras.spec, graph_of(load(made), keras.spec))
     assert [place.layer for place in alignment.places.values() if not place.group] == []
     assert alignment.extra == ()
-    about, order = Subjected("small", "litert-fp32"), [layer.name for layer in keras.spec.layers]
+    about, order = About("small", "litert-fp32"), [layer.name for layer in keras.spec.layers]
     measured = weights.weights(about, order, *held_weights(keras.spec, alignment))
     assert [m.explain() for m in measured if m.verdict is not Verdict.PASS] == []
     found = Parameters(keras.spec, load(small(values, MODELS[name], "y")[0]))

@@ -6,6 +6,7 @@ from dataclasses import replace
 import more_models
 import pytest
 from small_models import artifact, functional, images, node
+from tools.keras_models import save_model
 
 from conversion.core.artifact import Store
 from conversion.core.measurement import Verdict
@@ -241,7 +242,7 @@ def made(reference, tmp_path_factory):
             config = functional((6, 6, 3), MODELS[name], ["y"])
             path = folder / "small.keras"
             described = shared(config) if name == "shared" else config
-            reference.call("build", {"config": described, "seed": 0, "path": str(path)})
+            save_model(reference, path, described)
             drawn = {"test": images((6, 6, 3), 200, 1), "train": images((6, 6, 3), 100, 2)}
             sets = {split: Dataset(values, None, source=split) for split, values in drawn.items()}
             settings = Settings(

@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+from tools.keras_models import save_model
 
 from conversion.core.errors import UserError
 from conversion.readers import read_spec
@@ -34,7 +35,7 @@ SEEDS = itertools.count()
 def small(reference, tmp_path):
     """A dense layer with weights of its own, and what the reader makes of it."""
     path = tmp_path / "small.h5"
-    reference.call("build", {"config": CONFIG, "seed": next(SEEDS), "path": str(path)})
+    save_model(reference, path, CONFIG, seed=next(SEEDS))
     return path, read_spec(path)
 
 

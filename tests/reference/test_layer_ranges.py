@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from tools.keras_models import save_model
 
 from conversion.core.errors import UserError
 from conversion.readers import read_spec
@@ -36,7 +37,7 @@ CONFIG = {
 def small(reference, tmp_path_factory):
     """Two dense layers with activations of their own, 600 inputs: three batches of Keras's."""
     path = tmp_path_factory.mktemp("small") / "small.h5"
-    reference.call("build", {"config": CONFIG, "seed": 5, "path": str(path)})
+    save_model(reference, path, CONFIG, seed=5)
     spec = read_spec(path)
     x = np.random.RandomState(0).randint(-8, 8, (600, 2)).astype(np.float32)
     x[598:] = [[-30, -30], [30, 30]]  # the extremes are in the last batch

@@ -7,6 +7,7 @@ import nested_configs
 import numpy as np
 import pytest
 from nested_configs import MODELS, SHAPE, as_keras_2
+from tools.keras_models import save_model
 
 from conversion.proof import truth
 from conversion.readers import read_spec
@@ -27,7 +28,7 @@ def built(reference, tmp_path_factory):
         if (name, suffix) not in made:
             path = tmp_path_factory.mktemp("nested") / f"model{suffix}"
             config = {k: v for k, v in MODELS[name].items() if k not in ("name", "inbound_nodes")}
-            reference.call("build", {"config": config, "seed": 1, "path": str(path)})
+            save_model(reference, path, config, seed=1)
             made[name, suffix] = path
         return made[name, suffix]
 
@@ -199,7 +200,7 @@ def test_arithmetic_with_a_number_is_a_rescaling(reference, tmp_path, kind, numb
     )
     path = tmp_path / "model.keras"
     config = {key: config[key] for key in ("module", "class_name", "config")}
-    reference.call("build", {"config": config, "seed": 1, "path": str(path)})
+    save_model(reference, path, config, seed=1)
     found, spec = worst(reference, path)
     assert spec.layer("it").kind == "Rescaling"
     assert found < ROUNDING
@@ -214,7 +215,7 @@ def test_arithmetic_of_two_tensors_is_a_layer_of_that_name(reference, tmp_path, 
     config = nested_configs.functional("m", [*layers, *nested_configs.tail("it")], ["head"])
     path = tmp_path / "model.keras"
     config = {key: config[key] for key in ("module", "class_name", "config")}
-    reference.call("build", {"config": config, "seed": 1, "path": str(path)})
+    save_model(reference, path, config, seed=1)
     found, spec = worst(reference, path)
     assert spec.layer("it").kind == kind
     assert found < ROUNDING

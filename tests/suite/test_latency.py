@@ -8,8 +8,9 @@ work; a ratio from one process decides nothing.
 import pytest
 
 from conversion.backends import CONVERTED
-from conversion.proof.checks.latency import BATCHES, latency_call, latency_inputs
+from conversion.proof.checks.latency import latency_call, latency_inputs
 from conversion.proof.metrics.compare import odd_one
+from conversion.proof.metrics.quantities import BATCHES
 
 pytestmark = pytest.mark.latency
 

@@ -6,8 +6,9 @@ import sys
 import pytest
 
 from conversion.core.settings import OnnxScheme, Settings
-from conversion.proof.checks.latency import BATCHES, timed
+from conversion.proof.checks.latency import timed
 from conversion.proof.metrics import latency
+from conversion.proof.metrics.quantities import BATCHES
 
 pytestmark = pytest.mark.slow
 

@@ -37,6 +37,7 @@ SETTINGS = {"convnext": Settings(torch=TorchScheme(engine="x86"))}
 """Choices other than the default. Where a matrix has a zero point other than 0, as behind GELU,
 oneDNN of PyTorch 2.15 multiplies it by its reference code: 6 s for 1 ms of the engine x86."""
 
+JOB = "tools.keras_jobs:application_file"
 SETTLED_ON = 64
 """Images that weights are settled on; none of them is judged on."""
 
@@ -52,11 +53,11 @@ def built(process, name, folder):
     values = {"seed": 0, "path": str(path)}
     if name in FAMILIES:
         drawn = {"images": pictures(SETTLED_ON, FAMILIES[name])}
-        process.call("application", {**values, "family": name}, drawn)
+        process.call(JOB, {**values, "family": name}, drawn)
     else:
         values["config"] = handmade.MODELS[name]
-        process.call("application", values)  # once to read what inputs it takes
-        process.call("application", values, synthetic_inputs(read_spec(path), SETTLED_ON))
+        process.call(JOB, values)  # once to read what inputs it takes
+        process.call(JOB, values, synthetic_inputs(read_spec(path), SETTLED_ON))
     return path
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from conversion.backends import REFERENCE, Backend, Capability, backend
 from conversion.core.errors import NotMapped, NoTruth, RunFailed
 from conversion.core.measurement import Measurement, Verdict
+from conversion.core.quantity import Quantity, Question
 from conversion.proof.checks import (
     accuracy,
     latency,
@@ -71,18 +72,23 @@ class Check:
 
         Where a layer has no truth to compare with, it is undecided.
         """
-        name = self.name.replace("-", "_")
         needed = self.function if isinstance(self.function, Capability) else self.needs
         if needed is not None and not case.backend.offers(needed):
-            return case.skip(name, self.topic, f"{case.name} does not show its {needed}")
+            return case.skip(self._whole, f"{case.name} does not show its {needed}")
         try:
             return self._seeded(case, self._measuring(case.backend)(case))
         except NotMapped as error:
-            return case.skip(name, self.topic, str(error))
+            return case.skip(self._whole, str(error))
         except NoTruth as error:
-            return case.without_value(name, self.topic, Verdict.UNDECIDED, str(error))
+            undecided = Verdict.UNDECIDED
+            return [case.about.measure(self._whole, reason=str(error), verdict=undecided)]
         except RunFailed as error:
-            return case.without_value(name, self.topic, Verdict.FAIL, str(error))
+            return [case.about.measure(self._whole, reason=str(error), verdict=Verdict.FAIL)]
+
+    @property
+    def _whole(self) -> Quantity:
+        """What stands for the check where it cannot be made."""
+        return Question(self.name, self.topic, "").whole
 
     def _measuring(self, own: Backend) -> Measuring:
         if isinstance(self.function, Capability):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from conversion.backends import REFERENCE
-from conversion.core.measurement import Concern, Measurement, Verdict
+from conversion.core.measurement import Concern, Measurement
+from conversion.core.quantity import Limit, Quantity
 from conversion.proof.checks.case import Case
 from conversion.proof.checks.margins import not_answers
 from conversion.proof.metrics import (
@@ -14,7 +15,13 @@ from conversion.proof.metrics import (
     limits,
     margins,
 )
-from conversion.proof.metrics.compare import VIEWS, Incomparable, NoPower
+from conversion.proof.metrics.compare import VIEWS, Incomparable, NoPower, uncompared
+from conversion.proof.metrics.quantities import (
+    CLASS_CHANGE,
+    INT8_CHANGE,
+    TOP1_CORRECT,
+    TOP1_FLIPS,
+)
 
 NO_LABELS = "the data has no labels: agreement is judged in its place"
 
@@ -29,34 +36,33 @@ def without_labels(case: Case) -> str:
     return NO_LABELS if data.labels is None else ""
 
 
-def uncounted(case: Case, name: str, topic: str, error: ValueError) -> list[Measurement]:
+def uncounted(case: Case, what: Quantity, error: ValueError) -> list[Measurement]:
     """Scores that cannot be counted: the artifact's failure, unless Keras's own are no numbers.
 
     Args:
         case: whose scores they are.
-        name: of the measurement.
-        topic: of the measurement.
+        what: what was to be measured.
         error: why they cannot be counted.
     """
     workspace = case.workspace
     (output,) = workspace.spec.outputs
     keras = workspace.outputs(REFERENCE, workspace.test).arrays[output]
     if np.isfinite(keras).all():
-        return case.without_value(name, topic, Verdict.FAIL, str(error))
-    reason = f"no power: Keras's own scores are no numbers: {error}"
-    return case.without_value(name, topic, Verdict.UNDECIDED, reason)
+        return [uncompared(case.about, what, Incomparable(str(error)))]
+    power = NoPower(f"Keras's own scores are no numbers: {error}")
+    return [uncompared(case.about, what, power)]
 
 
 def top1(case: Case) -> list[Measurement]:
     """The count of right answers, and for float artifacts that every answer is Keras's."""
     if reason := without_labels(case):
-        skipped = case.skip("top1_correct", "accuracy", reason)
+        skipped = case.skip(TOP1_CORRECT, reason)
         judged = reason == NO_LABELS and case.backend.is_float and case.name != REFERENCE
         return [*skipped, *_keras_answers(case)] if judged else skipped
     try:
         found, cached = case.tally(case.name)
     except ValueError as error:
-        return uncounted(case, "top1_correct", "accuracy", error)
+        return uncounted(case, TOP1_CORRECT, error)
     subject = case.workspace.subject
     floor = subject.floor if case.backend.is_float else None
     named = case.workspace.test.classes
@@ -80,7 +86,7 @@ def _keras_answers(case: Case) -> list[Measurement]:
         answers = margins.answers(keras.arrays[output])
         ours, theirs = (accuracy.tally(each.arrays[output], answers) for each in (keras, found))
     except ValueError as error:
-        return uncounted(case, "top1_flips", "accuracy", error)
+        return uncounted(case, TOP1_FLIPS, error)
     return [accuracy.same_answers(case.about, ours, theirs, _unsure(case), found.cached)]
 
 
@@ -105,14 +111,14 @@ def quantized_top1(case: Case) -> list[Measurement]:
     """What quantization costs against the float artifact, as measured and as proved."""
     reason = without_labels(case)
     if reason:
-        return case.skip("top1_change", "quantization", reason)
+        return case.skip(INT8_CHANGE, reason)
     baseline = case.backend.baseline
     assert baseline is not None
     try:
         found, cached = case.tally(case.name)
         before, _ = case.tally(baseline)
     except ValueError as error:
-        return uncounted(case, "top1_change", "quantization", error)
+        return uncounted(case, INT8_CHANGE, error)
     return measured_change(case, before, found, cached)
 
 
@@ -146,10 +152,9 @@ def measured_change(
 
 def class_changes(case: Case) -> list[Measurement]:
     """No class pays for what the whole does not show."""
-    name, topic = "class_change", "quantization"
     reason = without_labels(case)
     if reason:
-        return case.skip(name, topic, reason)
+        return case.skip(CLASS_CHANGE, reason)
     baseline, test = case.backend.baseline, case.workspace.test
     assert baseline is not None
     assert test.labels is not None
@@ -157,7 +162,7 @@ def class_changes(case: Case) -> list[Measurement]:
         found, cached = case.tally(case.name)
         before, _ = case.tally(baseline)
     except ValueError as error:
-        return uncounted(case, name, topic, error)
+        return uncounted(case, CLASS_CHANGE, error)
     allowed = case.workspace.demands.max_class_drop
     margin, concerns = None if allowed is None else 0.0 - allowed, Concern.COST
     if case.is_regression_test:
@@ -166,7 +171,7 @@ def class_changes(case: Case) -> list[Measurement]:
     return [classes.class_change(case.about, changes, margin, cached, concerns)]
 
 
-def _tighter(allowed: float | None, own: limits.Limit) -> tuple[float, Concern]:
+def _tighter(allowed: float | None, own: Limit) -> tuple[float, Concern]:
     """What a user allows, or our own quantizers' limit where that is tighter."""
     if allowed is not None and allowed > own.value:
         return allowed, Concern.COST

@@ -6,37 +6,37 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from conversion.core.measurement import Measurement, Verdict
+from conversion.core.measurement import Measurement
 from conversion.proof.checks.case import Case
-from conversion.proof.metrics import limits, structure
-from conversion.proof.metrics.compare import Incomparable, NoPower
+from conversion.proof.metrics import structure
+from conversion.proof.metrics.compare import Incomparable, NoPower, uncompared
+from conversion.proof.metrics.quantities import BATCH_1, BATCH_7, ROW_ORDER, ROWS
 
-ROWS = 28
+COUNT = 28
 """Images of the checks on batches and row order; a multiple of 7."""
 
 
 def rows(case: Case) -> list[Measurement]:
     """Batches of 1 and 7 and another row order give the same rows."""
     try:
-        noise = {d.output: max(d.rms, limits.LEAST_ERROR.value * d.level) for d in case.noise}
+        noise = {d.output: d.noise for d in case.noise}
     except (NoPower, Incomparable) as error:
-        reason = f"no power: {error}"
-        return case.without_value("rows", "structure", Verdict.UNDECIDED, reason)
-    inputs = {name: array[:ROWS] for name, array in case.workspace.parity_inputs.items()}
+        return [uncompared(case.about, ROWS.whole, NoPower(str(error)))]
+    inputs = {name: array[:COUNT] for name, array in case.workspace.parity_inputs.items()}
     runner = case.workspace.runner(case.name)
     straight = runner.run(inputs)
-    order = np.random.RandomState(0).permutation(ROWS)
+    order = np.random.RandomState(0).permutation(COUNT)
     shuffled = runner.run({name: array[order] for name, array in inputs.items()})
     ways = {
-        "batch_1": _in_batches(runner.run, inputs, 1),
-        "batch_7": _in_batches(runner.run, inputs, 7),
-        "row_order": {name: array[np.argsort(order)] for name, array in shuffled.items()},
+        BATCH_1: _in_batches(runner.run, inputs, 1),
+        BATCH_7: _in_batches(runner.run, inputs, 7),
+        ROW_ORDER: {name: array[np.argsort(order)] for name, array in shuffled.items()},
     }
     about, heads = case.about, case.heads
     return [
         measured
-        for name, other in ways.items()
-        for measured in structure.rows_follow(name, about, straight, other, heads, noise)
+        for what, other in ways.items()
+        for measured in structure.rows_follow(what, about, straight, other, heads, noise)
     ]
 
 
@@ -45,6 +45,6 @@ def _in_batches(
     inputs: Mapping[str, np.ndarray],
     size: int,
 ) -> dict[str, np.ndarray]:
-    starts = range(0, ROWS, size)
+    starts = range(0, COUNT, size)
     parts = [run({name: a[start : start + size] for name, a in inputs.items()}) for start in starts]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

@@ -11,11 +11,11 @@ from conversion.backends import REFERENCE, Backend, Capability, backend
 from conversion.core.artifact import Artifact
 from conversion.core.errors import NotMapped
 from conversion.core.measurement import Measurement, Verdict
+from conversion.core.quantity import About, Quantity
 from conversion.core.settings import Settings
 from conversion.proof.metrics import accuracy
 from conversion.proof.metrics.accuracy import Tally
 from conversion.proof.metrics.compare import VIEWS, Difference, compare
-from conversion.proof.metrics.parity import Subjected
 from conversion.proof.taps.kernels import ROLES
 from conversion.quantization import coverage
 from conversion.workspace import Workspace
@@ -55,9 +55,9 @@ class Case:
         return f"{self.name}[{chosen.label}]"
 
     @property
-    def about(self) -> Subjected:
+    def about(self) -> About:
         """What the measurements are about."""
-        return Subjected(self.workspace.subject.name, self.label)
+        return About(self.workspace.subject.name, self.label)
 
     @property
     def is_default(self) -> bool:
@@ -94,16 +94,9 @@ class Case:
         keras = self.workspace.outputs(REFERENCE).arrays
         return compare(self.workspace.truth, keras, views, np.float32)
 
-    def without_value(
-        self, name: str, topic: str, verdict: Verdict, reason: str
-    ) -> list[Measurement]:
-        """A check that measured nothing, and why."""
-        about = self.about
-        return [Measurement(name, topic, about.subject, about.artifact, verdict, reason=reason)]
-
-    def skip(self, name: str, topic: str, reason: str) -> list[Measurement]:
-        """A check that cannot be made, and why."""
-        return self.without_value(name, topic, Verdict.SKIPPED, reason)
+    def skip(self, what: Quantity, reason: str) -> list[Measurement]:
+        """What cannot be measured, and why."""
+        return [self.about.measure(what, reason=reason, verdict=Verdict.SKIPPED)]
 
     @cached_property
     def in_float(self) -> dict[str, str]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from conversion.backends import REFERENCE, Ingredients, implementation
-from conversion.core.measurement import Measurement, Verdict
+from conversion.core.measurement import Measurement
 from conversion.proof.checks.case import Case
 from conversion.proof.metrics import evaluation_integrity as evidence
-from conversion.proof.metrics import limits
-from conversion.proof.metrics.compare import Incomparable, NoPower
+from conversion.proof.metrics.compare import Incomparable, NoPower, uncompared
+from conversion.proof.metrics.quantities import IMAGES_EVALUATED, OWN_PREDICTIONS
 from conversion.workspace import BATCH
 
 
@@ -17,7 +17,7 @@ def evidence_of(case: Case) -> list[Measurement]:
     """All images were evaluated, by this very artifact, and the outputs vary."""
     workspace, subject = case.workspace, case.workspace.subject.test
     if subject is None:
-        return case.skip("images_evaluated", "accuracy", "no data: pass --data FILE")
+        return case.skip(IMAGES_EVALUATED, "no data: pass --data FILE")
     found = workspace.outputs(case.name, workspace.test)
     rows = min(len(array) for array in found.arrays.values())
     measured = [
@@ -39,19 +39,17 @@ def _same_file(case: Case) -> str:
 
 def _own(case: Case, count: int) -> list[Measurement]:
     """The predictions are what the file gives, and not another artifact's."""
-    name, workspace = "own_predictions", case.workspace
+    workspace = case.workspace
     kept, copied = workspace.outputs(case.name, workspace.test), _same_file(case)
     causes = [f"the file is a copy of {copied}'s"] if copied else []
     try:
-        noise = {d.output: max(d.rms, limits.LEAST_ERROR.value * d.level) for d in case.noise}
+        noise = {d.output: d.noise for d in case.noise}
         rows = _sample(min(count, len(workspace.test)))
         again = _asked_again(case, rows)
         sample = {output: array[rows] for output, array in kept.arrays.items()}
         differing = evidence.differing_rows(sample, again, case.heads, noise)
-    except NoPower as error:
-        return case.without_value(name, "accuracy", Verdict.UNDECIDED, f"no power: {error}")
-    except Incomparable as error:
-        return case.without_value(name, "accuracy", Verdict.FAIL, str(error))
+    except (NoPower, Incomparable) as error:
+        return [uncompared(case.about, OWN_PREDICTIONS, error)]
     # A network of one small layer may give the same bits in two runtimes; its file says so too.
     same = all(sample[output].tobytes() == again[output].tobytes() for output in sample)
     for other in dict.fromkeys((case.backend.baseline or REFERENCE, REFERENCE)):

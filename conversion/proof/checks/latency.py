@@ -12,11 +12,9 @@ from conversion.core.artifact import Artifact
 from conversion.core.measurement import Measurement, Verdict
 from conversion.proof.checks.case import Case
 from conversion.proof.metrics import latency
+from conversion.proof.metrics.quantities import BATCHES, LATENCY_FILES
 from conversion.proof.timing.turns import PROCESSES, Times, take_turns
 from conversion.workspace import Workspace
-
-BATCHES = (1, 32)
-"""Batch sizes that latency is measured at."""
 
 BUDGET = 20.0
 """Seconds of turns until an interval that does not close is left undecided."""
@@ -28,7 +26,7 @@ def speed(case: Case) -> list[Measurement]:
     least = workspace.demands.min_speed_up
     if baseline and case.artifact.digest == workspace.artifact(baseline).digest:
         reason = f"two copies of one file: {case.name} is {baseline}"
-        return case.without_value("latency_files", "latency", Verdict.FAIL, reason)
+        return [case.about.measure(LATENCY_FILES, reason=reason, verdict=Verdict.FAIL)]
     others = [workspace.artifact(baseline)] if baseline else []
     times = timed(workspace, [case.artifact, *others])
     found, runner = list[Measurement](), workspace.runner(case.name, threads=1)

@@ -7,12 +7,13 @@ from dataclasses import replace
 import numpy as np
 
 from conversion.backends import REFERENCE
-from conversion.core.measurement import Measurement, Verdict
+from conversion.core.measurement import Measurement
 from conversion.proof.checks.case import Case
 from conversion.proof.checks.layers import located
 from conversion.proof.metrics import agreement as agreements
 from conversion.proof.metrics import limits, margins
-from conversion.proof.metrics.compare import Incomparable, NoPower
+from conversion.proof.metrics.compare import Incomparable, NoPower, uncompared
+from conversion.proof.metrics.quantities import AGREEMENT, MARGIN_CERTIFIED
 
 
 def not_answers(case: Case) -> str:
@@ -24,17 +25,14 @@ def certificate(case: Case) -> list[Measurement]:
     """No error of the outputs is large enough to change an answer."""
     workspace, reason = case.workspace, not_answers(case)
     if reason:
-        return case.skip("margin_certified", "parity", reason)
+        return case.skip(MARGIN_CERTIFIED, reason)
     (output,) = workspace.spec.outputs
     keras, found = (_outputs(case, name) for name in (REFERENCE, case.name))
     try:
         (noise,) = case.noise
         measured = margins.margins(keras[0], found[0], case.heads[output])
-    except NoPower as error:
-        reason = f"no power: {error}"
-        return case.without_value("margin_certified", "parity", Verdict.UNDECIDED, reason)
-    except Incomparable as error:
-        return case.without_value("margin_certified", "parity", Verdict.FAIL, str(error))
+    except (NoPower, Incomparable) as error:
+        return [uncompared(case.about, MARGIN_CERTIFIED, error)]
     certified = margins.certificate(case.about, output, measured, noise, found[1])
     if workspace.subject.test is None:
         certified = [replace(each, seed=workspace.synthetic_seed) for each in certified]
@@ -47,7 +45,7 @@ def agreement(case: Case) -> list[Measurement]:
     if workspace.subject.test is None:
         reason = "no data: pass --data FILE"
     if reason:
-        return case.skip("agreement", "quantization", reason)
+        return case.skip(AGREEMENT, reason)
     baseline = case.backend.baseline
     assert baseline is not None
     (before, _), (found, cached) = (_outputs(case, name) for name in (baseline, case.name))

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from conversion.core.measurement import Measurement, Verdict
+from conversion.core.measurement import Measurement
 from conversion.proof.checks.case import Case
 from conversion.proof.checks.margins import not_answers
-from conversion.proof.metrics import limits
 from conversion.proof.metrics import optimization_levels as levels
-from conversion.proof.metrics.compare import Incomparable, NoPower
+from conversion.proof.metrics.compare import Incomparable, NoPower, uncompared
+from conversion.proof.metrics.quantities import LEVELS_ERROR
 from conversion.workspace import BATCH
 
 LAYER_IMAGES = 200
@@ -30,10 +30,9 @@ def optimisation_levels(case: Case) -> list[Measurement]:
     deployed = {name: array[:count] for name, array in found.items()}
     if case.backend.is_float:
         try:
-            noise = {d.output: max(d.rms, limits.LEAST_ERROR.value * d.level) for d in case.noise}
+            noise = {d.output: d.noise for d in case.noise}
         except (NoPower, Incomparable) as error:
-            reason = f"no power: {error}"
-            return case.without_value("levels_error", "structure", Verdict.UNDECIDED, reason)
+            return [uncompared(case.about, LEVELS_ERROR, NoPower(str(error)))]
         return levels.float_levels(case.about, deployed, plain, case.heads, noise)
     ours, theirs = (
         {**_layers(case, optimised), **{name: a[:LAYER_IMAGES] for name, a in outputs.items()}}

@@ -7,7 +7,17 @@ from typing import Any
 from conversion.backends import Capability, implementation
 from conversion.core.measurement import Measurement
 from conversion.proof.checks.case import Case
-from conversion.proof.metrics import structure
+from conversion.proof.metrics import structure, weights
+from conversion.proof.metrics.quantities import (
+    CENSUS,
+    FLOAT_OPERATORS,
+    INPUTS,
+    ONNX_VALID,
+    OPSET,
+    OUTPUTS,
+    PORTS,
+    PROVENANCE,
+)
 
 
 def _onnx_content(case: Case) -> Any:
@@ -24,7 +34,7 @@ def onnx_valid(case: Case) -> list[Measurement]:
         shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
     except (checker.ValidationError, shape_inference.InferenceError) as error:
         reason = str(error).splitlines()[0]
-    return [structure.expected("onnx_valid", case.about, "", reason)]
+    return [structure.expected(ONNX_VALID, case.about, "", reason)]
 
 
 def onnx_ports(case: Case) -> list[Measurement]:
@@ -33,14 +43,13 @@ def onnx_ports(case: Case) -> list[Measurement]:
 
     model, spec = _onnx_content(case), case.workspace.spec
     if case.artifact.external:
-        return case.skip("ports", "structure", "an external file names its own ports")
+        return case.skip(PORTS, "an external file names its own ports")
     return [
-        structure.ports(
-            case.about, "inputs", spec.inputs, spec, onnx_file.ports(onnx_file.inputs(model))
-        ),
-        structure.ports(
-            case.about, "outputs", spec.outputs, spec, onnx_file.ports(model.graph.output)
-        ),
+        structure.ports(case.about, what, names, spec, onnx_file.ports(found))
+        for what, names, found in (
+            (INPUTS, spec.inputs, onnx_file.inputs(model)),
+            (OUTPUTS, spec.outputs, model.graph.output),
+        )
     ]
 
 
@@ -53,10 +62,10 @@ def onnx_operators(case: Case) -> list[Measurement]:
     measured = [structure.operator_counts(about, spec, found["operators"])]
     if not case.artifact.external:
         recorded = case.artifact.provenance["census"]
-        measured.append(structure.expected("census_as_recorded", about, recorded, found))
+        measured.append(structure.expected(CENSUS, about, recorded, found))
         if case.backend.is_float:
             wanted = case.workspace.settings.opset
-            measured.append(structure.expected("opset", about, wanted, found["opset"]))
+            measured.append(structure.expected(OPSET, about, wanted, found["opset"]))
     return measured
 
 
@@ -65,11 +74,7 @@ def onnx_integer_weights(case: Case) -> list[Measurement]:
     from conversion.backends import onnx_file
 
     stored = onnx_file.eight_bit_elements(_onnx_content(case))
-    return [
-        structure.at_least(
-            "eight_bit_weights", case.about, stored, case.kernel_elements(), "elements"
-        )
-    ]
+    return [structure.eight_bit_weights(case.about, stored, case.kernel_elements())]
 
 
 def torch_weights(case: Case) -> list[Measurement]:
@@ -82,7 +87,7 @@ def torch_weights(case: Case) -> list[Measurement]:
     ours, theirs = (
         {name: tensor.numpy() for name, tensor in found.items()} for found in (wanted, state)
     )
-    return [structure.weights_equal(case.about, ours, theirs)]
+    return weights.equal_arrays(case.about, ours, theirs)
 
 
 def torch_integer_weights(case: Case) -> list[Measurement]:
@@ -90,11 +95,7 @@ def torch_integer_weights(case: Case) -> list[Measurement]:
     from conversion.quantization import torch_static
 
     stored = torch_static.eight_bit_elements(case.artifact.path)
-    return [
-        structure.at_least(
-            "eight_bit_weights", case.about, stored, case.kernel_elements(), "elements"
-        )
-    ]
+    return [structure.eight_bit_weights(case.about, stored, case.kernel_elements())]
 
 
 def litert_integer_weights(case: Case) -> list[Measurement]:
@@ -105,10 +106,8 @@ def litert_integer_weights(case: Case) -> list[Measurement]:
     stored = litert_file.eight_bit_elements(model)
     floats = litert_file.float_operators(model, _outside(case, model))
     return [
-        structure.at_least(
-            "eight_bit_weights", case.about, stored, case.kernel_elements(), "elements"
-        ),
-        structure.expected("float_operators", case.about, [], floats),
+        structure.eight_bit_weights(case.about, stored, case.kernel_elements()),
+        structure.expected(FLOAT_OPERATORS, case.about, [], floats),
     ]
 
 
@@ -134,6 +133,6 @@ def _outside(case: Case, model: Any) -> set[int]:
 def provenance(case: Case) -> list[Measurement]:
     """The file says of itself that it was made from this very source file."""
     if case.artifact.external:
-        return case.skip("provenance", "structure", "an external file has no provenance")
+        return case.skip(PROVENANCE, "an external file has no provenance")
     found = implementation(case.backend).stated_source(case.artifact.path)
-    return [structure.expected("provenance", case.about, case.workspace.spec.digest, found)]
+    return [structure.expected(PROVENANCE, case.about, case.workspace.spec.digest, found)]

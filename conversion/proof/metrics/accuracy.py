@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
@@ -15,7 +15,14 @@ from conversion.core.measurement import (
     Verdict,
     judged,
 )
-from conversion.proof.metrics.parity import Subjected
+from conversion.core.quantity import About, Details
+from conversion.proof.metrics.quantities import (
+    FLOAT_CHANGE,
+    INT8_CHANGE,
+    NON_INFERIORITY,
+    TOP1_CORRECT,
+    TOP1_FLIPS,
+)
 
 CONFIDENCE = 0.95
 _Z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
@@ -90,7 +97,7 @@ def tally(outputs: np.ndarray, labels: np.ndarray) -> Tally:
 
 
 def top1_correct(
-    about: Subjected, found: Tally, floor: float | None, classes: tuple[str, ...], cached: bool
+    about: About, found: Tally, floor: float | None, classes: tuple[str, ...], cached: bool
 ) -> Measurement:
     """The count of right answers.
 
@@ -118,18 +125,13 @@ def top1_correct(
     if verdict is Verdict.FAIL:
         reasons = [*([UNLIKELY] if floor is None else reasons), _worst_class(found, classes)]
         verdict = Verdict.UNDECIDED if floor is None else verdict
-    return Measurement(
-        name="top1_correct",
-        topic="accuracy",
-        subject=about.subject,
-        artifact=about.artifact,
+    return about.measure(
+        TOP1_CORRECT,
+        found.hits,
+        "; ".join(reasons),
         verdict=verdict,
-        value=found.hits,
-        unit="right answers",
-        relation=">=",
         limit=limit,
         n=found.n,
-        reason="; ".join(reasons),
         cached=cached,
         digest=digest.of_arrays([found.predictions]),
         rows=rows,
@@ -225,7 +227,7 @@ def _centre(lost: int, gained: int, n: int) -> tuple[float, float]:
 
 
 def top1_change(
-    about: Subjected,
+    about: About,
     baseline: Tally,
     candidate: Tally,
     limit: float | None,
@@ -243,15 +245,16 @@ def top1_change(
         cached: whether the predictions were kept from an earlier run.
     """
     change = paired_change(baseline.correct, candidate.correct)
-    found = _changed("top1_change", topic, about, change, change.points, limit, cached)
-    if topic != "quantization":
-        return found
-    counts = f"{change.lost} answers lost, {change.gained} gained"
-    return replace(found, reason=f"{counts}: exact McNemar p = {change.mcnemar:.2g}, no gate")
+    what, reason = FLOAT_CHANGE, ""
+    if topic == "quantization":
+        counts = f"{change.lost} answers lost, {change.gained} gained"
+        what, reason = INT8_CHANGE, f"{counts}: exact McNemar p = {change.mcnemar:.2g}, no gate"
+    details = _of_change(change, cached)
+    return about.measure(what, change.points, reason, limit=limit, **details)
 
 
 def top1_non_inferiority(
-    about: Subjected,
+    about: About,
     baseline: Tally,
     candidate: Tally,
     margin: float,
@@ -281,39 +284,18 @@ def top1_non_inferiority(
         settles = "no number of images" if needed is None else f"about {needed} images"
         verdict = Verdict.UNDECIDED
         reason = f"the interval reaches over the margin; {settles} would settle it"
-    found = _changed("top1_non_inferiority", "quantization", about, change, low, margin, cached)
-    few = verdict is Verdict.UNDECIDED
-    return replace(found, verdict=verdict, reason=reason, concerns=concerns, lacks_images=few)
+    details = _of_change(change, cached)
+    details |= {"concerns": concerns, "lacks_images": verdict is Verdict.UNDECIDED}
+    return about.measure(NON_INFERIORITY, low, reason, verdict=verdict, limit=margin, **details)
 
 
-def _changed(
-    name: str,
-    topic: str,
-    about: Subjected,
-    change: Change,
-    value: float,
-    limit: float | None,
-    cached: bool,
-) -> Measurement:
-    return Measurement(
-        name=name,
-        topic=topic,
-        subject=about.subject,
-        artifact=about.artifact,
-        verdict=Verdict.PASS if limit is None else judged(value, ">=", limit),
-        value=value,
-        unit="points",
-        relation="" if limit is None else ">=",
-        limit=limit,
-        interval=change.interval,
-        n=change.n,
-        cached=cached,
-        rows=({"lost": change.lost, "gained": change.gained, "mcnemar": change.mcnemar},),
-    )
+def _of_change(change: Change, cached: bool) -> Details:
+    counts = {"lost": change.lost, "gained": change.gained, "mcnemar": change.mcnemar}
+    return {"interval": change.interval, "n": change.n, "cached": cached, "rows": (counts,)}
 
 
 def same_answers(
-    about: Subjected,
+    about: About,
     baseline: Tally,
     candidate: Tally,
     unsure: np.ndarray,
@@ -329,19 +311,11 @@ def same_answers(
         cached: whether the predictions were kept from an earlier run.
     """
     flipped = (baseline.predictions != candidate.predictions) & ~unsure
-    change = paired_change(baseline.correct, candidate.correct)
-    return Measurement(
-        name="top1_flips",
-        topic="accuracy",
-        subject=about.subject,
-        artifact=about.artifact,
-        verdict=judged(int(flipped.sum()), "==", 0),
-        value=int(flipped.sum()),
-        unit="answers that differ from Keras's",
-        relation="==",
-        limit=0,
-        n=change.n,
-        reason=f"{int(unsure.sum())} images lie within the rounding noise" if unsure.any() else "",
+    return about.measure(
+        TOP1_FLIPS,
+        int(flipped.sum()),
+        f"{int(unsure.sum())} images lie within the rounding noise" if unsure.any() else "",
+        n=len(flipped),
         cached=cached,
         rows=tuple({"image": int(index)} for index in np.flatnonzero(flipped)[:20]),
     )

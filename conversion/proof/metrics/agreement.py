@@ -5,20 +5,22 @@ from __future__ import annotations
 import numpy as np
 
 from conversion.core.measurement import Measurement, Verdict, judged
+from conversion.core.quantity import About, Quantity
 from conversion.proof.metrics.compare import Incomparable, NoPower
 from conversion.proof.metrics.margins import margins
-from conversion.proof.metrics.parity import Subjected
+from conversion.proof.metrics.quantities import AGREEMENT
 
 CONFIDENCE = 0.95
 
 
 def agreement(
-    about: Subjected,
+    about: About,
     baseline: np.ndarray,
     candidate: np.ndarray,
     limit: float,
     against: str,
     cached: bool = False,
+    what: Quantity = AGREEMENT,
 ) -> list[Measurement]:
     """How often an int8 artifact gives the float artifact's answer.
 
@@ -33,14 +35,13 @@ def agreement(
         limit: the least share of equal answers, in percent.
         against: what the baseline is called.
         cached: whether the candidate's outputs were kept from an earlier run.
+        what: what the share is called.
     """
-    name, topic = "agreement", "quantization"
     try:
         found = margins(baseline, candidate, "none")
     except (Incomparable, NoPower) as error:
         verdict = Verdict.FAIL if isinstance(error, Incomparable) else Verdict.UNDECIDED
-        reason = str(error)
-        return [Measurement(name, topic, about.subject, about.artifact, verdict, reason=reason)]
+        return [about.measure(what, reason=str(error), verdict=verdict)]
     n, equal = len(found.flipped), int(np.count_nonzero(~found.flipped))
     value, (low, high) = 100 * equal / n, share_interval(equal, n)
     verdict, reason = judged(value, ">=", limit), ""
@@ -49,31 +50,24 @@ def agreement(
         if high >= limit:
             verdict, reason = Verdict.UNDECIDED, f"{reason}; the interval reaches over the limit"
     open_ = ~found.certified
+    summary = {
+        "certified": found.share,
+        "not certified": int(open_.sum()),
+        "flipped of those": int(np.count_nonzero(found.flipped & open_)),
+        "largest change": float(found.differences.max()),
+    }
     return [
-        Measurement(
-            name=name,
-            topic=topic,
-            subject=about.subject,
-            artifact=about.artifact,
+        about.measure(
+            what,
+            value,
+            reason,
             verdict=verdict,
-            value=value,
-            unit="% of the answers",
-            relation=">=",
             limit=limit,
             interval=(low, high),
             n=n,
-            reason=reason,
             cached=cached,
             lacks_images=verdict is Verdict.UNDECIDED,
-            rows=(
-                {
-                    "certified": found.share,
-                    "not certified": int(open_.sum()),
-                    "flipped of those": int(np.count_nonzero(found.flipped & open_)),
-                    "largest change": float(found.differences.max()),
-                },
-                *found.rows(found.flipped),
-            ),
+            rows=(summary, *found.rows(found.flipped)),
         )
     ]
 

@@ -5,18 +5,23 @@ from __future__ import annotations
 import numpy as np
 
 from conversion.core import digest
-from conversion.core.measurement import Measurement, Verdict, judged
+from conversion.core.measurement import Measurement, Verdict
+from conversion.core.quantity import About
 from conversion.proof.metrics import limits
-from conversion.proof.metrics.parity import Subjected
+from conversion.proof.metrics.quantities import (
+    CALIBRATION_CLASSES,
+    CALIBRATION_DRAW,
+    CALIBRATION_IMAGES,
+    CALIBRATION_LEAK,
+)
 from conversion.subjects.data import Dataset
 
-TOPIC = "quantization"
 RECOMMENDED = 500
 """Images that a calibration set should have; the literature uses 500 to 1,000."""
 
 
 def calibration_draw(
-    about: Subjected, found: Dataset, honest: Dataset, recorded: str, seed: int
+    about: About, found: Dataset, honest: Dataset, recorded: str, seed: int
 ) -> Measurement:
     """The calibration images are those that the seed draws.
 
@@ -41,20 +46,14 @@ def calibration_draw(
     elif recorded != drawn:
         reason = f"the artifact was calibrated on other images than those that seed {seed} draws"
     few = f"{len(found)} images; {RECOMMENDED} or more are recommended"
-    return Measurement(
-        name="calibration_draw",
-        topic=TOPIC,
-        subject=about.subject,
-        artifact=about.artifact,
+    return about.measure(
+        CALIBRATION_DRAW,
+        strangers,
+        reason or (few if len(found) < RECOMMENDED else ""),
         verdict=Verdict.FAIL if reason else Verdict.PASS,
-        value=strangers,
-        unit="images that are not drawn ones",
-        relation="==",
-        limit=0,
         n=len(found),
         seed=seed,
         digest=used,
-        reason=reason or (few if len(found) < RECOMMENDED else ""),
     )
 
 
@@ -78,7 +77,7 @@ def _shared(one: Dataset, other: Dataset) -> list[int]:
     return [index for index, content in enumerate(one.image_digests()) if content in known]
 
 
-def calibration_classes(about: Subjected, found: np.ndarray, train: np.ndarray) -> Measurement:
+def calibration_classes(about: About, found: np.ndarray, train: np.ndarray) -> Measurement:
     """Each class has the share of the calibration images that it has of the training images.
 
     Args:
@@ -92,23 +91,17 @@ def calibration_classes(about: Subjected, found: np.ndarray, train: np.ndarray) 
     value, limit = float(np.abs(excess).max()), limits.CLASSES.value + 1 / max(len(found), 1)
     worst = int(excess.argmax())
     odd = f"class {worst} has {int(ours[worst])} of {len(found)} images"
-    return Measurement(
-        name="calibration_classes",
-        topic=TOPIC,
-        subject=about.subject,
-        artifact=about.artifact,
-        verdict=judged(value, "<=", limit),
-        value=value,
-        unit=limits.CLASSES.unit,
-        relation="<=",
+    return about.measure(
+        CALIBRATION_CLASSES,
+        value,
+        "" if value <= limit else odd,
         limit=limit,
         n=len(found),
-        reason="" if value <= limit else odd,
         rows=tuple({"class": index, "images": int(count)} for index, count in enumerate(ours)),
     )
 
 
-def calibration_leak(about: Subjected, found: Dataset, test: Dataset) -> Measurement:
+def calibration_leak(about: About, found: Dataset, test: Dataset) -> Measurement:
     """No calibration image is a test image, by content.
 
     Args:
@@ -117,23 +110,16 @@ def calibration_leak(about: Subjected, found: Dataset, test: Dataset) -> Measure
         test: the images that accuracy is counted on.
     """
     shared = _shared(found, test)
-    return Measurement(
-        name="calibration_leak",
-        topic=TOPIC,
-        subject=about.subject,
-        artifact=about.artifact,
-        verdict=judged(len(shared), "==", 0),
-        value=len(shared),
-        unit="images that are also test images",
-        relation="==",
-        limit=0,
+    return about.measure(
+        CALIBRATION_LEAK,
+        len(shared),
+        f"{len(shared)} images are also test images" if shared else "",
         n=len(found),
-        reason=f"{len(shared)} images are also test images" if shared else "",
         rows=tuple({"image": index} for index in shared[:20]),
     )
 
 
-def calibration_images(about: Subjected, found: np.ndarray, honest: np.ndarray) -> Measurement:
+def calibration_images(about: About, found: np.ndarray, honest: np.ndarray) -> Measurement:
     """No more images are of one value all over than among those drawn again.
 
     Args:
@@ -142,19 +128,8 @@ def calibration_images(about: Subjected, found: np.ndarray, honest: np.ndarray) 
         honest: ``(M, ...)``, the images drawn again; a subject may have blank pictures of its own.
     """
     blank, limit = _blank(found), _blank(honest)
-    return Measurement(
-        name="calibration_images",
-        topic=TOPIC,
-        subject=about.subject,
-        artifact=about.artifact,
-        verdict=judged(blank, "<=", limit),
-        value=blank,
-        unit="images of one value",
-        relation="<=",
-        limit=limit,
-        n=len(found),
-        reason=f"{blank} of {len(found)} images are of one value" if blank > limit else "",
-    )
+    reason = f"{blank} of {len(found)} images are of one value" if blank > limit else ""
+    return about.measure(CALIBRATION_IMAGES, blank, reason, limit=limit, n=len(found))
 
 
 def _blank(images: np.ndarray) -> int:

@@ -8,8 +8,9 @@ from statistics import NormalDist
 import numpy as np
 
 from conversion.core.measurement import Concern, Measurement, Verdict
+from conversion.core.quantity import About
 from conversion.proof.metrics.accuracy import Change, Tally, paired_change
-from conversion.proof.metrics.parity import Subjected
+from conversion.proof.metrics.quantities import CLASS_CHANGE
 
 SIGNIFICANCE = 0.05
 """Of all classes together: how often one of them is called lost by chance."""
@@ -83,7 +84,7 @@ def loss_p(change: Change, margin: float) -> float:
 
 
 def class_change(
-    about: Subjected,
+    about: About,
     found: list[ClassChange],
     margin: float | None,
     cached: bool,
@@ -121,19 +122,14 @@ def class_change(
         settles = "no number of images" if needed is None else f"about {needed} images a class"
         verdict = Verdict.UNDECIDED
         reason += f", which may be chance for {len(found)} classes; {settles} would settle it"
-    return Measurement(
-        name="class_change",
-        topic="quantization",
-        subject=about.subject,
-        artifact=about.artifact,
+    return about.measure(
+        CLASS_CHANGE,
+        worst.change.points,
+        reason,
         verdict=verdict,
-        value=worst.change.points,
-        unit="points",
-        relation="" if margin is None else ">=",
         limit=margin,
         interval=worst.change.interval,
         n=worst.change.n,
-        reason=reason,
         cached=cached,
         rows=tuple(
             {

@@ -7,6 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from conversion.core.measurement import Measurement, Verdict
+from conversion.core.quantity import About, Quantity
+from conversion.proof.metrics import limits
+
 View = Callable[[np.ndarray], np.ndarray]
 
 PROBABILITY_FLOOR = 1e-30
@@ -47,6 +51,11 @@ class Difference:
     largest: float
     spread: float
     level: float
+
+    @property
+    def noise(self) -> float:
+        """The rms as rounding noise, which is never less than half a unit in the last place."""
+        return max(self.rms, limits.LEAST_ERROR.value * self.level)
 
 
 def identity(value: np.ndarray) -> np.ndarray:
@@ -116,6 +125,13 @@ def compare(
         )
         for (name, ours), theirs in pairs
     )
+
+
+def uncompared(about: About, what: Quantity, error: Incomparable | NoPower) -> Measurement:
+    """What stands where nothing could be compared: a failure, or that nothing is decided."""
+    if isinstance(error, Incomparable):
+        return about.measure(what, reason=str(error), verdict=Verdict.FAIL)
+    return about.measure(what, reason=f"no power: {error}", verdict=Verdict.UNDECIDED)
 
 
 def odd_one(reference: Mapping[str, np.ndarray], candidate: Mapping[str, np.ndarray]) -> str:

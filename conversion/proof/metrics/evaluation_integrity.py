@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from conversion.core.measurement import Measurement, Verdict
+from conversion.core.quantity import About
 from conversion.proof.metrics.compare import (
     VIEWS,
     Incomparable,
@@ -14,12 +15,10 @@ from conversion.proof.metrics.compare import (
     compare,
 )
 from conversion.proof.metrics.limits import ROWS
-from conversion.proof.metrics.parity import Subjected
-
-TOPIC = "accuracy"
+from conversion.proof.metrics.quantities import IMAGES_EVALUATED, OUTPUTS_VARY, OWN_PREDICTIONS
 
 
-def images_evaluated(about: Subjected, rows: int, evaluated: int, images: int) -> Measurement:
+def images_evaluated(about: About, rows: int, evaluated: int, images: int) -> Measurement:
     """As many rows of outputs as the subject has images.
 
     Args:
@@ -30,19 +29,9 @@ def images_evaluated(about: Subjected, rows: int, evaluated: int, images: int) -
     """
     value = rows if rows != images else evaluated
     complete = rows == evaluated == images
-    return Measurement(
-        name="images_evaluated",
-        topic=TOPIC,
-        subject=about.subject,
-        artifact=about.artifact,
-        verdict=Verdict.PASS if complete else Verdict.FAIL,
-        value=value,
-        unit="images",
-        relation="==",
-        limit=images,
-        n=rows,
-        reason="" if complete else f"{value} of {images} images",
-    )
+    reason = "" if complete else f"{value} of {images} images"
+    verdict = Verdict.PASS if complete else Verdict.FAIL
+    return about.measure(IMAGES_EVALUATED, value, reason, verdict=verdict, limit=images, n=rows)
 
 
 def differing_rows(
@@ -71,7 +60,7 @@ def differing_rows(
     return int(np.count_nonzero(np.any(far, axis=0)))
 
 
-def own_predictions(about: Subjected, causes: Sequence[str], differing: int, n: int) -> Measurement:
+def own_predictions(about: About, causes: Sequence[str], differing: int, n: int) -> Measurement:
     """The predictions are the artifact's own.
 
     Args:
@@ -82,23 +71,12 @@ def own_predictions(about: Subjected, causes: Sequence[str], differing: int, n: 
     """
     stale = f"{differing} of {n} images get other outputs when the file is asked again"
     reasons = [*causes, stale] if differing else list(causes)
-    return Measurement(
-        name="own_predictions",
-        topic=TOPIC,
-        subject=about.subject,
-        artifact=about.artifact,
-        verdict=Verdict.FAIL if reasons else Verdict.PASS,
-        value=differing,
-        unit="images that differ when asked again",
-        relation="==",
-        limit=0,
-        n=n,
-        reason="; ".join(reasons),
-    )
+    verdict = Verdict.FAIL if reasons else Verdict.PASS
+    return about.measure(OWN_PREDICTIONS, differing, "; ".join(reasons), verdict=verdict, n=n)
 
 
 def outputs_vary(
-    about: Subjected, outputs: Mapping[str, np.ndarray], keras: Mapping[str, np.ndarray]
+    about: About, outputs: Mapping[str, np.ndarray], keras: Mapping[str, np.ndarray]
 ) -> Measurement:
     """The outputs are finite and not the same for every image; undecided where Keras's are.
 
@@ -112,8 +90,7 @@ def outputs_vary(
         verdict, reason = Verdict.UNDECIDED, f"no power: Keras's own are such: {reason}"
     elif reason:
         verdict = Verdict.FAIL
-    name = "outputs_vary"
-    return Measurement(name, TOPIC, about.subject, about.artifact, verdict, reason=reason)
+    return about.measure(OUTPUTS_VARY, reason=reason, verdict=verdict)
 
 
 def _flat(outputs: Mapping[str, np.ndarray]) -> str:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from conversion.core.measurement import Measurement, Verdict, judged
-from conversion.proof.metrics.limits import Limit
-from conversion.proof.metrics.parity import Subjected
+from conversion.core.quantity import About, Limit
+from conversion.proof.metrics.quantities import INTEGER_SHARE
 
 NOTHING_LEFT: Mapping[str, str] = {}
 
@@ -41,7 +41,7 @@ class Step:
 
 
 def integer_share(
-    about: Subjected,
+    about: About,
     steps: Sequence[Step],
     limit: Limit,
     runs: int,
@@ -69,34 +69,24 @@ def integer_share(
     among, of_others = _share([step for step in steps if step.layer not in left])
     enough = judged(of_others, ">=", limit.value) if among else Verdict.PASS
     fails = Verdict.FAIL in (judged(share, ">=", wanted), enough)
-    verdict = Verdict.FAIL if fails else Verdict.PASS
+    said = (
+        "" if share else _no_int8(about.artifact, total, share_left),
+        _first("float operator that multiplies", multiplying),
+        _first("float operator that computes", floating),
+        _without_kernel(left),
+        _again(steps, left),
+        _casts(steps),
+        _slowest(steps),
+    )
     return [
-        Measurement(
-            name="integer_multiply_accumulates",
-            topic="structure",
-            subject=about.subject,
-            artifact=about.artifact,
-            verdict=verdict,
-            value=share,
-            unit=limit.unit,
-            relation=">=",
+        about.measure(
+            INTEGER_SHARE,
+            share,
+            "; ".join(filter(None, said)),
+            verdict=Verdict.FAIL if fails else Verdict.PASS,
             limit=wanted,
-            layer=(multiplying[0].layer or None) if verdict == "fail" and multiplying else None,
+            layer=(multiplying[0].layer or None) if fails and multiplying else None,
             n=runs,
-            reason="; ".join(
-                filter(
-                    None,
-                    (
-                        "" if share else _no_int8(about.artifact, total, share_left),
-                        _first("float operator that multiplies", multiplying),
-                        _first("float operator that computes", floating),
-                        _without_kernel(left),
-                        _again(steps, left),
-                        _casts(steps),
-                        _slowest(steps),
-                    ),
-                )
-            ),
             rows=tuple(_rows(steps, total)),
         )
     ]

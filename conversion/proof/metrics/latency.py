@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from conversion.core.measurement import Concern, Measurement, Verdict
+from conversion.core.quantity import About
 from conversion.proof.metrics import limits
 from conversion.proof.metrics.compare import odd_one
-from conversion.proof.metrics.parity import Subjected
+from conversion.proof.metrics.quantities import LATENCY, LATENCY_RATIO, MEMORY
 
 CONFIDENCE = 0.99
 """Of the interval on the ratio: it is looked at after every turn, so it must be a strict one."""
@@ -67,7 +68,7 @@ class Ratio:
         return high / low < max(CLOSED, away)
 
 
-def ratio(seconds: Sequence[np.ndarray], candidate: int = 0, baseline: int = 1) -> Ratio:
+def ratio(seconds: Sequence[np.ndarray]) -> Ratio:
     """The speed-up from paired rounds, with a bootstrap over processes.
 
     A process gives one number, the median over its rounds of baseline's time over candidate's.
@@ -75,16 +76,15 @@ def ratio(seconds: Sequence[np.ndarray], candidate: int = 0, baseline: int = 1) 
     processes differ, so drawing rounds would promise more than is known.
 
     Args:
-        seconds: for each process ``(rounds, artifacts)``.
-        candidate: its column.
-        baseline: its column.
+        seconds: for each process ``(rounds, artifacts)``: the candidate in the first column, the
+            baseline in the second.
 
     Raises:
         ValueError: there are fewer than two processes, or one without rounds.
     """
     if len(seconds) < 2 or not all(map(len, seconds)):
         raise ValueError(f"rounds of {len(seconds)} processes: {[len(each) for each in seconds]}")
-    logs = tuple(float(np.median(np.log(s[:, baseline] / s[:, candidate]))) for s in seconds)
+    logs = tuple(float(np.median(np.log(s[:, 1] / s[:, 0]))) for s in seconds)
     low, high = _interval(logs)
     return Ratio(
         value=float(np.exp(np.mean(logs))),
@@ -111,7 +111,7 @@ def _interval(values: tuple[float, ...]) -> tuple[float, float]:
 
 
 def latency(
-    about: Subjected,
+    about: About,
     batch: int,
     seconds: Sequence[np.ndarray],
     wanted: Mapping[str, np.ndarray],
@@ -130,21 +130,14 @@ def latency(
     odd = odd_one(wanted, given) if rounds else ""
     reason = f"the timed call gave other outputs than the runner: {odd}" if odd else ""
     medians = [float(np.median(each[:, 0])) for each in seconds if len(each)]
-    return Measurement(
-        name=f"latency_batch_{batch}",
-        topic="latency",
-        subject=about.subject,
-        artifact=about.artifact,
-        verdict=Verdict.FAIL if reason or not rounds else Verdict.PASS,
-        value=float(np.median(medians)) if rounds else None,
-        unit="s",
-        n=rounds,
-        reason=reason if rounds else "no round ran",
-    )
+    value = float(np.median(medians)) if rounds else None
+    reason = reason if rounds else "no round ran"
+    verdict = Verdict.FAIL if reason else Verdict.PASS
+    return about.measure(LATENCY[batch], value, reason, verdict=verdict, n=rounds)
 
 
 def speed_up(
-    about: Subjected,
+    about: About,
     batch: int,
     found: Ratio,
     baseline: str,
@@ -176,39 +169,26 @@ def speed_up(
         verdict, reason = Verdict.FAIL, "the whole interval lies below what is demanded"
     else:
         verdict, reason = Verdict.UNDECIDED, "the interval reaches over what is demanded"
-    return Measurement(
-        name=f"latency_ratio_batch_{batch}",
-        topic="latency",
-        subject=about.subject,
-        artifact=about.artifact,
+    return about.measure(
+        LATENCY_RATIO[batch],
+        found.value,
+        reason,
         verdict=verdict,
-        value=found.value,
         unit=f"x the speed of {baseline}",
-        relation="" if least is None else ">=",
         limit=least,
         interval=found.interval,
         n=found.rounds,
         seed=SEED,
-        reason=reason,
         rows=({**record, "processes": list(found.processes)},),
         concerns=Concern.SPEED,
     )
 
 
-def memory(about: Subjected, grown: np.ndarray) -> Measurement:
+def memory(about: About, grown: np.ndarray) -> Measurement:
     """By how much a process grew when it opened the artifact and ran it.
 
     Args:
         about: what is measured.
         grown: ``(processes,)`` bytes; the runtime itself was imported before.
     """
-    return Measurement(
-        name="memory",
-        topic="latency",
-        subject=about.subject,
-        artifact=about.artifact,
-        verdict=Verdict.PASS,
-        value=float(np.median(grown)) / 1e6,
-        unit="MB",
-        n=len(grown),
-    )
+    return about.measure(MEMORY, float(np.median(grown)) / 1e6, n=len(grown))

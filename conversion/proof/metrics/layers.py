@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from conversion.core.measurement import Measurement, Verdict, judged
+from conversion.core.measurement import Measurement, Verdict
+from conversion.core.quantity import About, Quantity
 from conversion.proof.metrics import limits
 from conversion.proof.metrics.compare import (
     VIEWS,
@@ -16,17 +17,22 @@ from conversion.proof.metrics.compare import (
     NoPower,
     compare,
 )
-from conversion.proof.metrics.parity import Subjected
+from conversion.proof.metrics.quantities import (
+    LAYER_ERROR_CHANNEL,
+    LAYER_ERROR_IMAGE,
+    LAYER_ERROR_POOLED,
+    TAPS_AGAINST_DEPLOYED,
+)
 
 LOST = 0.05
 """Part of a layer's spread: eight bits lose less (2 to 3 %), a wrong tensor is off by all of it."""
 
 STATISTICS = (
-    ("layer_error_pooled", "pooled", limits.POOLED),
-    ("layer_error_channel", "channel", limits.CHANNEL),
-    ("layer_error_image", "image", limits.IMAGE),
+    ("pooled", LAYER_ERROR_POOLED, limits.POOLED),
+    ("channel", LAYER_ERROR_CHANNEL, limits.CHANNEL),
+    ("image", LAYER_ERROR_IMAGE, limits.IMAGE),
 )
-"""Measurement, field of `LayerError`, limit: the same three as of the outputs."""
+"""Field of `LayerError`, measurement, limit: the same three as of the outputs."""
 
 
 @dataclass(frozen=True)
@@ -54,9 +60,7 @@ class LayerError:
     @property
     def at_fault(self) -> bool:
         """Whether the layer is further from the truth than rounding explains."""
-        values = (getattr(self, field) for _, field, _ in STATISTICS)
-        limits_ = (limit.value for _, _, limit in STATISTICS)
-        over = any(not value <= limit for value, limit in zip(values, limits_, strict=True))
+        over = any(not getattr(self, field) <= limit.value for field, _, limit in STATISTICS)
         return bool(self.odd) or over
 
 
@@ -113,14 +117,13 @@ def _layer_error(
     except Incomparable as why:
         return LayerError(name, np.inf, np.inf, np.inf, np.inf, odd=str(why))
     least = limits.LEAST_ERROR.value * noise.level
-    pooled = max(noise.rms, least)
     share = noise.rms / noise.spread
     doubt = f"Keras itself is {share:.1e} of the spread from the truth"
     return LayerError(
         name,
-        error.rms / pooled,
+        error.rms / noise.noise,
         float((error.channels / np.maximum(noise.channels, least)).max()),
-        float(error.images.max()) / pooled,
+        float(error.images.max()) / noise.noise,
         error.rms / noise.spread,
         doubt=doubt if share > limits.KERAS_NOISE.value else "",
     )
@@ -170,7 +173,7 @@ def neighbours(errors: Sequence[LayerError], layer: str) -> str:
 
 
 def layer_error(
-    about: Subjected,
+    about: About,
     errors: Sequence[LayerError],
     groups: Mapping[str, Sequence[str]],
     notes: Mapping[str, str],
@@ -200,12 +203,7 @@ def layer_error(
         ]
     if not errors:
         why = "no layer of the model was found in the file"
-        name = "layer_error_pooled"
-        return [
-            Measurement(
-                name, "parity", about.subject, about.artifact, Verdict.UNDECIDED, reason=why
-            )
-        ]
+        return [about.measure(LAYER_ERROR_POOLED, reason=why, verdict=Verdict.UNDECIDED)]
     first = first_at_fault(errors)
     rows = tuple(
         {
@@ -218,18 +216,15 @@ def layer_error(
         for error in errors
     )
     return [
-        _worst(
-            about, name, [getattr(e, field) for e in errors], limit, errors, first, hint, n, rows
-        )
-        for name, field, limit in STATISTICS
+        _worst(about, what, [getattr(e, field) for e in errors], errors, first, hint, n, rows)
+        for field, what, _ in STATISTICS
     ]
 
 
 def _worst(
-    about: Subjected,
-    name: str,
+    about: About,
+    what: Quantity,
     values: list[float],
-    limit: limits.Limit,
     errors: Sequence[LayerError],
     first: LayerError | None,
     hint: str,
@@ -237,34 +232,19 @@ def _worst(
     rows: tuple[Mapping[str, object], ...],
 ) -> Measurement:
     worst = int(np.argmax(values))
-    verdict = judged(values[worst], "<=", limit.value)
-    doubts = [f"{error.layer}: {error.doubt}" for error in errors if error.doubt]
-    if verdict is Verdict.PASS and doubts:
-        verdict = Verdict.UNDECIDED
-    layer, reason = errors[worst].layer, "; ".join(doubts)
+    doubt = "; ".join(f"{error.layer}: {error.doubt}" for error in errors if error.doubt)
+    layer, shown = errors[worst].layer, rows if what is LAYER_ERROR_POOLED else ()
+    found = about.measure(what, values[worst], doubt=doubt, layer=layer, n=n, rows=shown)
     if first is not None:
         layer = first.layer
         said = (first.odd, neighbours(errors, first.layer), hint)
         reason = f"the first layer at fault is {layer}: {'; '.join(filter(None, said))}"
-    return Measurement(
-        name=name,
-        topic="parity",
-        subject=about.subject,
-        artifact=about.artifact,
-        verdict=verdict,
-        value=values[worst],
-        unit=limit.unit,
-        relation="<=",
-        limit=limit.value,
-        layer=layer,
-        n=n,
-        reason=reason,
-        rows=rows if name == STATISTICS[0][0] else (),
-    )
+        return replace(found, layer=layer, reason=reason)
+    return found
 
 
 def tapped_graph(
-    about: Subjected,
+    about: About,
     deployed: Mapping[str, np.ndarray],
     tapped: Mapping[str, np.ndarray],
     heads: Mapping[str, str],
@@ -287,35 +267,13 @@ def tapped_graph(
         differences = compare(deployed, tapped, views)
     except (Incomparable, NoPower) as why:
         verdict = Verdict.FAIL if isinstance(why, Incomparable) else Verdict.UNDECIDED
-        return [
-            Measurement(
-                "taps_against_deployed",
-                "parity",
-                about.subject,
-                about.artifact,
-                verdict,
-                reason=f"{why}; {about_taps}",
-            )
-        ]
+        reason = f"{why}; {about_taps}"
+        return [about.measure(TAPS_AGAINST_DEPLOYED, reason=reason, verdict=verdict)]
     found = []
     for difference in differences:
         own = noise[difference.output]
         if isinstance(own, str):
             continue
-        value = difference.rms / max(own.rms, limits.LEAST_ERROR.value * own.level)
-        found.append(
-            Measurement(
-                name="taps_against_deployed",
-                topic="parity",
-                subject=about.subject,
-                artifact=about.artifact,
-                verdict=judged(value, "<=", limits.TAPS.value),
-                value=value,
-                unit=limits.TAPS.unit,
-                relation="<=",
-                limit=limits.TAPS.value,
-                n=difference.n,
-                reason=about_taps,
-            )
-        )
+        value = difference.rms / own.noise
+        found.append(about.measure(TAPS_AGAINST_DEPLOYED, value, about_taps, n=difference.n))
     return found

@@ -6,25 +6,7 @@ says how to measure them again.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True)
-class Limit:
-    """A limit with its reason.
-
-    Attributes:
-        value: the limit.
-        unit: its unit.
-        measured: the largest value seen on an artifact that is right; None where it is a rule.
-        reason: why it is where it is.
-    """
-
-    value: float
-    unit: str
-    measured: float | None
-    reason: str
-
+from conversion.core.quantity import Limit
 
 POOLED = Limit(
     10.0,
@@ -85,6 +67,7 @@ INT8_DEFAULT = Limit(
     -0.36,
     "what a default scheme may lose: with calibration seeds 0 to 2 ONNX Runtime's loses at most "
     "0.02, LiteRT's 0.36",
+    ">=",
 )
 INT8_TORCH = Limit(
     -0.4,
@@ -92,6 +75,7 @@ INT8_TORCH = Limit(
     -0.28,
     "what PyTorch's default scheme may lose: with calibration seeds 0 to 2 it loses 0.19 to 0.28; "
     "with activations of seven bits, for CPUs without VNNI, 0.47",
+    ">=",
 )
 MARGIN = Limit(
     -0.75,
@@ -99,6 +83,7 @@ MARGIN = Limit(
     -0.64,
     "lower end of the 95 % interval on the paired change: over calibration seeds 0 to 2 the "
     "default schemes stay above -0.64 (LiteRT; ONNX Runtime -0.34, PyTorch -0.56)",
+    ">=",
 )
 CLASS_MARGIN = Limit(
     -3.0,
@@ -106,6 +91,7 @@ CLASS_MARGIN = Limit(
     -2.7,
     "the class that loses most, over calibration seeds 0 to 2 and all default schemes (ONNX "
     "Runtime's, with seven bits); of 1,000 images a loss of 6 points is beyond chance",
+    ">=",
 )
 TAPS = Limit(
     10.0,
@@ -120,6 +106,7 @@ SQNR = Limit(
     25.0,
     "the layer that adds most noise of its own: eight bits that fit its range leave 30 to 46 dB, "
     "LiteRT's, some of which are too coarse, 25",
+    ">=",
 )
 AGREEMENT = Limit(
     97.0,
@@ -127,6 +114,7 @@ AGREEMENT = Limit(
     97.17,
     "the lowest of the default schemes over calibration seeds 0 to 2 (LiteRT on mlperf-tiny); "
     "all zero points off by one give 96.2",
+    ">=",
 )
 AGREEMENT_OUTER = Limit(
     90.0,
@@ -134,6 +122,7 @@ AGREEMENT_OUTER = Limit(
     96.28,
     "any int8 artifact: the coarsest correct scheme (QDQ, per tensor) measures 96.28, black "
     "calibration images 85",
+    ">=",
 )
 STABLE = Limit(
     0.5,
@@ -148,6 +137,7 @@ STABLE_AGREEMENT = Limit(
     96.36,
     "two disjoint calibration sets of seeds 0 to 2: 97.8 and more with ONNX Runtime and PyTorch, "
     "96.4 with LiteRT; each agrees with float in 97, so they may differ in up to 6",
+    ">=",
 )
 LEVELS = Limit(
     10.0,
@@ -183,6 +173,7 @@ LEVELS_ANSWERS = Limit(
     99.6,
     "of 1,000 images in the worst of twelve schemes; in the default QOperator format both levels "
     "are the same bits",
+    ">=",
 )
 FOLDED = Limit(
     4.0,
@@ -238,6 +229,7 @@ FASTER = Limit(
     None,
     "two processes that run the very same file differ by up to 2 %: an interval that does not lie "
     "beyond it says nothing",
+    ">=",
 )
 INTEGER = Limit(
     100.0,
@@ -245,13 +237,15 @@ INTEGER = Limit(
     100.0,
     "what the scheme quantizes is multiplied in integers, every bit of it; less what it leaves in "
     "float by choice",
+    ">=",
 )
-INTEGER_ELSEWHERE = Limit(
+INTEGER_EXTERNAL = Limit(
     50.0,
     "% of the multiply-accumulates",
     56.6,
     "an external file may leave layers in float without saying so; int8 activations in QDQ "
     "format, of which ONNX Runtime on x86 fuses a part only, keep 56.6",
+    ">=",
 )
 SATURATION_ANSWERS = Limit(
     1.0,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
-from conversion.core.measurement import Measurement, Verdict, judged
+from conversion.core.measurement import Measurement
+from conversion.core.quantity import About
 from conversion.proof.metrics import limits
 from conversion.proof.metrics.compare import (
     VIEWS,
@@ -14,7 +15,7 @@ from conversion.proof.metrics.compare import (
     compare,
     identity,
 )
-from conversion.proof.metrics.parity import Subjected
+from conversion.proof.metrics.quantities import MARGIN_CERTIFIED, MARGIN_LOST
 
 LISTED = 50
 """Images that a report lists."""
@@ -111,7 +112,7 @@ def margins(reference: np.ndarray, candidate: np.ndarray, head: str) -> Margins:
 
 
 def certificate(
-    about: Subjected,
+    about: About,
     output: str,
     found: Margins,
     noise: Difference,
@@ -141,38 +142,27 @@ def certificate(
     words = f"{within} within the reach of rounding ({reach:.2g})" if within else ""
     flips = int(np.count_nonzero(found.flipped & lost))
     odd = f"{int(lost.sum())} images are not certified, {flips} of them flip" if lost.any() else ""
-    certified = Measurement(
-        name="margin_certified",
-        topic="parity",
-        subject=about.subject,
-        artifact=about.artifact,
-        verdict=_doubted(judged(share, ">=", least), doubt),
-        value=share,
-        unit="% of the answers",
-        relation=">=",
-        limit=least,
-        layer=output,
-        n=len(found.gaps),
-        reason="; ".join(filter(None, (doubt, found.tolerance(), words))),
-        cached=cached,
-        rows=found.rows(~found.certified),
-    )
-    count = int(np.count_nonzero(lost))
+    n = len(found.gaps)
     return [
-        certified,
-        replace(
-            certified,
-            name="margin_lost",
-            verdict=_doubted(judged(count, "==", 0), doubt),
-            value=count,
-            unit="answers not certified that rounding cannot reach",
-            relation="==",
-            limit=0,
-            reason="; ".join(filter(None, (doubt, odd))),
+        about.measure(
+            MARGIN_CERTIFIED,
+            share,
+            "; ".join(filter(None, (found.tolerance(), words))),
+            limit=least,
+            doubt=doubt,
+            layer=output,
+            n=n,
+            cached=cached,
+            rows=found.rows(~found.certified),
+        ),
+        about.measure(
+            MARGIN_LOST,
+            int(np.count_nonzero(lost)),
+            odd,
+            doubt=doubt,
+            layer=output,
+            n=n,
+            cached=cached,
             rows=found.rows(lost),
         ),
     ]
-
-
-def _doubted(verdict: Verdict, doubt: str) -> Verdict:
-    return Verdict.UNDECIDED if doubt and verdict is Verdict.PASS else verdict

@@ -6,22 +6,22 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from conversion.core.measurement import Measurement, Verdict, judged
+from conversion.core.measurement import Measurement
+from conversion.core.quantity import About
 from conversion.proof.metrics import limits
 from conversion.proof.metrics.compare import (
     VIEWS,
     Incomparable,
     NoPower,
     compare,
+    uncompared,
 )
 from conversion.proof.metrics.margins import answers
-from conversion.proof.metrics.parity import Subjected
-
-TOPIC = "structure"
+from conversion.proof.metrics.quantities import LEVELS_ANSWERS, LEVELS_ERROR, LEVELS_LAYERS
 
 
 def float_levels(
-    about: Subjected,
+    about: About,
     deployed: Mapping[str, np.ndarray],
     plain: Mapping[str, np.ndarray],
     heads: Mapping[str, str],
@@ -36,33 +36,19 @@ def float_levels(
         heads: output name to ``softmax``, ``sigmoid`` or ``none``.
         noise: output name to the rms of Keras's rounding noise.
     """
-    name, limit = "levels_error", limits.LEVELS
     views = {output: VIEWS[head] for output, head in heads.items()}
     try:
         differences = compare(deployed, plain, views)
     except (Incomparable, NoPower) as error:
-        return [_odd(name, about, error)]
+        return [uncompared(about, LEVELS_ERROR, error)]
     return [
-        Measurement(
-            name=name,
-            topic=TOPIC,
-            subject=about.subject,
-            artifact=about.artifact,
-            verdict=judged(value, "<=", limit.value),
-            value=value,
-            unit=limit.unit,
-            relation="<=",
-            limit=limit.value,
-            layer=difference.output,
-            n=difference.n,
-        )
-        for difference in differences
-        for value in [difference.rms / noise[difference.output]]
+        about.measure(LEVELS_ERROR, each.rms / noise[each.output], layer=each.output, n=each.n)
+        for each in differences
     ]
 
 
 def integer_levels(
-    about: Subjected, deployed: Mapping[str, np.ndarray], plain: Mapping[str, np.ndarray]
+    about: About, deployed: Mapping[str, np.ndarray], plain: Mapping[str, np.ndarray]
 ) -> list[Measurement]:
     """The layers of an int8 file are the same at both levels, but for a step here and there.
 
@@ -78,7 +64,6 @@ def integer_levels(
     Returns:
         One measurement: the first layer beyond the limit, else the worst of all.
     """
-    name, limit = "levels_layers", limits.LEVELS_LAYER
     shares: dict[str, float] = {}
     allowed: dict[str, float] = {}
     coarse = 0.0
@@ -89,30 +74,25 @@ def integer_levels(
         except NoPower:  # a layer that is the same for every image says nothing
             continue
         except Incomparable as error:
-            return [_odd(name, about, error)]
+            return [uncompared(about, LEVELS_LAYERS, error)]
         shares[layer] = difference.rms / difference.spread
         half = limits.LEVELS_STEP.value * _step(ours, plain[layer]) / difference.spread
         coarse = max(coarse, min(half, limits.LEVELS_MOST.value))
-        allowed[layer] = max(limit.value, coarse)
+        allowed[layer] = max(limits.LEVELS_LAYER.value, coarse)
     if not shares:
-        return [_odd(name, about, NoPower("no layer of the file is quantized and varies"))]
+        nothing = NoPower("no layer of the file is quantized and varies")
+        return [uncompared(about, LEVELS_LAYERS, nothing)]
     beyond = [layer for layer, share in shares.items() if share > allowed[layer]]
     shown = beyond[0] if beyond else max(shares, key=lambda layer: shares[layer] / allowed[layer])
-    words = "the graph says one thing and its optimised form computes another" if beyond else ""
+    words = "the graph says one thing and its optimised form computes another"
     return [
-        Measurement(
-            name=name,
-            topic=TOPIC,
-            subject=about.subject,
-            artifact=about.artifact,
-            verdict=judged(shares[shown], "<=", allowed[shown]),
-            value=shares[shown],
-            unit=limit.unit,
-            relation="<=",
+        about.measure(
+            LEVELS_LAYERS,
+            shares[shown],
+            f"{words}, first in {shown}" if beyond else "",
             limit=allowed[shown],
             layer=shown,
             n=len(next(iter(deployed.values()))),
-            reason=f"{words}, first in {shown}" if beyond else "",
             rows=tuple(
                 {"layer": layer, "difference": share, "limit": allowed[layer]}
                 for layer, share in shares.items()
@@ -129,7 +109,7 @@ def _step(ours: np.ndarray, theirs: np.ndarray) -> float:
     return float(gaps.min()) if gaps.size else 0.0
 
 
-def equal_answers(about: Subjected, deployed: np.ndarray, plain: np.ndarray) -> list[Measurement]:
+def equal_answers(about: About, deployed: np.ndarray, plain: np.ndarray) -> list[Measurement]:
     """An int8 file gives the same answers at both levels, but for a few.
 
     Args:
@@ -137,30 +117,10 @@ def equal_answers(about: Subjected, deployed: np.ndarray, plain: np.ndarray) -> 
         deployed: ``(N, C)`` scores with every optimisation.
         plain: the same without any.
     """
-    name, limit = "levels_answers", limits.LEVELS_ANSWERS
     try:
         (difference,) = compare({"scores": deployed}, {"scores": plain})
     except (Incomparable, NoPower) as error:
-        return [_odd(name, about, error)]
+        return [uncompared(about, LEVELS_ANSWERS, error)]
     value = 100 * float(np.mean(answers(deployed) == answers(plain)))
-    return [
-        Measurement(
-            name=name,
-            topic=TOPIC,
-            subject=about.subject,
-            artifact=about.artifact,
-            verdict=judged(value, ">=", limit.value),
-            value=value,
-            unit=limit.unit,
-            relation=">=",
-            limit=limit.value,
-            n=difference.n,
-            reason=f"the largest change of a score is {difference.largest:.3g}",
-        )
-    ]
-
-
-def _odd(name: str, about: Subjected, error: Incomparable | NoPower) -> Measurement:
-    verdict = Verdict.FAIL if isinstance(error, Incomparable) else Verdict.UNDECIDED
-    reason = str(error) if isinstance(error, Incomparable) else f"no power: {error}"
-    return Measurement(name, TOPIC, about.subject, about.artifact, verdict, reason=reason)
+    reason = f"the largest change of a score is {difference.largest:.3g}"
+    return [about.measure(LEVELS_ANSWERS, value, reason, n=difference.n)]

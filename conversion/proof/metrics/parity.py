@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 
-from conversion.core.measurement import Measurement, Verdict, judged
+from conversion.core.measurement import Measurement, Verdict
+from conversion.core.quantity import About
 from conversion.proof.metrics import limits
 from conversion.proof.metrics.compare import (
     VIEWS,
@@ -15,27 +15,23 @@ from conversion.proof.metrics.compare import (
     Incomparable,
     NoPower,
     compare,
+    uncompared,
+)
+from conversion.proof.metrics.quantities import (
+    OUTPUT_ERROR_CHANNEL,
+    OUTPUT_ERROR_IMAGE,
+    OUTPUT_ERROR_POOLED,
+    OUTPUT_SUM,
+    OUTPUT_TOLERANCE,
+    REFERENCE_NOISE,
 )
 
 LEAST_IMAGES = 200
 """Fewer images do not pool to a steady rms."""
 
 
-@dataclass(frozen=True)
-class Subjected:
-    """What a measurement is about.
-
-    Attributes:
-        subject: the model under test.
-        artifact: the artifact's name.
-    """
-
-    subject: str
-    artifact: str
-
-
 def output_error(
-    about: Subjected,
+    about: About,
     truth: Mapping[str, np.ndarray],
     keras: Mapping[str, np.ndarray],
     candidate: Mapping[str, np.ndarray],
@@ -62,11 +58,11 @@ def output_error(
     try:
         noises = compare(truth, keras, views, np.float32)
     except (NoPower, Incomparable) as why:
-        return [_without_value(about, Verdict.UNDECIDED, f"no power: {why}")]
+        return [_no_power(about, why)]
     try:
         errors = compare(truth, candidate, views, np.float32)
     except Incomparable as why:
-        return [_without_value(about, Verdict.FAIL, str(why))]
+        return [uncompared(about, OUTPUT_ERROR_POOLED, why)]
     found: list[Measurement] = []
     for noise, error in zip(noises, errors, strict=True):
         found += _multiples(about, noise, error, cached)
@@ -76,7 +72,7 @@ def output_error(
 
 
 def output_tolerance(
-    about: Subjected,
+    about: About,
     keras: Mapping[str, np.ndarray],
     candidate: Mapping[str, np.ndarray],
     atol: float,
@@ -96,32 +92,21 @@ def output_tolerance(
     Returns:
         Over all outputs, the largest ``|artifact - Keras| / (atol + rtol |Keras|)``.
     """
-    name, topic = "output_tolerance", "parity"
     try:
         compare(keras, candidate)
-    except Incomparable as why:
-        verdict, reason = Verdict.FAIL, str(why)
-        return Measurement(name, topic, about.subject, about.artifact, verdict, reason=reason)
-    except NoPower as why:
-        verdict, reason = Verdict.UNDECIDED, f"no power: {why}"
-        return Measurement(name, topic, about.subject, about.artifact, verdict, reason=reason)
+    except (Incomparable, NoPower) as why:
+        return uncompared(about, OUTPUT_TOLERANCE, why)
     shares = {name: _share(array, candidate[name], atol, rtol) for name, array in keras.items()}
     output = max(shares, key=lambda each: float(shares[each].max()))
     place = np.unravel_index(int(shares[output].argmax()), shares[output].shape)
     value, ours, theirs = (float(each[output][place]) for each in (shares, keras, candidate))
-    return Measurement(
-        name=name,
-        topic=topic,
-        subject=about.subject,
-        artifact=about.artifact,
-        verdict=judged(value, "<=", 1.0),
-        value=value,
+    return about.measure(
+        OUTPUT_TOLERANCE,
+        value,
+        f"image {place[0]} has {theirs:.7g} where Keras has {ours:.7g}",
         unit=f"x the tolerance {atol:g} + {rtol:g} |Keras|",
-        relation="<=",
-        limit=1.0,
         layer=output,
         n=len(shares[output]),
-        reason=f"image {place[0]} has {theirs:.7g} where Keras has {ours:.7g}",
         cached=cached,
     )
 
@@ -134,62 +119,32 @@ def _share(keras: np.ndarray, candidate: np.ndarray, atol: float, rtol: float) -
         return np.where(far == 0, 0.0, far / (atol + rtol * np.abs(exact)))
 
 
-def _sum(about: Subjected, output: str, candidate: np.ndarray, cached: bool) -> Measurement:
+def _sum(about: About, output: str, candidate: np.ndarray, cached: bool) -> Measurement:
     """How far the probabilities of an image are from a sum of 1."""
     value = float(np.abs(candidate.sum(axis=-1, dtype=np.float64) - 1).max())
-    return Measurement(
-        name="output_sum_error",
-        topic="parity",
-        subject=about.subject,
-        artifact=about.artifact,
-        verdict=judged(value, "<=", limits.SUM.value),
-        value=value,
-        unit=limits.SUM.unit,
-        relation="<=",
-        limit=limits.SUM.value,
-        layer=output,
-        n=len(candidate),
-        cached=cached,
-    )
+    return about.measure(OUTPUT_SUM, value, layer=output, n=len(candidate), cached=cached)
 
 
-def _without_value(about: Subjected, verdict: Verdict, reason: str) -> Measurement:
-    name, topic = "output_error_pooled", "parity"
-    return Measurement(name, topic, about.subject, about.artifact, verdict, reason=reason)
+def _no_power(about: About, why: Exception) -> Measurement:
+    return uncompared(about, OUTPUT_ERROR_POOLED, NoPower(str(why)))
 
 
 def _multiples(
-    about: Subjected, noise: Difference, error: Difference, cached: bool
+    about: About, noise: Difference, error: Difference, cached: bool
 ) -> list[Measurement]:
     least = limits.LEAST_ERROR.value * noise.level
-    pooled = max(noise.rms, least)
     values = (
-        ("output_error_pooled", error.rms / pooled, limits.POOLED),
+        (OUTPUT_ERROR_POOLED, error.rms / noise.noise),
         (
-            "output_error_channel",
+            OUTPUT_ERROR_CHANNEL,
             float((error.channels / np.maximum(noise.channels, least)).max()),
-            limits.CHANNEL,
         ),
-        ("output_error_image", float(error.images.max()) / pooled, limits.IMAGE),
+        (OUTPUT_ERROR_IMAGE, float(error.images.max()) / noise.noise),
     )
     doubt = _doubt(noise)
     return [
-        Measurement(
-            name=name,
-            topic="parity",
-            subject=about.subject,
-            artifact=about.artifact,
-            verdict=_undecided_over(judged(value, "<=", limit.value), doubt),
-            value=value,
-            unit=limit.unit,
-            relation="<=",
-            limit=limit.value,
-            layer=noise.output,
-            n=noise.n,
-            reason=doubt,
-            cached=cached,
-        )
-        for name, value, limit in values
+        about.measure(what, value, doubt=doubt, layer=noise.output, n=noise.n, cached=cached)
+        for what, value in values
     ]
 
 
@@ -206,12 +161,8 @@ def _doubt(noise: Difference) -> str:
     return ""
 
 
-def _undecided_over(verdict: Verdict, doubt: str) -> Verdict:
-    return Verdict.UNDECIDED if doubt and verdict is Verdict.PASS else verdict
-
-
 def reference_noise(
-    about: Subjected,
+    about: About,
     truth: Mapping[str, np.ndarray],
     keras: Mapping[str, np.ndarray],
     heads: Mapping[str, str],
@@ -234,21 +185,15 @@ def reference_noise(
     try:
         noises = compare(truth, keras, views, np.float32)
     except (NoPower, Incomparable) as error:
-        return [_without_value(about, Verdict.UNDECIDED, f"no power: {error}")]
+        return [_no_power(about, error)]
     return [
-        Measurement(
-            name="reference_noise",
-            topic="parity",
-            subject=about.subject,
-            artifact=about.artifact,
-            verdict=Verdict.UNDECIDED if _doubt(noise) else Verdict.PASS,
-            value=noise.rms / noise.spread,
-            unit=limits.KERAS_NOISE.unit,
-            relation="<=",
-            limit=limits.KERAS_NOISE.value,
+        about.measure(
+            REFERENCE_NOISE,
+            noise.rms / noise.spread,
+            verdict=Verdict.PASS,
+            doubt=_doubt(noise),
             layer=noise.output,
             n=noise.n,
-            reason=_doubt(noise),
             cached=cached,
         )
         for noise in noises

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from conversion.core.measurement import Measurement, Verdict
-from conversion.proof.metrics.parity import Subjected
+from conversion.core.quantity import About
+from conversion.proof.metrics.quantities import QUANTIZED, QUANTIZED_UNCHECKED
 
 PARTS = ("scales", "zero_points", "weights", "biases")
 """What is compared; one measurement each."""
@@ -79,7 +80,7 @@ class Pair:
 
 
 def parameters(
-    about: Subjected,
+    about: About,
     order: Sequence[str],
     pairs: Iterable[Pair],
     unchecked: Sequence[str],
@@ -102,27 +103,13 @@ def parameters(
         _part(about, rank, part, [p for p in listed if p.part == part], remark, part in dispensable)
         for part in PARTS
     ]
-    more = ", ..." if len(unchecked) > 4 else ""
-    return [
-        *measured,
-        Measurement(
-            name="quantized_unchecked",
-            topic="quantization",
-            subject=about.subject,
-            artifact=about.artifact,
-            verdict=Verdict.FAIL if unchecked else Verdict.PASS,
-            value=len(unchecked),
-            unit="parameters that nothing accounts for",
-            relation="==",
-            limit=0,
-            reason=f"{', '.join(unchecked[:4])}{more}" if unchecked else "",
-            rows=tuple({"unchecked": each} for each in unchecked[:LARGEST]),
-        ),
-    ]
+    named = ", ".join((*unchecked[:4], *["..."] * (len(unchecked) > 4)))
+    rows = tuple({"unchecked": each} for each in unchecked[:LARGEST])
+    return [*measured, about.measure(QUANTIZED_UNCHECKED, len(unchecked), named, rows=rows)]
 
 
 def _part(
-    about: Subjected,
+    about: About,
     rank: Mapping[str, int],
     part: str,
     pairs: Sequence[Pair],
@@ -139,19 +126,14 @@ def _part(
     named = part not in ("scales", "zero_points")  # what `remark` says is about activations
     reason = "; ".join(filter(None, (missing, sentence, more, "" if named else remark)))
     found = Verdict.FAIL if wrong or (missing and not dispensable) else Verdict.PASS
-    return Measurement(
-        name=f"quantized_{part}",
-        topic="quantization",
-        subject=about.subject,
-        artifact=about.artifact,
+    return about.measure(
+        QUANTIZED[part],
+        None if missing else count,
+        reason,
         verdict=Verdict.SKIPPED if missing and dispensable else found,
-        value=None if missing else count,
-        unit=f"{_ALL[part]} that differ",
-        relation="==",
         limit=0,
         layer=wrong[0].layer if wrong else None,
         n=sum(np.size(pair.wanted) for pair in pairs),
-        reason=reason,
         rows=tuple(_row(pair) for pair in wrong[:LARGEST]),
     )
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from conversion.core.measurement import Measurement, Verdict, judged
+from conversion.core.measurement import Measurement, Verdict
+from conversion.core.quantity import About, Quantity
 from conversion.proof.metrics import limits
-from conversion.proof.metrics.parity import Subjected
+from conversion.proof.metrics.quantities import RANGES, RANGES_CUT, RANGES_EXCESS
 
-TOPIC = "quantization"
 HANDFUL = 5
 """Values of a tensor that do not count: of 1,200 logits one alone would be a share of 8e-4."""
 NAMED = 3
@@ -69,12 +69,12 @@ class Recorded:
 
 
 def exact_ranges(
-    about: Subjected,
+    about: About,
     found: Sequence[Recorded],
     limit: float,
     n: int,
     missed: Sequence[str] = (),
-    name: str = "ranges",
+    what: Quantity = RANGES,
 ) -> Measurement:
     """Ranges are the reference's own, at both ends.
 
@@ -84,14 +84,13 @@ def exact_ranges(
         limit: the largest deviation, as part of the level.
         n: calibration images.
         missed: tensors that are no layer's value.
-        name: of the measurement.
+        what: what is measured.
     """
-    values = [each.deviation for each in found]
-    return _ranges(about, name, found, values, (limit, limits.RANGE.unit), n, missed)
+    return _ranges(about, what, found, [each.deviation for each in found], limit, n, missed)
 
 
 def fitted_ranges(
-    about: Subjected,
+    about: About,
     found: Sequence[Recorded],
     limit: float,
     n: int,
@@ -106,29 +105,27 @@ def fitted_ranges(
         n: calibration images.
         missed: tensors that are no layer's value.
     """
-    cut, share = [each.beyond for each in found], limits.RANGE_CUT
+    cut, most = [each.beyond for each in found], limits.RANGE_CUT.value
     excess = [each.excess for each in found]
     return [
-        _ranges(about, "ranges_cut", found, cut, (share.value, share.unit), n, missed),
-        _ranges(about, "ranges_excess", found, excess, (limit, limits.RANGE.unit), n, missed),
+        _ranges(about, RANGES_CUT, found, cut, most, n, missed),
+        _ranges(about, RANGES_EXCESS, found, excess, limit, n, missed),
     ]
 
 
 def _ranges(
-    about: Subjected,
-    name: str,
+    about: About,
+    what: Quantity,
     found: Sequence[Recorded],
     values: Sequence[float],
-    limit: tuple[float, str],
+    most: float,
     n: int,
     missed: Sequence[str],
 ) -> Measurement:
     """The first tensor beyond the limit, else the worst of all."""
     if not found:
         reason = "no recorded range belongs to a layer that the reference has"
-        verdict = Verdict.UNDECIDED
-        return Measurement(name, TOPIC, about.subject, about.artifact, verdict, reason=reason)
-    most, unit = limit
+        return about.measure(what, reason=reason, verdict=Verdict.UNDECIDED)
     beyond = [index for index, value in enumerate(values) if not value <= most]
     shown = beyond[0] if beyond else int(np.argmax(values))
     reason = f"{len(missed)} inside a layer not compared: {', '.join(missed)}" if missed else ""
@@ -136,19 +133,13 @@ def _ranges(
         others = list(dict.fromkeys(found[index].layer for index in beyond[1:]))
         more = f"; so are those of {len(others)} more: {', '.join(others[:NAMED])}"
         reason = found[shown].words() + (more if others else "")
-    return Measurement(
-        name=name,
-        topic=TOPIC,
-        subject=about.subject,
-        artifact=about.artifact,
-        verdict=judged(values[shown], "<=", most),
-        value=values[shown],
-        unit=unit,
-        relation="<=",
+    return about.measure(
+        what,
+        values[shown],
+        reason,
         limit=most,
         layer=found[shown].layer,
         n=n,
-        reason=reason,
         rows=tuple(
             {"layer": each.layer, "tensor": each.tensor, "range": each.range, "value": value}
             for each, value in zip(found, values, strict=True)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from conversion.core.measurement import Measurement, Verdict, judged
+from conversion.core.measurement import Measurement, Verdict
+from conversion.core.quantity import About
 from conversion.proof.metrics import limits
 from conversion.proof.metrics.compare import Incomparable, NoPower, compare
-from conversion.proof.metrics.limits import Limit
 from conversion.proof.metrics.margins import answers
-from conversion.proof.metrics.parity import Subjected
+from conversion.proof.metrics.quantities import SATURATION_ANSWERS, SATURATION_LOGITS
 
 REMEDY = (
     "leave it in float (float_layers), or set session.x64quantprecision where the CPU lacks VNNI"
@@ -62,9 +62,7 @@ class Effect:
     deployed: bool = True
 
 
-def saturation(
-    about: Subjected, layers: Sequence[Sums], effect: Effect | None
-) -> list[Measurement]:
+def saturation(about: About, layers: Sequence[Sums], effect: Effect | None) -> list[Measurement]:
     """A file gives on CPUs without VNNI what it gives with it.
 
     Args:
@@ -73,8 +71,7 @@ def saturation(
         effect: what the emulation gave; None where the weights alone exclude saturation.
     """
     rows = tuple(_row(layer) for layer in layers)
-    name, logits = "saturation_logits", limits.SATURATION_LOGITS
-    odd = [each.layer for each in layers if each.worst > 1 and _unknown(each)]
+    logits, odd = SATURATION_LOGITS, [e.layer for e in layers if e.worst > 1 and _unknown(e)]
     if effect is not None and not effect.deployed:
         odd.append("the whole network")
     if odd:
@@ -82,34 +79,39 @@ def saturation(
             "sums can leave 16 bits, and the emulation does not give ONNX Runtime's results in "
             f"{', '.join(odd)}"
         )
-        return [_measured(name, about, Verdict.UNDECIDED, None, logits, reason, rows)]
+        return [_undecided(about, reason, rows)]
     if effect is None:
         worst = max(layers, key=lambda layer: layer.worst)
         reason = (
             f"no sum of two products can leave 16 bits: the largest, in {worst.layer}, takes "
             f"{100 * worst.worst:.0f} % of them"
         )
-        return [_measured(name, about, Verdict.PASS, 0.0, logits, reason, rows)]
+        return [about.measure(logits, 0.0, reason, rows=rows)]
     try:
         (difference,) = compare({"last": effect.last[0]}, {"last": effect.last[1]})
     except (NoPower, Incomparable) as error:
-        reason = f"no power: {error}"
-        return [_measured(name, about, Verdict.UNDECIDED, None, logits, reason, rows)]
+        return [_undecided(about, f"no power: {error}", rows)]
     most = max(layers, key=lambda layer: layer.changed or 0.0)
-    values = [(name, difference.rms / difference.spread, logits)]
+    values = [(logits, difference.rms / difference.spread)]
     flipped, count = None, len(effect.last[0])
     if effect.scores is not None:
         exact, wrong = (answers(each) for each in effect.scores)
         flipped = int(np.count_nonzero(exact != wrong))
-        values.append(("saturation_answers", 100 * flipped / count, limits.SATURATION_ANSWERS))
-    sentence, measured = _sentence(most, flipped, count), []
-    for name, value, limit in values:
-        verdict = judged(value, "<=", limit.value)
-        fails = verdict is Verdict.FAIL
-        reason = f"{sentence}: {REMEDY}" if fails else sentence
-        layer = most.layer if fails else None
-        measured.append(_measured(name, about, verdict, value, limit, reason, rows, layer, count))
-    return measured
+        values.append((SATURATION_ANSWERS, 100 * flipped / count))
+    sentence = _sentence(most, flipped, count)
+    found = [about.measure(what, value, sentence, n=count, rows=rows) for what, value in values]
+    return [
+        replace(m, layer=most.layer, reason=f"{sentence}: {REMEDY}")
+        if m.verdict is Verdict.FAIL
+        else m
+        for m in found
+    ]
+
+
+def _undecided(about: About, reason: str, rows: tuple[dict[str, Any], ...]) -> Measurement:
+    limit = limits.SATURATION_LOGITS.value
+    verdict = Verdict.UNDECIDED
+    return about.measure(SATURATION_LOGITS, None, reason, verdict=verdict, limit=limit, rows=rows)
 
 
 def _unknown(layer: Sums) -> bool:
@@ -123,34 +125,6 @@ def _sentence(most: Sums, flipped: int | None, images: int) -> str:
     return (
         f"without VNNI {100 * (most.saturated or 0.0):.2g} % of the sums of two products in "
         f"{most.layer} saturate, which changes {100 * most.changed:.2g} % of its results{found}"
-    )
-
-
-def _measured(
-    name: str,
-    about: Subjected,
-    verdict: Verdict,
-    value: float | None,
-    limit: Limit,
-    reason: str,
-    rows: tuple[dict[str, Any], ...],
-    layer: str | None = None,
-    images: int | None = None,
-) -> Measurement:
-    return Measurement(
-        name=name,
-        topic="quantization",
-        subject=about.subject,
-        artifact=about.artifact,
-        verdict=verdict,
-        value=value,
-        unit=limit.unit,
-        relation="<=",
-        limit=limit.value,
-        layer=layer,
-        n=images,
-        reason=reason,
-        rows=rows,
     )
 
 

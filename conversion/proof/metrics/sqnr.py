@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from conversion.core.measurement import Measurement, Verdict, judged
-from conversion.proof.metrics import limits
-from conversion.proof.metrics.parity import Subjected
+from conversion.core.measurement import Measurement, Verdict
+from conversion.core.quantity import About
+from conversion.proof.metrics.quantities import LAYER_SQNR
 
 EXACT = 150.0
 """Shown for no noise at all, in dB; float32 itself reaches about 140."""
@@ -57,7 +57,7 @@ def sqnr(signal: np.ndarray, found: np.ndarray) -> float:
 
 
 def layer_sqnr(
-    about: Subjected,
+    about: About,
     layers: Sequence[LayerSqnr],
     odd: str,
     another: str,
@@ -75,33 +75,21 @@ def layer_sqnr(
         unlike: a layer in whose place the file has a tensor of another shape: it was not found, so
             the rest alone can be too bad, and not be good enough.
     """
-    name = "layer_sqnr"
     if odd or not layers:
         verdict = Verdict.FAIL if odd else Verdict.UNDECIDED
         reason = odd or "no layer of the model was found in the file"
-        return [
-            Measurement(name, "quantization", about.subject, about.artifact, verdict, reason=reason)
-        ]
+        return [about.measure(LAYER_SQNR, reason=reason, verdict=verdict)]
     worst = min(layers, key=lambda each: each.own)
     ranked = sorted(layers, key=lambda each: -each.damage)
-    verdict = judged(worst.own, ">=", limits.SQNR.value)
-    if unlike and verdict is Verdict.PASS:
-        verdict = Verdict.UNDECIDED
     said = f"most damage: {', '.join(f'{e.layer} {e.damage:.2%}' for e in ranked[:3])}"
     return [
-        Measurement(
-            name=name,
-            topic="quantization",
-            subject=about.subject,
-            artifact=about.artifact,
-            verdict=verdict,
-            value=worst.own,
-            unit=limits.SQNR.unit,
-            relation=">=",
-            limit=limits.SQNR.value,
+        about.measure(
+            LAYER_SQNR,
+            worst.own,
+            "; ".join(filter(None, (said, another))),
+            doubt=unlike,
             layer=worst.layer.rpartition("+")[2],
             n=n,
-            reason="; ".join(filter(None, (unlike, said, another))),
             rows=tuple(asdict(each) for each in ranked),
         )
     ]

@@ -13,18 +13,22 @@ from conversion.core.measurement import (
     Verdict,
     judged,
 )
+from conversion.core.quantity import About
 from conversion.proof.metrics import limits
 from conversion.proof.metrics.accuracy import Change
 from conversion.proof.metrics.agreement import agreement
-from conversion.proof.metrics.parity import Subjected
+from conversion.proof.metrics.quantities import (
+    STABILITY_AGREEMENT,
+    STABILITY_CHANGE,
+    STABILITY_VERDICT,
+)
 
-TOPIC = "quantization"
 OTHER = "the other artifact"
 """What the artifact of the other images is called."""
 
 
 def stability_verdict(
-    about: Subjected,
+    about: About,
     one: Sequence[Measurement],
     other: Sequence[Measurement],
     change: Change,
@@ -49,24 +53,18 @@ def stability_verdict(
     if opposed and not low <= 0 <= high:
         verdict = Verdict.FAIL
     said = (f"{a.name} is {a.verdict} here and {b.verdict} for {OTHER}" for a, b in pairs)
-    return Measurement(
-        name="stability_verdict",
-        topic=TOPIC,
-        subject=about.subject,
-        artifact=about.artifact,
+    return about.measure(
+        STABILITY_VERDICT,
+        len(pairs),
+        "; ".join(said),
         verdict=verdict,
-        value=len(pairs),
-        unit="gates that say something else",
-        relation="==",
-        limit=0,
         n=change.n,
-        reason="; ".join(said),
         concerns=concerns,
         lacks_images=verdict is Verdict.UNDECIDED,
     )
 
 
-def stability_change(about: Subjected, change: Change) -> Measurement:
+def stability_change(about: About, change: Change) -> Measurement:
     """The two artifacts are right equally often.
 
     Pass within the limit as measured; fail where the whole interval lies beyond it; undecided
@@ -82,25 +80,19 @@ def stability_change(about: Subjected, change: Change) -> Measurement:
         reason = f"of {OTHER}'s right answers {change.lost} are lost and {change.gained} gained"
         if low <= limit and high >= -limit:
             verdict, reason = Verdict.UNDECIDED, f"{reason}; the interval reaches over the limit"
-    return Measurement(
-        name="stability_change",
-        topic=TOPIC,
-        subject=about.subject,
-        artifact=about.artifact,
+    return about.measure(
+        STABILITY_CHANGE,
+        value,
+        reason,
         verdict=verdict,
-        value=value,
-        unit=limits.STABLE.unit,
-        relation="<=",
-        limit=limit,
         interval=change.interval,
         n=change.n,
-        reason=reason,
         rows=({"lost": change.lost, "gained": change.gained, "mcnemar": change.mcnemar},),
         lacks_images=verdict is Verdict.UNDECIDED,
     )
 
 
-def stability_agreement(about: Subjected, one: np.ndarray, other: np.ndarray) -> list[Measurement]:
+def stability_agreement(about: About, one: np.ndarray, other: np.ndarray) -> list[Measurement]:
     """The two artifacts give the same answers.
 
     Args:
@@ -108,8 +100,8 @@ def stability_agreement(about: Subjected, one: np.ndarray, other: np.ndarray) ->
         one: ``(N, C)`` scores of the artifact.
         other: the same of the artifact of the other images.
     """
-    found = agreement(about, other, one, limits.STABLE_AGREEMENT.value, OTHER)
-    return [replace(each, name="stability_agreement") for each in found]
+    limit = limits.STABLE_AGREEMENT.value
+    return agreement(about, other, one, limit, OTHER, what=STABILITY_AGREEMENT)
 
 
 def reported(measured: Measurement) -> Measurement:

@@ -7,16 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from conversion.core.measurement import Measurement, Verdict, judged
+from conversion.core.measurement import Measurement, Verdict
+from conversion.core.quantity import About, Quantity
 from conversion.core.spec import Spec
-from conversion.proof.metrics import limits
 from conversion.proof.metrics.compare import (
     VIEWS,
     Incomparable,
     NoPower,
     compare,
+    uncompared,
 )
-from conversion.proof.metrics.parity import Subjected
+from conversion.proof.metrics.quantities import EIGHT_BIT_WEIGHTS, OPERATOR_COUNTS
 
 _CONV = ("Conv", "QLinearConv")
 _WINDOWS: Mapping[str, tuple[tuple[str, ...], ...]] = {
@@ -35,54 +36,33 @@ OPERATORS: Mapping[str, tuple[tuple[str, ...], ...]] = {
 uses for the arithmetic of shapes, such as Concat, would false-alarm."""
 
 
-def expected(name: str, about: Subjected, wanted: Any, found: Any, reason: str = "") -> Measurement:
+def expected(what: Quantity, about: About, wanted: Any, found: Any) -> Measurement:
     """Something that must be just what is expected, such as names, shapes or counts.
 
     Args:
-        name: what is looked at.
+        what: what is looked at.
         about: what is measured.
         wanted: the expectation.
         found: what the file has.
-        reason: more to say where they differ.
     """
     same = wanted == found
-    said = "" if same else f"expected {wanted}, found {found}{'; ' if reason else ''}{reason}"
-    return Measurement(
-        name=name,
-        topic="structure",
-        subject=about.subject,
-        artifact=about.artifact,
-        verdict=Verdict.PASS if same else Verdict.FAIL,
-        reason=said,
-    )
+    said = "" if same else f"expected {wanted}, found {found}"
+    return about.measure(what, reason=said, verdict=Verdict.PASS if same else Verdict.FAIL)
 
 
-def at_least(name: str, about: Subjected, value: int, limit: int, unit: str) -> Measurement:
-    """A count that must reach what the spec asks for.
+def eight_bit_weights(about: About, stored: int, wanted: int) -> Measurement:
+    """As many elements of kernels are stored in eight bits as the scheme quantizes.
 
     Args:
-        name: what is counted.
         about: what is measured.
-        value: the count in the file.
-        limit: the least that it may be.
-        unit: what is counted, in words.
+        stored: the count in the file.
+        wanted: the least that it may be.
     """
-    enough = value >= limit
-    return Measurement(
-        name=name,
-        topic="structure",
-        subject=about.subject,
-        artifact=about.artifact,
-        verdict=judged(value, ">=", limit),
-        value=value,
-        unit=unit,
-        relation=">=",
-        limit=limit,
-        reason="" if enough else f"{value} of {limit} {unit} are stored in eight bits",
-    )
+    reason = f"{stored} of {wanted} elements are stored in eight bits" * (stored < wanted)
+    return about.measure(EIGHT_BIT_WEIGHTS, stored, reason, limit=wanted)
 
 
-def operator_counts(about: Subjected, spec: Spec, operators: Mapping[str, int]) -> Measurement:
+def operator_counts(about: About, spec: Spec, operators: Mapping[str, int]) -> Measurement:
     """As many nodes of each kind as the spec has layers that they compute.
 
     Args:
@@ -96,12 +76,12 @@ def operator_counts(about: Subjected, spec: Spec, operators: Mapping[str, int]) 
             groups[names] += 1
     wanted = {" or ".join(names): count for names, count in groups.items()}
     found = {" or ".join(names): sum(operators.get(name, 0) for name in names) for names in groups}
-    return expected("operator_counts", about, wanted, found)
+    return expected(OPERATOR_COUNTS, about, wanted, found)
 
 
 def ports(
-    about: Subjected,
-    what: str,
+    about: About,
+    what: Quantity,
     names: tuple[str, ...],
     spec: Spec,
     found: Sequence[Mapping[str, Any]],
@@ -110,7 +90,7 @@ def ports(
 
     Args:
         about: what is measured.
-        what: ``inputs`` or ``outputs``.
+        what: `INPUTS` or `OUTPUTS`.
         names: their names in the spec, in order.
         spec: the model.
         found: their names, dtypes and shapes in the file; an open size is its name.
@@ -132,8 +112,8 @@ def ports(
 
 
 def rows_follow(
-    name: str,
-    about: Subjected,
+    what: Quantity,
+    about: About,
     straight: Mapping[str, np.ndarray],
     other: Mapping[str, np.ndarray],
     heads: Mapping[str, str],
@@ -142,7 +122,7 @@ def rows_follow(
     """The same images in other batches or another order give the same outputs.
 
     Args:
-        name: what was changed: ``batch_1``, ``batch_7`` or ``row_order``.
+        what: by what was changed: `BATCH_1`, `BATCH_7` or `ROW_ORDER`.
         about: what is measured.
         straight: output name to ``(N, ...)``, the images in one batch in their order.
         other: the same rows, computed the other way and put back in order.
@@ -153,67 +133,11 @@ def rows_follow(
     views = {each: VIEWS[head] for each, head in heads.items()}
     try:
         differences = compare(straight, other, views)
-    except Incomparable as error:
-        reason = str(error)
-        return [
-            Measurement(
-                name, "structure", about.subject, about.artifact, Verdict.FAIL, reason=reason
-            )
-        ]
-    except NoPower as error:
-        reason = f"no power: {error}"
-        verdict = Verdict.UNDECIDED
-        return [
-            Measurement(name, "structure", about.subject, about.artifact, verdict, reason=reason)
-        ]
+    except (Incomparable, NoPower) as error:
+        return [uncompared(about, what, error)]
     return [
-        Measurement(
-            name=name,
-            topic="structure",
-            subject=about.subject,
-            artifact=about.artifact,
-            verdict=judged(value, "<=", limits.ROWS.value),
-            value=value,
-            unit=limits.ROWS.unit,
-            relation="<=",
-            limit=limits.ROWS.value,
-            layer=difference.output,
-            n=difference.n,
+        about.measure(
+            what, float(each.images.max()) / noise[each.output], layer=each.output, n=each.n
         )
-        for difference in differences
-        for value in [float(difference.images.max()) / noise[difference.output]]
+        for each in differences
     ]
-
-
-def weights_equal(
-    about: Subjected, spec: Mapping[str, np.ndarray], stored: Mapping[str, np.ndarray]
-) -> Measurement:
-    """Every stored weight is the spec's, bit by bit.
-
-    Args:
-        about: what is measured.
-        spec: name to array, as the spec has it in the file's layout.
-        stored: name to array, as the file has it.
-    """
-    name, topic = "weights_equal_spec", "structure"
-    differing = sorted(set(spec) ^ set(stored))
-    for key in spec.keys() & stored.keys():
-        ours, theirs = spec[key], stored[key]
-        same = ours.shape == theirs.shape and ours.dtype == theirs.dtype
-        if not (same and ours.tobytes() == theirs.tobytes()):
-            differing.append(key)
-    reason = f"{len(differing)} differ: {', '.join(sorted(differing)[:4])}" if differing else ""
-    return Measurement(
-        name=name,
-        topic=topic,
-        subject=about.subject,
-        artifact=about.artifact,
-        verdict=Verdict.FAIL if differing else Verdict.PASS,
-        value=len(differing),
-        unit="tensors that differ",
-        relation="==",
-        limit=0,
-        n=len(spec),
-        layer=sorted(differing)[0].rsplit(".", 1)[0] if differing else None,
-        reason=reason,
-    )

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from conversion.core.measurement import Measurement, Verdict, judged
+from conversion.core.measurement import Measurement
+from conversion.core.quantity import About, Quantity
 from conversion.proof.metrics import limits
 from conversion.proof.metrics.folding import roundings
-from conversion.proof.metrics.parity import Subjected
+from conversion.proof.metrics.quantities import WEIGHTS_EQUAL, WEIGHTS_FOLDED
 
 LARGEST = 50
 """Rows of a measurement at most."""
@@ -79,12 +80,11 @@ class Held:
 
 
 def weights(
-    about: Subjected,
+    about: About,
     order: Sequence[str],
     held: Sequence[Held],
     missing: Sequence[str],
-    topic: str = "structure",
-    prefix: str = "weights",
+    names: tuple[Quantity, Quantity] = (WEIGHTS_EQUAL, WEIGHTS_FOLDED),
 ) -> list[Measurement]:
     """Every weight of the spec is in the file: as it is bit by bit, folded ones within rounding.
 
@@ -93,8 +93,7 @@ def weights(
         order: the layers in the spec's order.
         held: the weights that were found.
         missing: layers of which some weight was not found.
-        topic: the topic of the measurements.
-        prefix: of the measurements' names.
+        names: what is measured of weights as they are, and of folded ones.
     """
     rank = {name: index for index, name in enumerate(order)}
     groups = {True: [h for h in held if h.exact], False: [h for h in held if not h.exact]}
@@ -107,50 +106,63 @@ def weights(
     measured = []
     if groups[True] or not groups[False]:
         lost = bool(missing) or not held
-        verdict = Verdict.UNDECIDED if lost else Verdict.PASS
         where = ", ".join(missing[:4]) or "any layer"
-        said = f"no weights were found of {where}" if lost else ""
         measured.append(
-            Measurement(
-                name=f"{prefix}_equal_spec",
-                topic=topic,
-                subject=about.subject,
-                artifact=about.artifact,
-                verdict=Verdict.FAIL if wrong[True] else verdict,
-                value=len(wrong[True]),
-                unit="tensors that differ",
-                relation="==",
-                limit=0,
-                layer=wrong[True][0].layer if wrong[True] else (missing or (None,))[0],
-                n=len(groups[True]),
-                reason="; ".join(filter(None, (*_first(wrong[True]), said))),
-                rows=tuple(_row(h) for h in wrong[True][:LARGEST]),
+            _measured(
+                *(about, names[0], len(wrong[True]), wrong[True], len(groups[True])),
+                f"no weights were found of {where}" if lost else "",
+                (missing or (None,))[0],
             )
         )
     if groups[False]:
-        far = max(float(h.distances().max()) for h in groups[False])
-        verdict = judged(far, "<=", limits.FOLDED.value)
         # The other measurement says what is missing, where there is one.
-        lost = bool(missing) and not groups[True] and verdict is Verdict.PASS
-        said = f"no weights were found of {', '.join(missing[:4])}" if lost else ""
+        far = max(float(h.distances().max()) for h in groups[False])
+        lost = bool(missing) and not groups[True] and far <= limits.FOLDED.value
         measured.append(
-            Measurement(
-                name=f"{prefix}_folded",
-                topic=topic,
-                subject=about.subject,
-                artifact=about.artifact,
-                verdict=Verdict.UNDECIDED if lost else verdict,
-                value=far,
-                unit=limits.FOLDED.unit,
-                relation="<=",
-                limit=limits.FOLDED.value,
-                layer=wrong[False][0].layer if wrong[False] else None,
-                n=len(groups[False]),
-                reason="; ".join(filter(None, (*_first(wrong[False]), said))),
-                rows=tuple(_row(h) for h in wrong[False][:LARGEST]),
+            _measured(
+                *(about, names[1], far, wrong[False], len(groups[False])),
+                f"no weights were found of {', '.join(missing[:4])}" if lost else "",
             )
         )
     return measured
+
+
+def equal_arrays(
+    about: About, spec: Mapping[str, np.ndarray], stored: Mapping[str, np.ndarray]
+) -> list[Measurement]:
+    """Every stored array is the spec's, bit by bit, and there is no other.
+
+    Args:
+        about: what is measured.
+        spec: name to array, as the spec has it in the file's layout.
+        stored: name to array, as the file has it.
+    """
+    none = np.asarray(np.nan)
+    held = [
+        Held(name.rpartition(".")[0], name, stored.get(name, none), spec.get(name, none))
+        for name in dict.fromkeys((*spec, *stored))
+    ]
+    return weights(about, (), held, ()) if held else [about.measure(WEIGHTS_EQUAL, 0, n=0)]
+
+
+def _measured(
+    about: About,
+    what: Quantity,
+    value: float,
+    wrong: Sequence[Held],
+    n: int,
+    doubt: str,
+    layer: str | None = None,
+) -> Measurement:
+    found = about.measure(
+        what,
+        value,
+        doubt=doubt,
+        layer=wrong[0].layer if wrong else layer,
+        n=n,
+        rows=tuple(_row(h) for h in wrong[:LARGEST]),
+    )
+    return replace(found, reason="; ".join(filter(None, (*_first(wrong), doubt))))
 
 
 def _first(wrong: Sequence[Held]) -> list[str]:

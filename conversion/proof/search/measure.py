@@ -17,10 +17,11 @@ from conversion.core.settings import Settings
 from conversion.proof.checks.case import Case
 from conversion.proof.checks.int8.quantized_layers import layer_sqnr
 from conversion.proof.checks.int8.saturation import saturation
-from conversion.proof.checks.latency import BATCHES, record, timed
+from conversion.proof.checks.latency import record, timed
 from conversion.proof.metrics import latency
 from conversion.proof.metrics.accuracy import Change, paired_change, tally
 from conversion.proof.metrics.agreement import share_interval
+from conversion.proof.metrics.quantities import BATCHES
 from conversion.proof.metrics.sqnr import sqnr
 from conversion.proof.search.candidates import Candidate, Worth
 from conversion.proof.search.rows import Row, Speed

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 from onnx import ModelProto, NodeProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
+from conversion.backends.onnx_operands import RESULT, places, values
 from conversion.proof.taps.graph import Graph, Operation, Tensor
 
 MOVES = {
@@ -78,23 +79,6 @@ SPATIAL = {"conv", "norm", "max_pool", "average_pool", "global_average", "global
 
 KEEPING = ("max_pool", "pad", "crop", "tile", "resize")
 """Kinds that take the integers of a quantized tensor and give them on with its scale."""
-
-_QUANTIZED: dict[
-    str, dict[str, Any]
-] = {  # positions of reads, of what belongs to them, of weights and of the output
-    "QLinearConv": {"read": (0, 1, 2), "kernel": (3, 4, 5), "out": (6, 7), "bias": 8},
-    "QLinearMatMul": {"read": (0, 1, 2), "kernel": (3, 4, 5), "out": (6, 7)},
-    "QGemm": {"read": (0, 1, 2), "kernel": (3, 4, 5), "bias": 6, "out": (7, 8)},
-    "QLinearAdd": {"read": (0, 1, 2), "second": (3, 4, 5), "out": (6, 7)},
-    "QLinearMul": {"read": (0, 1, 2), "second": (3, 4, 5), "out": (6, 7)},
-    "QLinearAveragePool": {"read": (0, 1, 2), "out": (3, 4)},
-    "QLinearGlobalAveragePool": {"read": (0, 1, 2), "out": (3, 4)},
-    "QLinearLeakyRelu": {"read": (0, 1, 2), "out": (3, 4)},
-    "QLinearSigmoid": {"read": (0, 1, 2), "out": (3, 4)},
-    "QLinearSoftmax": {"read": (0, 1, 2), "out": (3, 4)},
-    "QLinearConcat": {"out": (0, 1)},
-}
-"""Where the operators of ONNX Runtime's QOperator format keep things (its contrib operators)."""
 
 
 def graph_of(model: ModelProto) -> Graph:
@@ -185,10 +169,7 @@ class _Reading:
         constants = self._constants(node, kind)
         output = node.output[0]
         order = self._order(node, kind, varying)
-        scale: Any = constants.get("scale_out")
-        zero: Any = constants.get("zero_point_out")
-        if node.op_type == "QuantizeLinear":
-            scale, zero = self._scalars(node.input[1:3])
+        scale, zero = given = self._of_result(node)
         keeps = kind in KEEPING or (moves and kind not in ("dequantize", "quantize"))
         if scale is None and keeps and varying:
             before = self.tensors.get(varying[0])
@@ -201,11 +182,9 @@ class _Reading:
             0 if zero is None or np.size(zero) != 1 else int(np.asarray(zero).item()),
         )
         if kind in KEEPING:  # they are another operation's
-            scale, zero = constants.get("scale_out"), constants.get("zero_point_out")
-        scale, zero = self._output_parameters(output, scale, zero)
-        if scale is not None and not moves:
-            constants = {**constants, "scale": scale, "zero_point": zero}
-        constants = {k: v for k, v in constants.items() if not k.endswith("_out")}
+            scale, zero = given
+        if scale is None and output in self.quantized:  # a float tensor that is quantized next
+            scale, zero = self._of_result(self.quantized[output])
         applies = _clamps(zero) if scale is not None and not moves else ()
         return Operation(kind, varying, output, constants, applies, node.name or output, moves)
 
@@ -219,20 +198,17 @@ class _Reading:
 
     def _constants(self, node: NodeProto, kind: str) -> dict[str, np.ndarray]:
         found: dict[str, np.ndarray] = {}
-        places = _QUANTIZED.get(node.op_type)
-        if places is not None:
-            self._quantized_constants(node, places, found)
+        if node.op_type in ("QLinearConv", "QLinearMatMul", "QGemm"):
+            self._quantized_kernel(node, found)
         elif kind in ("conv", "dense"):
             self._put(found, "kernel", node.input[1])
             if len(node.input) > 2 and node.input[2]:
                 self._put(found, "bias", node.input[2])
         elif kind == "norm":
-            for role, name in zip(
-                ("gamma", "beta", "mean", "variance"), node.input[1:], strict=True
-            ):
+            for role, name in zip(_NORM, node.input[1:], strict=True):
                 self._put(found, role, name)
             found["epsilon"] = np.array(_attribute(node, "epsilon", 1e-5), dtype=np.float32)
-        elif kind in ("scale", "shift"):
+        elif kind in ("scale", "shift") and not places(node):
             index = next((i for i, name in enumerate(node.input) if name in self.constants), None)
             if index is not None:
                 self._put(found, "value", node.input[index])
@@ -240,43 +216,23 @@ class _Reading:
                     found["value"] = _INVERSE[node.op_type](found["value"])
         if kind == "dense" and _attribute(node, "transB", 0):
             found["kernel"] = found["kernel"].T
-        if places is None and node.input:
-            source = self.tensors.get(node.input[0])
-            before = self._quantized_source(node.input[0]) or source
-            if before is not None and before.scale is not None:
-                found["read_scale"] = np.array(before.scale, dtype=np.float32)
-                found["read_zero_point"] = np.array(before.zero_point)
         return found
 
-    def _quantized_source(self, name: str) -> Tensor | None:
-        """What a dequantized tensor was before."""
-        writer = next((o for o in reversed(self.operations) if o.writes == name), None)
-        if writer is not None and writer.kind == "dequantize":
-            return self.tensors.get(writer.reads[0])
-        return None
+    def _quantized_kernel(self, node: NodeProto, found: dict[str, np.ndarray]) -> None:
+        for role, index in zip(_KERNEL, places(node)[1], strict=True):
+            if node.input[index] in self.constants:
+                found[role] = self.constants[node.input[index]]
+        for index in values(node.op_type)[2:]:
+            if index < len(node.input) and node.input[index]:
+                found["bias"] = self.constants[node.input[index]]
 
-    def _quantized_constants(
-        self, node: NodeProto, places: Mapping[str, Any], found: dict[str, np.ndarray]
-    ) -> None:
-        for role, prefix in (("read", "read"), ("second", "second_read")):
-            if role in places:
-                scale, zero = (node.input[i] for i in places[role][1:])
-                found[f"{prefix}_scale"], found[f"{prefix}_zero_point"] = self._scalars(
-                    (scale, zero)
-                )
-        if "kernel" in places:
-            values = [node.input[i] for i in places["kernel"]]
-            for role, name in zip(
-                ("kernel", "kernel_scale", "kernel_zero_point"), values, strict=True
-            ):
-                if name in self.constants:
-                    found[role] = self.constants[name]
-        bias = places.get("bias")
-        if bias is not None and len(node.input) > bias and node.input[bias]:
-            found["bias"] = self.constants[node.input[bias]]
-        scale, zero = (node.input[i] if i < len(node.input) else "" for i in places["out"])
-        if scale:
-            found["scale_out"], found["zero_point_out"] = self._scalars((scale, zero))
+    def _of_result(self, node: NodeProto) -> tuple[Any, Any]:
+        """Scale and zero point of what a node gives; without any, None."""
+        for value, *pair in places(node):
+            if value == RESULT:
+                scale, zero = (node.input[i] if i < len(node.input) else "" for i in pair)
+                return self.constants.get(scale), self.constants.get(zero, np.int64(0))
+        return None, None
 
     def _put(self, found: dict[str, np.ndarray], role: str, name: str) -> None:
         """A constant under its role, with scale and zero point where it is stored quantized."""
@@ -285,17 +241,6 @@ class _Reading:
         found[role] = self.constants[name]
         if name in self.stored:
             _, found[f"{role}_scale"], found[f"{role}_zero_point"] = self.stored[name]
-
-    def _scalars(self, names: Sequence[str]) -> tuple[Any, Any]:
-        scale, zero = (*names, "", "")[:2]
-        point = self.constants.get(zero)
-        return self.constants.get(scale), np.int64(0) if point is None else point
-
-    def _output_parameters(self, output: str, scale: Any, zero: Any) -> tuple[Any, Any]:
-        """Scale and zero point of a float tensor that is quantized next."""
-        if scale is None and output in self.quantized:
-            return self._scalars(self.quantized[output].input[1:3])
-        return scale, zero
 
     def _order(self, node: NodeProto, kind: str, varying: Sequence[str]) -> tuple[int, ...]:
         before = self.tensors[varying[0]].order if varying and varying[0] in self.tensors else ()

@@ -2,41 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from onnx import ModelProto, NodeProto, helper, numpy_helper
 
-PLACES: dict[str, tuple[tuple[int, int, int], ...]] = {
-    "QuantizeLinear": ((-1, 1, 2),),
-    "DequantizeLinear": ((0, 1, 2),),
-    "QLinearConv": ((0, 1, 2), (3, 4, 5), (-1, 6, 7)),
-    "QLinearMatMul": ((0, 1, 2), (3, 4, 5), (-1, 6, 7)),
-    "QGemm": ((0, 1, 2), (3, 4, 5), (-1, 7, 8)),
-    "QLinearAdd": ((0, 1, 2), (3, 4, 5), (-1, 6, 7)),
-    "QLinearMul": ((0, 1, 2), (3, 4, 5), (-1, 6, 7)),
-    "QLinearAveragePool": ((0, 1, 2), (-1, 3, 4)),
-    "QLinearGlobalAveragePool": ((0, 1, 2), (-1, 3, 4)),
-    "QLinearLeakyRelu": ((0, 1, 2), (-1, 3, 4)),
-    "QLinearSigmoid": ((0, 1, 2), (-1, 3, 4)),
-    "QLinearSoftmax": ((0, 1, 2), (-1, 3, 4)),
-}
-"""Operator to positions of value, scale and zero point among its inputs; -1 is its output."""
-
-KERNELS = {
-    "Conv": 1,
-    "ConvTranspose": 1,
-    "Gemm": 1,
-    "MatMul": 1,
-    "QLinearConv": 3,
-    "QLinearMatMul": 3,
-    "QGemm": 3,
-}
-"""Operator to the position of its kernel."""
-
-BIASES = {"Conv": 2, "ConvTranspose": 2, "Gemm": 2, "QLinearConv": 8, "QGemm": 6}
-"""Operator to the position of its bias."""
+from conversion.backends.onnx_operands import MULTIPLYING, RESULT, Place, places, values
 
 
 @dataclass(frozen=True)
@@ -44,7 +16,7 @@ class Slot:
     """A place in a graph that names a scale and a zero point.
 
     Attributes:
-        value: the tensor or constant whose they are.
+        value: the tensor or constant that they quantize.
         scale: the scale's name.
         zero: the zero point's name; empty where there is none.
         axis: of the channels, where the operator has one.
@@ -100,21 +72,11 @@ class Parameters:
 
     def kernel(self, output: str) -> Stored | None:
         """The kernel of the node that gives a tensor."""
-        return self._at(output, KERNELS)
+        return self._at(output, 1)
 
     def bias(self, output: str) -> Stored | None:
         """The bias of the node that gives a tensor."""
-        return self._at(output, BIASES)
-
-    def value(self, output: str) -> Stored | None:
-        """The one constant that a node adds or multiplies, where it is no kernel or bias."""
-        node = self.nodes.get(output)
-        if node is None:
-            return None
-        places = PLACES.get(node.op_type)
-        inputs = node.input if places is None else [node.input[p[0]] for p in places if p[0] >= 0]
-        found = [self._stored(node, name) for name in inputs]
-        return next((each for each in found if each is not None), None)
+        return self._at(output, 2)
 
     def values(self, output: str) -> list[Stored | None]:
         """What a node computes with, in its order: constants, and None for what varies."""
@@ -124,16 +86,8 @@ class Parameters:
     def reads(self, output: str) -> list[str]:
         """What a node computes with, in its order, without scales and zero points."""
         node = self.nodes[output]
-        if node.op_type == "QLinearConcat":
-            return list(node.input[2::3])
-        places = PLACES.get(node.op_type)
-        return [node.input[p[0]] for p in places if p[0] >= 0] if places else list(node.input)
-
-    def real(self, role: str, output: str) -> np.ndarray | None:
-        """A constant of a float node: its ``kernel``, ``bias`` or ``value``."""
-        roles = {"kernel": self.kernel, "bias": self.bias, "value": self.value}
-        stored = roles[role](output)
-        return None if stored is None else self.constants[stored.name]
+        found = [value for value, *_ in places(node) if value != RESULT]
+        return [node.input[value] for value in found] if found else list(node.input)
 
     def unvisited(self, visited: Collection[str]) -> list[str]:
         """Scales, zero points and stored integers whose names are not among those visited."""
@@ -151,12 +105,13 @@ class Parameters:
         turned = any(a.name == "transB" and a.i for a in node.attribute)
         return 0 if turned else 1
 
-    def _at(self, output: str, positions: dict[str, int]) -> Stored | None:
+    def _at(self, output: str, rank: int) -> Stored | None:
+        """What a node that multiplies by a kernel has as its value of that rank."""
         node = self.nodes.get(output)
-        index = None if node is None else positions.get(node.op_type)
-        if node is None or index is None or len(node.input) <= index:
+        if node is None or node.op_type not in MULTIPLYING:
             return None
-        return self._stored(node, node.input[index])
+        given = [node.input[i] for i in values(node.op_type) if i < len(node.input)]
+        return self._stored(node, given[rank]) if rank < len(given) else None
 
     def _stored(self, node: NodeProto, name: str) -> Stored | None:
         if name in self.constants:
@@ -170,23 +125,19 @@ class Parameters:
         return Stored(inner, slot) if inner in self.constants else None
 
     def _slots(self, node: NodeProto) -> Iterator[Slot]:
-        if node.op_type == "QLinearConcat":
-            yield _slot(node, (-1, 0, 1))
-            for start in range(2, len(node.input) - 2, 3):
-                yield _slot(node, (start, start + 1, start + 2))
-        for places in PLACES.get(node.op_type, ()):
-            if places[1] < len(node.input) and node.input[places[1]]:
-                yield _slot(node, places)
+        for place in places(node):
+            yield _slot(node, place)
 
 
-def _slot(node: NodeProto, places: Sequence[int]) -> Slot:
-    value, scale, zero = places
+def _slot(node: NodeProto, place: Place) -> Slot:
+    value, scale, zero = place
     name = node.input[zero] if zero < len(node.input) else ""
     axis = None
     if node.op_type in ("QuantizeLinear", "DequantizeLinear"):
         axis = next((helper.get_attribute_value(a) for a in node.attribute if a.name == "axis"), 1)
-    made = node.output[0] if value < 0 else node.input[value]
-    return Slot(made, node.input[scale], name, axis, node.output[0], value < 0)
+    writes = value == RESULT
+    made = node.output[0] if writes else node.input[value]
+    return Slot(made, node.input[scale], name, axis, node.output[0], writes)
 
 
 _INTEGERS = tuple(np.dtype(name) for name in ("int8", "uint8"))

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -32,6 +31,8 @@ SLICE = 0.06
 """Seconds of one turn: long beside a call, short beside what else a machine does."""
 
 LEAST_TURNS = 3
+THREADS = 1
+"""Threads of an operator."""
 TIMEOUT = 300.0
 
 Closed = Callable[[int, Sequence[np.ndarray]], bool]
@@ -71,8 +72,6 @@ def take_turns(
     closed: Closed,
     budget: float,
     processes: int = PROCESSES,
-    threads: int = 1,
-    seed: int = 0,
     custom: Custom | None = None,
 ) -> Times:
     """Time artifacts against each other in fresh processes.
@@ -89,8 +88,6 @@ def take_turns(
         closed: whether a batch size needs no more rounds.
         budget: seconds of turns; each process has at least three of each batch size.
         processes: how many.
-        threads: threads of an operator.
-        seed: of the orders.
         custom: the user's own layers; none by default.
 
     Returns:
@@ -100,17 +97,17 @@ def take_turns(
         RunFailed: an artifact cannot be opened or run, or a process died.
     """
     began, load = time.perf_counter(), _load()
-    drawn = np.random.RandomState(seed)
+    drawn = np.random.RandomState(0)
     with ExitStack() as stack:
         words = f"timing {' and '.join(each.name for each in artifacts)}"
         timing = stack.enter_context(stage(words))
-        made = [stack.enter_context(_Process(threads)) for _ in range(processes)]
+        made = [stack.enter_context(_Process()) for _ in range(processes)]
         plan: dict[str, Any] = {
             "model": str(model),
             "custom": [str(file.path) for file in (custom or Custom()).files],
             "artifacts": [[each.name, str(each.path), each.digest] for each in artifacts],
             "batches": list(batches),
-            "threads": threads,
+            "threads": THREADS,
         }
         images = {name: array[: max(batches)] for name, array in inputs.items()}
         for process in made:
@@ -136,7 +133,7 @@ def take_turns(
         seconds=seconds,
         outputs=outputs,
         memory=np.array(memory),
-        threads=threads,
+        threads=THREADS,
         load=(load, _load()),
         spent=time.perf_counter() - began,
     )
@@ -158,20 +155,15 @@ def _load() -> float | None:
 class _Process:
     """This end of one timing process."""
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self) -> None:
         pools = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-        settings = {"CUDA_VISIBLE_DEVICES": "", **dict.fromkeys(pools, str(threads))}
+        settings = {"CUDA_VISIBLE_DEVICES": "", **dict.fromkeys(pools, str(THREADS))}
         self._child = Child("conversion.proof.timing.process", [], settings)
 
     def __enter__(self) -> _Process:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         self._child.close()
 
     def send(

@@ -8,6 +8,7 @@ from conversion.core.measurement import Measurement
 from conversion.core.settings import CalibrationChoice
 from conversion.proof.checks.case import Case
 from conversion.proof.metrics import calibration
+from conversion.proof.metrics.quantities import CALIBRATION_DRAW
 from conversion.quantization.calibration import draw, load
 from conversion.subjects.data import Dataset
 
@@ -16,7 +17,7 @@ def calibration_of(case: Case) -> list[Measurement]:
     """The images that calibrated are those that the seed draws, like the training set, unseen."""
     reason = unknown(case)
     if reason:
-        return case.skip("calibration_draw", "quantization", reason)
+        return case.skip(CALIBRATION_DRAW, reason)
     subject, about = case.workspace.subject, case.about
     assert subject.train is not None
     found = load(case.workspace.artifact("calibration").path)

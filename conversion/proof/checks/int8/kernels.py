@@ -15,6 +15,7 @@ from conversion.core.spec import Spec
 from conversion.proof.checks.case import Case
 from conversion.proof.metrics import kernels, limits
 from conversion.proof.metrics.kernels import Step
+from conversion.proof.metrics.quantities import INTEGER_SHARE
 from conversion.readers.cost import multiply_accumulates
 
 RUNS = 50
@@ -25,10 +26,10 @@ MULTIPLIES_NOTHING = "no layer of this model multiplies by a kernel: integers co
 
 def integer_kernels(case: Case) -> list[Measurement]:
     """What a file stores in int8 it multiplies in int8, but for what its scheme leaves in float."""
-    limit = limits.INTEGER_ELSEWHERE if case.artifact.external else limits.INTEGER
+    limit = limits.INTEGER_EXTERNAL if case.artifact.external else limits.INTEGER
     costs = multiply_accumulates(case.workspace.spec)
     if not costs:
-        return case.skip("integer_multiply_accumulates", "structure", MULTIPLIES_NOTHING)
+        return case.skip(INTEGER_SHARE, MULTIPLIES_NOTHING)
     share = 100 * sum(costs.get(name, 0) for name in case.in_float) / sum(costs.values())
     steps = case.backend.capability(Capability.INTEGER_KERNELS)(case)
     return kernels.integer_share(case.about, steps, limit, RUNS, case.in_float, share)
@@ -38,6 +39,7 @@ def onnx_steps(case: Case) -> list[Step]:
     """The nodes of an ONNX file as ONNX Runtime runs them."""
     from conversion.backends import onnx_cost, onnx_file
     from conversion.backends.onnx_deployed import deployed
+    from conversion.backends.onnx_operands import INTEGER
     from conversion.proof.checks.deployed_layers import DeployedLayers
 
     spec, path = case.workspace.spec, case.artifact.path
@@ -57,7 +59,7 @@ def onnx_steps(case: Case) -> list[Step]:
             operator=node.op_type,
             layer=named.get(node.output[0], ""),
             macs=of_layers.get(named.get(node.output[0], ""), costs.get(node.output[0], 0)),
-            integer=node.op_type in onnx_cost.INTEGER or results[node.output[0]].dtype.kind in "iu",
+            integer=node.op_type in INTEGER or results[node.output[0]].dtype.kind in "iu",
             computes=node.op_type not in onnx_cost.MOVING,
             seconds=found.seconds.get(node.name, 0.0),
         )

@@ -7,9 +7,10 @@ from conversion.core.measurement import Measurement
 from conversion.core.spec import Spec
 from conversion.proof.checks.case import Case
 from conversion.proof.metrics import quantized, weights
+from conversion.proof.metrics.quantities import SOURCE_EQUAL, SOURCE_FOLDED
 from conversion.quantization.coverage import BY_CHOICE
 
-ELSEWHERE = "an external file brings no ranges, so the scales of activations were only "
+EXTERNAL = "an external file brings no ranges, so the scales of activations were only "
 """The beginning of what is said of an external file."""
 
 
@@ -23,7 +24,7 @@ def onnx_parameters(case: Case) -> list[Measurement]:
     """Those of an ONNX file, from the float graph and the ranges."""
     case.require_map()
     from conversion.backends.onnx_file import load
-    from conversion.proof.checks.int8.quantized_elsewhere import Nearby
+    from conversion.proof.checks.int8.quantized_external import Nearby
     from conversion.proof.checks.int8.quantized_graph import Laid
     from conversion.proof.checks.int8.quantized_onnx import Recomputed
     from conversion.proof.checks.weights import held_weights
@@ -33,7 +34,7 @@ def onnx_parameters(case: Case) -> list[Measurement]:
     file = Laid(spec, load(case.artifact.path))
     if case.artifact.external:
         near = Nearby(file)
-        remark = ELSEWHERE + "compared with each other"
+        remark = EXTERNAL + "compared with each other"
         return quantized.parameters(
             case.about, order, near.pairs(), near.unchecked(), remark, _dispensable(spec)
         )
@@ -45,7 +46,7 @@ def onnx_parameters(case: Case) -> list[Measurement]:
         *quantized.parameters(
             case.about, order, made.pairs(), made.unchecked(), dispensable=_dispensable(spec)
         ),
-        *weights.weights(case.about, order, held, missing, "quantization", "quantized_source"),
+        *weights.weights(case.about, order, held, missing, (SOURCE_EQUAL, SOURCE_FOLDED)),
     ]
 
 
@@ -61,7 +62,7 @@ def torch_parameters(case: Case) -> list[Measurement]:
     content, remark = load(case.artifact.path, case.name), ""
     recorded = content["ranges"]
     if case.artifact.external:
-        remark = ELSEWHERE + "compared with those that the file itself states"
+        remark = EXTERNAL + "compared with those that the file itself states"
     else:
         recorded = json.loads(workspace.artifact("torch-ranges").path.read_text())
     made = Recomputed(spec, content, recorded, not case.artifact.external, _chosen(case))
@@ -79,9 +80,9 @@ def litert_parameters(case: Case) -> list[Measurement]:
     from conversion.proof.checks.int8.quantized_litert import Parameters
     from conversion.quantization.coverage import float_steps
 
-    spec, brought = case.workspace.spec, case.artifact.external
-    partly = () if brought else float_steps(spec, case.workspace.settings)
-    found = Parameters(spec, load(case.artifact.path), brought, partly, _chosen(case))
+    spec, external = case.workspace.spec, case.artifact.external
+    partly = () if external else float_steps(spec, case.workspace.settings)
+    found = Parameters(spec, load(case.artifact.path), external, partly, _chosen(case))
     order = [layer.name for layer in spec.layers]
     pairs, unchecked = found.pairs(), found.unchecked()
     measured = quantized.parameters(

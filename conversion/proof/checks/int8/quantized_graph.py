@@ -82,12 +82,6 @@ class Laid:
             operation = self.writer.get(operation.reads[0])
         return False
 
-    def reads_integers(self, operation: Operation) -> bool:
-        """Whether an operation reads a quantized tensor, or one that was just now dequantized."""
-        before = self.writer.get(operation.reads[0])
-        cast = before is not None and before.kind == "dequantize"
-        return cast or self.holds_integers(operation.reads[0])
-
     def named(self, root: str) -> str:
         """The layer that a result or an input belongs to."""
         if root in self.graph.inputs:

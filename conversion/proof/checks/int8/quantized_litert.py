@@ -60,7 +60,7 @@ class Parameters:
         self,
         spec: Spec,
         model: Any,
-        brought: bool = False,
+        external: bool = False,
         in_float: Collection[str] = (),
         chosen: Collection[str] = (),
     ) -> None:
@@ -69,17 +69,17 @@ class Parameters:
         Args:
             spec: the model.
             model: what `conversion.backends.litert_file.load` gives.
-            brought: whether the file is external: then a kernel may have one scale in all, as
+            external: whether the file is external: then a kernel may have one scale in all, as
                 older converters write dense layers.
             in_float: layers of which a step may be in float.
             chosen: layers that the scheme leaves in float.
         """
-        self._brought = brought
+        self._external = external
         self.spec, self.graph = spec, graph_of(model, spec)
         self.alignment = align(spec, self.graph)
         self._compared: set[str] = set()
         self._lost: list[str] = []
-        self.unjudged = {} if brought else rewritten(spec)
+        self.unjudged = {} if external else rewritten(spec)
         self._float, self._chosen = set(in_float), set(chosen)
 
     def pairs(self) -> list[Pair]:
@@ -168,7 +168,7 @@ class Parameters:
         scale, grain = np.maximum(np.abs(whole).max(axis=others), LEAST) / LARGEST, "channel"
         if "bias" in held:
             scale = np.maximum(scale, np.abs(rest.offset) / (read * LARGEST_BIAS))
-        if self._brought and len(held["kernel_scale"]) == 1:
+        if self._external and len(held["kernel_scale"]) == 1:
             scale, grain = scale.max(keepdims=True), "kernel"
         why = f"{LARGEST} steps are the largest weight of each {grain}"
         found = held["kernel_scale"]

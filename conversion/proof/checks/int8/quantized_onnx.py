@@ -233,8 +233,11 @@ class Recomputed:
 
     def _weights(self, operation: Operation, twin: Operation, kernel: Stored) -> Iterator[Pair]:
         parameters, scheme = self.file.parameters, self.scheme
-        reals = self.prepared.parameters.real("kernel", twin.writes)
-        added = self.prepared.parameters.real("bias", twin.writes)
+        source = self.prepared.parameters
+        reals, added = (
+            None if each is None else source.constants[each.name]
+            for each in (source.kernel(twin.writes), source.bias(twin.writes))
+        )
         if reals is None:
             return
         axis = parameters.channel_axis(operation.writes) if scheme.per_channel else None

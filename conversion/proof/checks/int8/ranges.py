@@ -22,6 +22,7 @@ from conversion.proof.checks.case import Case
 from conversion.proof.checks.int8.calibration import honest_images, unknown
 from conversion.proof.metrics import limits, ranges
 from conversion.proof.metrics.compare import Incomparable, NoPower
+from conversion.proof.metrics.quantities import RANGES, RANGES_AGAIN
 from conversion.proof.metrics.ranges import Recorded
 from conversion.quantization import calibration
 from conversion.reference import KerasModel
@@ -56,7 +57,7 @@ def onnx_ranges(case: Case) -> list[Measurement]:
     """The recorded range of every tensor is the reference's at the aligned layer."""
     case.require_map()
     if reason := unknown(case):
-        return case.skip("ranges", "quantization", reason)
+        return case.skip(RANGES, reason)
     from onnxruntime.quantization.calibrate import load_tensors_data
 
     from conversion.backends.onnx_file import load
@@ -88,7 +89,7 @@ def torch_ranges(case: Case) -> list[Measurement]:
     """The range of every observer is the reference's at the last layer of its fused group."""
     case.require_map()
     if reason := unknown(case):
-        return case.skip("ranges", "quantization", reason)
+        return case.skip(RANGES, reason)
     scheme = case.workspace.settings.torch
     content = json.loads(case.workspace.artifact("torch-ranges").path.read_text())
     top = STEPS // 2 if scheme.reduce_range else STEPS
@@ -116,7 +117,7 @@ def torch_ranges(case: Case) -> list[Measurement]:
     limit = rule.limit if rule.exact else limits.RANGE_AGAIN.value
     return [
         *measured,
-        ranges.exact_ranges(case.about, rows, limit, len(honest), name="ranges_again"),
+        ranges.exact_ranges(case.about, rows, limit, len(honest), what=RANGES_AGAIN),
     ]
 
 
@@ -130,7 +131,7 @@ def litert_ranges(case: Case) -> list[Measurement]:
     """
     case.require_map()
     if reason := unknown(case):
-        return case.skip("ranges", "quantization", reason)
+        return case.skip(RANGES, reason)
     from conversion.backends.litert_file import load
     from conversion.proof.checks.int8.litert_rewrites import rewritten, tied
     from conversion.proof.checks.int8.quantized_litert import CALIBRATED

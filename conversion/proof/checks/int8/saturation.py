@@ -8,6 +8,7 @@ from conversion.core.measurement import Measurement
 from conversion.proof.checks.case import Case
 from conversion.proof.checks.margins import not_answers
 from conversion.proof.metrics import saturation as checks
+from conversion.proof.metrics.quantities import SATURATION_LOGITS
 from conversion.proof.metrics.saturation import Effect, Sums
 from conversion.readers.cost import multiply_accumulates
 
@@ -35,7 +36,7 @@ def saturation(case: Case) -> list[Measurement]:
     found = products(model)
     if not found:
         reason = "no kernel multiplies uint8 activations by int8 weights in pairs"
-        return case.skip("saturation_logits", "quantization", reason)
+        return case.skip(SATURATION_LOGITS, reason)
     bounds = [bound(product) for product in found]
     emulation, effect = None, None
     if any(each.worst > 1 for each in bounds):

@@ -13,6 +13,7 @@ from conversion.proof.checks.accuracy import measured_change, uncounted, without
 from conversion.proof.checks.case import Case
 from conversion.proof.checks.int8.calibration import unknown
 from conversion.proof.metrics import accuracy, stability
+from conversion.proof.metrics.quantities import STABILITY_VERDICT
 from conversion.workspace import Workspace
 
 
@@ -35,9 +36,8 @@ class Again:
 
 def calibration_stability(case: Case) -> list[Measurement]:
     """Calibrated on images disjoint from the first, the artifact gets the same verdict."""
-    name, topic = "stability_verdict", "quantization"
     if reason := unknown(case) or without_labels(case) or _not_comparable(case):
-        return case.skip(name, topic, reason)
+        return case.skip(STABILITY_VERDICT, reason)
     baseline, workspace = case.backend.baseline, case.workspace
     assert baseline is not None
     assert workspace.test.labels is not None
@@ -48,7 +48,7 @@ def calibration_stability(case: Case) -> list[Measurement]:
         before, _ = case.tally(baseline)
         tallies = [accuracy.tally(each, workspace.test.labels) for each in (one, other)]
     except ValueError as error:
-        return uncounted(case, name, topic, error)
+        return uncounted(case, STABILITY_VERDICT, error)
     gates = [measured_change(case, before, found, cached=False) for found in tallies]
     change = accuracy.paired_change(tallies[1].correct, tallies[0].correct)
     concerns = Concern.CONVERSION if case.is_regression_test else Concern.COST

@@ -15,8 +15,8 @@ def layer_table() -> str:
     """Every layer class with its settings and the registries that know it, as Markdown.
 
     Returns:
-        A table of one row a class, and the activations by name below it. A setting without
-        values may have any; one with a single value is refused with another.
+        A table of one row a class. A setting without values may have any; one with a single value
+        is refused with another.
     """
     from conversion.backends import torch_layers
     from conversion.proof import truth
@@ -28,11 +28,14 @@ def layer_table() -> str:
         for kind, rule in sorted(LAYERS.items())
         if kind != "InputLayer"
     ]
+    return "\n".join((HEADER, *rows))
+
+
+def activation_line() -> str:
+    """The activations by name."""
     names = ", ".join(f"`{name}`" for name in sorted(ACTIVATIONS))
     layers = ", ".join(f"`{kind}`" for kind in ACTIVATION_LAYERS)
-    return "\n".join(
-        (HEADER, *rows, "", f"`activation`: {names}; or one of the layers {layers} in its place.")
-    )
+    return f"`activation`: {names}; or one of the layers {layers} in its place."
 
 
 def _known(kind: str, registry: Any) -> str:

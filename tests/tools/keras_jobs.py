@@ -1,14 +1,19 @@
-"""Models of `keras.applications` with weights that say something, for trying the suite on them."""
+"""Jobs for the Keras process that only tests give it: models to try the suite on.
+
+`Reference.call("tools.keras_jobs:build", ...)` runs `build` there.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
 from conversion.reference.channel import Message
+from conversion.reference.jobs import import_custom
 
 MEMBERS = {
     "convnext": "ConvNeXtTiny",
@@ -194,7 +199,7 @@ def _layers(model: keras.Model) -> Iterator[Any]:
             yield layer
 
 
-def build_application(models: dict[str, Any], message: Message) -> tuple[dict[str, Any], Any]:
+def application_file(models: dict[str, Any], message: Message) -> tuple[dict[str, Any], Any]:
     """Build a model of `keras.applications`, or one by its description, and save it."""
     values, arrays = dict(message.values), [np.array(each) for each in message.arrays.values()]
     model = application(values, *arrays) if "family" in values else described(values, arrays)
@@ -202,6 +207,28 @@ def build_application(models: dict[str, Any], message: Message) -> tuple[dict[st
     return {"parameters": model.count_params()}, {}
 
 
-def list_families(models: dict[str, Any], message: Message) -> tuple[dict[str, Any], Any]:
+def known_families(models: dict[str, Any], message: Message) -> tuple[dict[str, Any], Any]:
     """The families that this Keras has, and the least input of each."""
     return {"families": {name: LEAST.get(name, 32) for name in families()}}, {}
+
+
+def build(models: dict[str, Any], message: Message) -> tuple[dict[str, Any], Any]:
+    """Build a small Sequential or functional model, randomise every weight, and save it.
+
+    The moving statistics and gamma are drawn too, so that no layer is an identity by accident. The
+    path's ending is the format: `.h5`, `.keras`, or `.json` with its weights beside it.
+    """
+    values = message.values
+    import_custom(models, message)
+    model = keras.saving.deserialize_keras_object(values["config"])
+    random = np.random.default_rng(values["seed"])
+    for variable in model.variables:
+        drawn = random.normal(0.0, 0.5, variable.shape)
+        positive = variable.name in ("gamma", "moving_variance", "variance")
+        variable.assign(0.5 + np.abs(drawn) if positive else drawn)
+    if values["path"].endswith(".json"):
+        Path(values["path"]).write_text(model.to_json())
+        model.save_weights(f"{values['path'].removesuffix('.json')}.weights.h5")
+    else:
+        model.save(values["path"], include_optimizer=False)
+    return {}, {}

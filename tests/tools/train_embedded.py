@@ -1,6 +1,6 @@
 """Train the embedded subject: a ResNet8 on the generated images, saved as a legacy `.h5` file.
 
-    python -m conversion.subjects.train_embedded --out embedded.h5
+    python tests/tools/train_embedded.py --out embedded.h5
 
 The seeds are fixed, but Keras does not promise the same bits on another machine: a second run
 gives a model as good as the committed one, not the same file. Layers, names and initializers are

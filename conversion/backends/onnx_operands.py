@@ -1,0 +1,70 @@
+"""Which input of an ONNX operator is what, read from the operators' own schemas."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from onnx import NodeProto
+from onnxruntime.capi.onnxruntime_pybind11_state import get_all_operator_schema
+
+INTEGER = (
+    *("QLinearConv", "QLinearMatMul", "QGemm", "ConvInteger"),
+    *("MatMulInteger", "MatMulIntegerToFloat", "DynamicQuantizeMatMul"),
+)
+"""Operators that multiply integers by a kernel."""
+
+MULTIPLYING = (
+    *("Conv", "FusedConv", "ConvTranspose", "MatMul", "FusedMatMul", "Gemm", "FusedGemm"),
+    *INTEGER,
+)
+"""Operators that multiply by a kernel: the second of their `values`, and the third is a bias."""
+
+RESULT = -1
+"""The position of a node's first output in a `Place`."""
+
+Place = tuple[int, int, int]
+"""Positions of a value, its scale and its zero point among a node's inputs."""
+
+
+@cache
+def values(operator: str) -> tuple[int, ...]:
+    """Positions of what an operator computes with, in order; scales and zero points are none.
+
+    Args:
+        operator: its name in ONNX or, where that has none of the name, in ONNX Runtime.
+    """
+    return tuple(i for i, name in enumerate(_schema(operator)[0]) if not name.endswith(_BESIDE))
+
+
+def places(node: NodeProto) -> list[Place]:
+    """Every value of a node that has a scale there, in the schema's order, the result last."""
+    found, count = list(_places(node.op_type)), len(node.input)
+    if node.op_type == "QLinearConcat":  # the one that takes any number of values
+        found[:0] = [(start, start + 1, start + 2) for start in range(2, count - 2, 3)]
+    return [each for each in found if each[1] < count and node.input[each[1]]]
+
+
+@cache
+def _places(operator: str) -> tuple[Place, ...]:
+    names, result = _schema(operator)
+    found = []
+    for value, name in (*enumerate(names), (RESULT, result)):
+        if f"{name}_scale" in names:
+            zero = f"{name}_zero_point"
+            place = names.index(f"{name}_scale"), names.index(zero) if zero in names else len(names)
+            found.append((value, *place))
+    return tuple(found)
+
+
+@cache
+def _schema(operator: str) -> tuple[list[str], str]:
+    """Names of the inputs and of the first output, in lower case: schemas mix both."""
+    known = [each for each in get_all_operator_schema() if each.name == operator]
+    if not known:
+        return [], ""
+    latest = max(known, key=lambda each: (each.domain == "", each.since_version))
+    names = [each.name.lower() for each in latest.inputs]
+    return names, latest.outputs[0].name.lower() if latest.outputs else ""
+
+
+_BESIDE = ("_scale", "_zero_point")
