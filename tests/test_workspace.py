@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from conversion.core.artifact import Store
-from conversion.core.errors import UserError
 from conversion.core.settings import OnnxScheme, Settings
 
 
@@ -100,9 +99,3 @@ def test_under_other_choices_nothing_is_shared(injected, changed):
 def test_on_other_threads_outputs_are_not_shared(injected):
     other = replace(injected, threads=injected.threads + 1)
     assert other.outputs("torch-fp32") is not injected.outputs("torch-fp32")
-
-
-def test_layers_that_the_model_lacks_are_refused(good):
-    settings = Settings(onnx=OnnxScheme(float_layers=("nowhere",)))
-    with pytest.raises(UserError, match="it has no 'nowhere'"):
-        good.with_settings(settings)

@@ -48,7 +48,7 @@ class Exchanged:
 class Workspace:
     """A subject, the choices, and what they give; every part is made once and kept by digest.
 
-    A copy with another field (`dataclasses.replace`) shares nothing that was made.
+    A copy with another field (`dataclasses.replace`) has made nothing yet.
 
     Attributes:
         subject: the model under test with its data.

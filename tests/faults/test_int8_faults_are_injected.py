@@ -91,7 +91,7 @@ def test_there_are_many_and_no_name_is_used_twice():
 
 
 @pytest.mark.parametrize("module", FILES)
-def test_a_planted_file_holds_something_else_and_still_runs(module, good, tmp_path, subtests):
+def test_an_injected_file_holds_something_else_and_still_runs(module, good, tmp_path, subtests):
     for index, fault in enumerate(faults(module)):
         before = good.artifact(fault.artifact)
         with subtests.test(fault.name):
@@ -167,7 +167,7 @@ def test_the_size_of_a_calibration_fault_is_the_number_of_other_images(good, tmp
     assert [count > 0 for count in counts] == [True] * 8
 
 
-def test_planted_ranges_are_other_ranges_and_int8_files_are_made_from_them(
+def test_injected_ranges_are_other_ranges_and_int8_files_are_made_from_them(
     good, tmp_path, subtests
 ):
     for index, fault in enumerate(faults("recorded_ranges")):

@@ -5,7 +5,7 @@ from first_faults import first_faults
 from conversion.proof.faults import faults_of
 
 
-def test_a_planted_file_holds_something_else_and_still_runs(workspaces, tmp_path, subtests):
+def test_an_injected_file_holds_something_else_and_still_runs(workspaces, tmp_path, subtests):
     good = workspaces("embedded")
     images = {name: array[:3] for name, array in good.parity_inputs.items()}
     caught = {fault.name for fault in first_faults()}  # and so injected, by test_faults

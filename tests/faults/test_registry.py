@@ -40,7 +40,7 @@ def test_every_fault_states_its_stage_magnitude_and_place(faults):
     assert [fault.name for fault in faults if len(fault.where) < 3] == []
 
 
-def test_sizes_go_from_large_to_small_and_can_be_planted(faults):
+def test_sizes_go_from_large_to_small_and_can_be_injected(faults):
     sized = [fault for fault in faults if fault.sizes]
     assert len(sized) >= 10
     odd = [f.name for f in sized if list(f.sizes) != sorted(f.sizes, reverse=True)]

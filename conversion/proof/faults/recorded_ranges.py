@@ -44,7 +44,7 @@ def edited(edit: Callable[[str, Pair], Pair]) -> Inject:
             name: [data["lowest"]["data"], data["highest"]["data"]]
             for name, data in content["data"].items()
         }
-        return _planted(workspace, folder, ONNX, path, pairs)
+        return _injected(workspace, folder, ONNX, path, pairs)
 
     return inject
 
@@ -73,7 +73,7 @@ def edited_in_torch(edit: Callable[[str, float], float]) -> Inject:
             found["scale"] = float(np.float32(edit(name, found["scale"])))
         path = folder / good.path.name
         path.write_text(json.dumps(content))
-        return _planted(workspace, folder, TORCH, path, content)
+        return _injected(workspace, folder, TORCH, path, content)
 
     return inject
 
@@ -102,7 +102,7 @@ def of_images(name: str, change: Callable[[Dataset, Workspace], Dataset]) -> Inj
         aside = folder / "images"
         aside.mkdir()
         made = in_calibration(change)(workspace, aside).artifact(name)
-        return _planted(workspace, folder, name, made.path, made.provenance["ranges"])
+        return _injected(workspace, folder, name, made.path, made.provenance["ranges"])
 
     return inject
 
@@ -134,7 +134,7 @@ def of_another_model(workspace: Workspace, folder: Path) -> Workspace:
     onnx.save(model, path)
     other = Artifact("onnx-prepared", path, digest.of_file(path), {})
     made = workspace.injected(Store(folder / "other"), {"onnx-prepared": other}).artifact(ONNX)
-    return _planted(workspace, folder, ONNX, made.path, made.provenance["ranges"])
+    return _injected(workspace, folder, ONNX, made.path, made.provenance["ranges"])
 
 
 def by_percentile(workspace: Workspace, folder: Path) -> Workspace:
@@ -155,10 +155,10 @@ def by_percentile(workspace: Workspace, folder: Path) -> Workspace:
         made = other.injected(Store(folder / "other"), needs).artifact(ONNX)
     path = folder / made.path.name
     path.write_text(made.path.read_text().replace("Percentile", "MinMax"))
-    return _planted(workspace, folder, ONNX, path, made.provenance["ranges"])
+    return _injected(workspace, folder, ONNX, path, made.provenance["ranges"])
 
 
-def _planted(workspace: Workspace, folder: Path, name: str, path: Path, ranges: Any) -> Workspace:
+def _injected(workspace: Workspace, folder: Path, name: str, path: Path, ranges: Any) -> Workspace:
     provenance = {**workspace.artifact(name).provenance, "ranges": ranges}
     made = Artifact(name, path, digest.of_file(path), provenance)
     return workspace.injected(Store(folder / "store"), {name: made})
