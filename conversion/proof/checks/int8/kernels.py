@@ -37,7 +37,7 @@ def integer_kernels(case: Case) -> list[Measurement]:
 def _onnx(case: Case) -> list[Step]:
     from conversion.backends import onnx_cost, onnx_file
     from conversion.backends.onnx_deployed import deployed
-    from conversion.backends.onnx_operands import INTEGER
+    from conversion.backends.onnx_nodes import INTEGER
     from conversion.proof.checks.deployed_layers import DeployedLayers
 
     spec, path = case.workspace.spec, case.artifact.path
