@@ -14,7 +14,7 @@ from conversion.backends.onnx_file import (
     run_session,
     with_outputs,
 )
-from conversion.backends.onnx_operands import MULTIPLYING, values
+from conversion.backends.onnx_nodes import MULTIPLYING, attributes, values
 from conversion.core.errors import RunFailed, UserError
 
 MOVING = (
@@ -91,5 +91,4 @@ def _dtype(port: onnx.ValueInfoProto) -> int:
 
 
 def _depth(node: onnx.NodeProto, weight: Sequence[int]) -> int:
-    turned = any(a.name == "transB" and a.i for a in node.attribute)
-    return int(weight[-1] if turned else weight[-2])
+    return int(weight[-1] if attributes(node).get("transB") else weight[-2])

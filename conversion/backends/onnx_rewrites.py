@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable
 import numpy as np
 from onnx import ModelProto, NodeProto, helper, numpy_helper, shape_inference
 
+from conversion.backends.onnx_nodes import attributes
+
 ONE = "conversion_one"
 LOWEST = "conversion_lowest"
 CONSTANTS = {ONE: np.array(1.0, np.float32), LOWEST: np.array(np.finfo(np.float32).min)}
@@ -126,7 +128,7 @@ def _stated_paddings(model: ModelProto) -> bool:
         spatial = size[2:]
         if not window or len(size) != len(window) or not all(spatial):
             continue
-        given = {each.name: helper.get_attribute_value(each) for each in node.attribute}
+        given = attributes(node)
         ones = [1] * len(spatial)
         steps = zip(
             *(spatial, window[2:], given.get("strides", ones), given.get("dilations", ones)),

@@ -10,11 +10,9 @@ import onnx
 from onnx import ModelProto, NodeProto, helper, numpy_helper
 
 from conversion.backends.onnx_file import open_session, run_session
-from conversion.backends.onnx_operands import places, values
+from conversion.backends.onnx_nodes import attributes, constants, places, values
 from conversion.proof.saturating import (
     Product,
-    attributes,
-    constants,
     products,
     sums,
     unrolled,

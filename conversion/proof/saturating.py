@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from onnx import ModelProto, NodeProto, helper, numpy_helper
+from onnx import ModelProto, NodeProto
 
-from conversion.backends.onnx_operands import INTEGER, values
+from conversion.backends.onnx_nodes import INTEGER, attributes, constants, values
 
 HIGHEST = 255
 """The largest uint8 activation; every scheme of ONNX Runtime's uses all of them."""
@@ -57,11 +57,6 @@ class Bound:
     any_order: float
     risky: int
     pairs: int
-
-
-def constants(model: ModelProto) -> dict[str, np.ndarray]:
-    """The initializers of a graph by name."""
-    return {each.name: numpy_helper.to_array(each) for each in model.graph.initializer}
 
 
 def products(model: ModelProto) -> list[Product]:
@@ -160,11 +155,6 @@ def sums(product: Product, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray,
             lost[group, output] += over
             count += int(np.count_nonzero(over))
     return exact.astype(np.int64), lost, count
-
-
-def attributes(node: NodeProto) -> dict[str, Any]:
-    """A node's attributes by name."""
-    return {each.name: helper.get_attribute_value(each) for each in node.attribute}
 
 
 def _reach(kernel: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

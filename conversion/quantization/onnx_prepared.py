@@ -11,9 +11,7 @@ from onnxruntime.quantization import shape_inference
 
 from conversion.backends.backend import Ingredients
 from conversion.backends.onnx_file import census, load
-
-BIAS = {"Conv": 2, "ConvTranspose": 2, "Gemm": 2}
-"""Operator to the position of its bias."""
+from conversion.backends.onnx_nodes import MULTIPLYING, values
 
 
 def own_biases(model: onnx.ModelProto) -> int:
@@ -32,16 +30,16 @@ def own_biases(model: onnx.ModelProto) -> int:
     taken: set[str] = set()
     copied = 0
     for node in model.graph.node:
-        at = BIAS.get(node.op_type, len(node.input))
-        if at >= len(node.input) or node.input[at] not in stored:
+        at = values(node.op_type)[2:3] if node.op_type in MULTIPLYING else ()
+        if not at or at[0] >= len(node.input) or node.input[at[0]] not in stored:
             continue
-        name = node.input[at]
+        name = node.input[at[0]]
         if name in taken:
             own = onnx.TensorProto()
             own.CopyFrom(stored[name])
             own.name = f"{name}/{node.output[0]}"
             model.graph.initializer.append(own)
-            node.input[at] = own.name
+            node.input[at[0]] = own.name
             copied += 1
         taken.add(name)
     return copied

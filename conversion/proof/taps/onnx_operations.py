@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from onnx import ModelProto, NodeProto, helper, numpy_helper
+from onnx import ModelProto, NodeProto, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-from conversion.backends.onnx_operands import RESULT, places, values
+from conversion.backends.onnx_nodes import RESULT, attributes, places, values
 from conversion.proof.taps.graph import Graph, Operation, Tensor
 
 MOVES = {
@@ -137,7 +137,7 @@ class _Reading:
         """Take in a node that only makes a constant."""
         name = node.output[0]
         if node.op_type == "Constant":
-            value = next((a.t for a in node.attribute if a.name == "value"), None)
+            value = attributes(node).get("value")
             if value is not None:
                 self.constants[name] = numpy_helper.to_array(value)
             return value is not None
@@ -207,14 +207,14 @@ class _Reading:
         elif kind == "norm":
             for role, name in zip(_NORM, node.input[1:], strict=True):
                 self._put(found, role, name)
-            found["epsilon"] = np.array(_attribute(node, "epsilon", 1e-5), dtype=np.float32)
+            found["epsilon"] = np.array(attributes(node).get("epsilon", 1e-5), dtype=np.float32)
         elif kind in ("scale", "shift") and not places(node):
             index = next((i for i, name in enumerate(node.input) if name in self.constants), None)
             if index is not None:
                 self._put(found, "value", node.input[index])
                 if node.op_type in _INVERSE and index and "value" in found:
                     found["value"] = _INVERSE[node.op_type](found["value"])
-        if kind == "dense" and _attribute(node, "transB", 0):
+        if kind == "dense" and attributes(node).get("transB", 0):
             found["kernel"] = found["kernel"].T
         return found
 
@@ -245,7 +245,7 @@ class _Reading:
     def _order(self, node: NodeProto, kind: str, varying: Sequence[str]) -> tuple[int, ...]:
         before = self.tensors[varying[0]].order if varying and varying[0] in self.tensors else ()
         if kind == "transpose":
-            turn = [int(each) for each in _attribute(node, "perm", ())]
+            turn = [int(each) for each in attributes(node).get("perm", ())]
             # The result's axis i is the source's axis turn[i] in the order that it had before.
             source = [before[i] if before else i for i in range(len(turn))]
             inverse = tuple(turn.index(i) for i in source) if len(source) == len(turn) else ()
@@ -258,7 +258,7 @@ class _Reading:
 
     def _reshaped(self, node: NodeProto, before: tuple[int, ...]) -> tuple[int, ...]:
         """The order behind a reshape: known where one axis of size 1 is taken away."""
-        axes = _attribute(node, "axes", None)
+        axes = attributes(node).get("axes")
         if axes is None and len(node.input) > 1:
             axes = self.constants.get(node.input[1])
         if node.op_type != "Squeeze" or not before or axes is None or len(axes) != 1:
@@ -272,7 +272,7 @@ class _Reading:
             index = 3 if node.op_type == "QLinearConv" else 1
             kernel = self.constants.get(node.input[index])
             return 0 if kernel is None else kernel.ndim
-        return len(_attribute(node, "kernel_shape", ())) + 2 if "pool" in kind else 0
+        return len(attributes(node).get("kernel_shape", ())) + 2 if "pool" in kind else 0
 
 
 _NORM = ("gamma", "beta", "mean", "variance")
@@ -291,8 +291,3 @@ def _clamps(zero: Any) -> tuple[str, ...]:
     lowest = np.iinfo(point.dtype).min if point.dtype.kind in "iu" else None
     whole = point.size == 1 and lowest is not None and int(point.item()) == lowest
     return ("relu", "clip") if whole else ()
-
-
-def _attribute(node: NodeProto, name: str, default: Any) -> Any:
-    found = next((a for a in node.attribute if a.name == name), None)
-    return default if found is None else helper.get_attribute_value(found)

@@ -6,9 +6,17 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from onnx import ModelProto, NodeProto, helper, numpy_helper
+from onnx import ModelProto, NodeProto
 
-from conversion.backends.onnx_operands import MULTIPLYING, RESULT, Place, places, values
+from conversion.backends.onnx_nodes import (
+    MULTIPLYING,
+    RESULT,
+    Place,
+    attributes,
+    constants,
+    places,
+    values,
+)
 
 
 @dataclass(frozen=True)
@@ -49,13 +57,7 @@ class Parameters:
     """The scales, zero points and constants of a graph, by place."""
 
     def __init__(self, model: ModelProto) -> None:
-        self.constants: dict[str, np.ndarray] = {
-            t.name: numpy_helper.to_array(t) for t in model.graph.initializer
-        }
-        for node in model.graph.node:
-            value = next((a.t for a in node.attribute if a.name == "value"), None)
-            if node.op_type == "Constant" and value is not None:
-                self.constants[node.output[0]] = numpy_helper.to_array(value)
+        self.constants = constants(model)
         self.nodes = {name: node for node in model.graph.node for name in node.output}
         self.slots = [slot for node in model.graph.node for slot in self._slots(node)]
 
@@ -102,8 +104,7 @@ class Parameters:
         node = self.nodes[output]
         if "Conv" in node.op_type:
             return 1 if node.op_type == "ConvTranspose" else 0
-        turned = any(a.name == "transB" and a.i for a in node.attribute)
-        return 0 if turned else 1
+        return 0 if attributes(node).get("transB") else 1
 
     def _at(self, output: str, rank: int) -> Stored | None:
         """What a node that multiplies by a kernel has as its value of that rank."""
@@ -134,7 +135,7 @@ def _slot(node: NodeProto, place: Place) -> Slot:
     name = node.input[zero] if zero < len(node.input) else ""
     axis = None
     if node.op_type in ("QuantizeLinear", "DequantizeLinear"):
-        axis = next((helper.get_attribute_value(a) for a in node.attribute if a.name == "axis"), 1)
+        axis = attributes(node).get("axis", 1)
     writes = value == RESULT
     made = node.output[0] if writes else node.input[value]
     return Slot(made, node.input[scale], name, axis, node.output[0], writes)

@@ -39,7 +39,7 @@ def onnx_steps(case: Case) -> list[Step]:
     """The nodes of an ONNX file as ONNX Runtime runs them."""
     from conversion.backends import onnx_cost, onnx_file
     from conversion.backends.onnx_deployed import deployed
-    from conversion.backends.onnx_operands import INTEGER
+    from conversion.backends.onnx_nodes import INTEGER
     from conversion.proof.checks.deployed_layers import DeployedLayers
 
     spec, path = case.workspace.spec, case.artifact.path

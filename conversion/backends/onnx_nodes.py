@@ -1,10 +1,12 @@
-"""Which input of an ONNX operator is what, read from the operators' own schemas."""
+"""What an ONNX node has: constants, attributes, and by its schema which input is what."""
 
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
-from onnx import NodeProto
+import numpy as np
+from onnx import ModelProto, NodeProto, helper, numpy_helper
 from onnxruntime.capi.onnxruntime_pybind11_state import get_all_operator_schema
 
 INTEGER = (
@@ -24,6 +26,20 @@ RESULT = -1
 
 Place = tuple[int, int, int]
 """Positions of a value, its scale and its zero point among a node's inputs."""
+
+
+def constants(model: ModelProto) -> dict[str, np.ndarray]:
+    """Initializers, and what nodes of the operator Constant give, by name."""
+    found = {each.name: numpy_helper.to_array(each) for each in model.graph.initializer}
+    for node in model.graph.node:
+        if node.op_type == "Constant" and "value" in (chosen := attributes(node)):
+            found[node.output[0]] = numpy_helper.to_array(chosen["value"])
+    return found
+
+
+def attributes(node: NodeProto) -> dict[str, Any]:
+    """A node's attributes by name."""
+    return {each.name: helper.get_attribute_value(each) for each in node.attribute}
 
 
 @cache

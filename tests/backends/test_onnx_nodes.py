@@ -6,9 +6,9 @@ import pytest
 def places(*words):
     from onnx import helper
 
-    from conversion.backends import onnx_operands
+    from conversion.backends import onnx_nodes
 
-    return onnx_operands.places(helper.make_node(*words, ["y"]))
+    return onnx_nodes.places(helper.make_node(*words, ["y"]))
 
 
 QLINEAR_CONV = ("x", "x_scale", "x_zero", "w", "w_scale", "w_zero", "y_scale", "y_zero", "b")
@@ -28,13 +28,13 @@ CONCAT = ("s", "z", "a", "as", "az", "b", "bs", "bz")
     ],
 )
 def test_values_are_what_is_neither_scale_nor_zero_point(operator, positions):
-    from conversion.backends.onnx_operands import values
+    from conversion.backends.onnx_nodes import values
 
     assert values(operator) == positions
 
 
 def test_every_operator_that_multiplies_has_a_kernel():
-    from conversion.backends.onnx_operands import MULTIPLYING, values
+    from conversion.backends.onnx_nodes import MULTIPLYING, values
 
     assert [each for each in MULTIPLYING if len(values(each)) < 2] == []
 
