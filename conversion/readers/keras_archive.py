@@ -49,10 +49,6 @@ def read(path: Path, content: bytes, custom: Custom) -> Spec:
         UserError: the file does not hold a whole, supported and finite Keras model, or is a zip
             that Keras did not write.
     """
-    if content[:8] == b"\x89HDF\r\n\x1a\n":
-        raise UserError(f"Expected a zip archive in {path.name}; it is HDF5 (rename it .h5).")
-    if content[:2] != b"PK":
-        raise UserError(f"Expected a zip archive in {path.name}; it is none.")
     return in_one_sentence(path, "a Keras archive", lambda: _read(path, content, custom))
 
 

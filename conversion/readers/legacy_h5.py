@@ -47,8 +47,6 @@ def read(path: Path, content: bytes, custom: Custom) -> Spec:
     Raises:
         UserError: the file does not hold a whole, supported and finite Keras model.
     """
-    if content[:2] == b"PK":
-        raise UserError(f"Expected HDF5 in {path.name}; it is a zip archive (rename it .keras).")
 
     def whole() -> Spec:
         with hdf5(content) as file:

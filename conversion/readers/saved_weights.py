@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import h5py
@@ -26,24 +27,28 @@ from conversion.readers.notation import MODELS
 from conversion.readers.parsing import text
 from conversion.readers.schema import rules_with
 
-OLD_LAYERS = "_layer_checkpoint_dependencies"
-"""What Keras 2.13 called the group `layers`."""
+LAYERS_GROUP, OLD_LAYERS = "layers", "_layer_checkpoint_dependencies"
+"""The group of a model's layers, and what Keras 2.12 to 2.14 called it."""
 
-UNREAD = ("seed_generator",)
-"""Groups below a layer whose values only training reads."""
+UNREAD = ("seed_generator", "metrics", "optimizer")
+"""Groups below a layer, or a nested model, whose values only training reads."""
 
 
-def places(config: Mapping[str, Any]) -> dict[tuple[str, ...], str]:
+def places(
+    config: Mapping[str, Any], counted_twice: Collection[str] = ()
+) -> dict[tuple[str, ...], str]:
     """Where each layer's weights are.
 
     Args:
         config: the model's description.
+        counted_twice: groups that Keras 2.12 and 2.13 counted twice: it met a layer with weights
+            under two names and saved it under the first.
 
     Returns:
         A layer's path, from the outermost model, to its group in the file.
     """
     found: dict[tuple[str, ...], str] = {}
-    _place(config, (), "", found, {})
+    _place(config, (), "", found, {}, counted_twice)
     return found
 
 
@@ -53,6 +58,7 @@ def _place(
     where: str,
     found: dict[tuple[str, ...], str],
     shared: dict[int, str],
+    counted_twice: Collection[str],
 ) -> None:
     inner = config["config"]
     listed = inner["layers"] if isinstance(inner, Mapping) else inner
@@ -64,15 +70,15 @@ def _place(
             continue
         word = _snake_case("Functional" if kind == "Model" else kind.split(">")[-1])
         number = used[word]
-        used[word] += 1
-        own = f"{where}layers/{word}" + (f"_{number}" if number else "")
+        own = f"{where}{LAYERS_GROUP}/{word}" + (f"_{number}" if number else "")
+        used[word] += 2 if own in counted_twice else 1
         # An object that is in two models is saved where it is met first.
         known = entry.get("shared_object_id")
         own = own if known is None else shared.setdefault(known, own)
         inside = (*path, entry["config"]["name"])
         found[inside] = own
         if kind in MODELS:
-            _place(entry, inside, f"{own}/", found, shared)
+            _place(entry, inside, f"{own}/", found, shared, counted_twice)
 
 
 def _snake_case(name: str) -> str:
@@ -104,6 +110,93 @@ def read_saved(
     return found
 
 
+@dataclass(frozen=True)
+class Stored:
+    """Where a file of weights has what today's Keras looks for.
+
+    Attributes:
+        places: a layer's path to its group, by the names that Keras 3 gives to groups.
+        names: such a name of a group or array to the name that it has in the file.
+    """
+
+    places: Mapping[tuple[str, ...], str]
+    names: Mapping[str, str]
+
+
+def stored(config: Mapping[str, Any], file: h5py.File, file_name: str) -> Stored:
+    """Where the weights of a description lie in a file of Keras 2.12 or later.
+
+    Keras 2.12 to 2.14 named the group of the layers otherwise, 2.12 and 2.13 counted layers with
+    weights twice, and all of them wrote the separators of Windows into the names.
+
+    Args:
+        config: the model's description.
+        file: the weights.
+        file_name: for errors.
+
+    Raises:
+        UserError: the file holds no such weights, or has some twice that differ.
+    """
+    names = _names(file, file_name)
+    if not any(name.startswith(f"{LAYERS_GROUP}/") for name in names):
+        raise UserError(f"Expected weights of Keras 3 in {file_name}; it has no 'layers'.")
+    arrays = [name for name, own in names.items() if isinstance(file.get(own), h5py.Dataset)]
+    holding = {above for name in arrays for above in _above(name)}
+    once = places(config)
+    left = [name for name in arrays if not _claimed(name, once) and not _is_unread(name)]
+    if not left:
+        return Stored(once, names)
+    twice = places(config, holding)
+    if any(not _claimed(name, twice) and not _is_unread(name) for name in arrays):
+        return Stored(once, names)  # neither fits: say it as of a file of today
+    return Stored(twice, names)
+
+
+def _names(file: h5py.File, file_name: str) -> dict[str, str]:
+    """Everything below the layers by its name in Keras 3, each once."""
+    found: dict[str, str] = {}
+
+    def note(name: str) -> None:
+        parts = name.replace("\\", "/").split("/")
+        if parts[0] not in (LAYERS_GROUP, OLD_LAYERS):
+            return
+        today = "/".join(LAYERS_GROUP if part == OLD_LAYERS else part for part in parts)
+        other = found.setdefault(today, name)
+        if other != name and not _equal(file, other, name):
+            raise UserError(
+                f"{file_name} has weights twice, under '{other}' and '{name}', and they differ: "
+                "save the model again."
+            )
+
+    file.visit(note)
+    return found
+
+
+def _equal(file: h5py.File, one: str, other: str) -> bool:
+    """Whether two places hold the same; of two groups their members are compared."""
+    found = [behind_hard_links(file, name) for name in (one, other)]
+    if all(isinstance(each, h5py.Group) for each in found):
+        return True
+    if not all(isinstance(each, h5py.Dataset) for each in found):
+        return False
+    first, second = found
+    return bool(first.shape == second.shape and np.array_equal(first[()], second[()]))
+
+
+def _above(name: str) -> list[str]:
+    parts = name.split("/")
+    return ["/".join(parts[:depth]) for depth in range(1, len(parts) + 1)]
+
+
+def _claimed(name: str, layers: Mapping[tuple[str, ...], str]) -> bool:
+    """Whether an array belongs to a layer."""
+    return not {*layers.values()}.isdisjoint(_above(name))
+
+
+def _is_unread(name: str) -> bool:
+    return not {*UNREAD}.isdisjoint(name.split("/"))
+
+
 class _SavedWeights:
     """Arrays by layer and role, checked before they are trusted."""
 
@@ -126,11 +219,9 @@ class _SavedWeights:
             UserError: the file holds no such weights.
         """
         self._file_name, self._file, self._rules = file_name, file, rules
-        self._places = places(config)
+        found = stored(config, file, file_name)
+        self._places, self._names = found.places, found.names
         self._claimed: set[str] = set()
-        self._layers = "layers" if "layers" in file or OLD_LAYERS not in file else OLD_LAYERS
-        if not isinstance(behind_hard_links(file, self._layers), h5py.Group):
-            raise UserError(f"Expected weights of Keras 3 in {file_name}; it has no 'layers'.")
 
     def arrays(
         self, path: tuple[str, ...], kind: str, expected: Mapping[str, Shape]
@@ -144,7 +235,6 @@ class _SavedWeights:
         place = self._places.get(path)
         if place is None:  # an input that the model did not write down, or an operation
             return {}
-        place = place.replace("layers", self._layers)
         if self._rules[kind].unread:
             self._claimed.add(place)
             return {}
@@ -163,7 +253,7 @@ class _SavedWeights:
     ) -> dict[str, np.ndarray]:
         """The weights that one group `vars` holds, by position."""
         layer = "/".join(path)
-        group = behind_hard_links(self._file, place)
+        group = behind_hard_links(self._file, self._names.get(place, place))
         found = list(group) if isinstance(group, h5py.Group) else []
         counts = len(self._rules[kind].counts)
         wanted = [str(position) for position in range(len(expected))]
@@ -182,7 +272,7 @@ class _SavedWeights:
         return {
             role: checked(
                 self._file,
-                f"{place}/{position}",
+                self._names.get(f"{place}/{position}", f"{place}/{position}"),
                 f"{self._file_name}: weight '{layer}/{role}'",
                 expected[role],
             )
@@ -195,19 +285,13 @@ class _SavedWeights:
         Raises:
             UserError: the file has some.
         """
-        left: list[str] = []
-
-        def note(name: str, found: Any) -> None:
-            whole = f"{self._layers}/{name}"
-            unread = any(part in UNREAD for part in name.split("/"))
-            if not isinstance(found, h5py.Dataset) or unread:
-                return
-            parts = whole.split("/")
-            above = {"/".join(parts[:depth]) for depth in range(1, len(parts) + 1)}
-            if not above & self._claimed:
-                left.append(whole)
-
-        self._file[self._layers].visititems(note)
+        left = [
+            own
+            for name, own in self._names.items()
+            if isinstance(self._file[own], h5py.Dataset)
+            and not _is_unread(name)
+            and self._claimed.isdisjoint(_above(name))
+        ]
         if left:
             raise UserError(
                 f"{self._file_name} stores '{left[0]}', a weight of no layer that the model has."

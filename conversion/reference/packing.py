@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import h5py
+
+from conversion.readers.saved_weights import places, stored
 
 CONFIG = "model_config"
 """The attribute of a legacy `.h5` file that describes the model in JSON."""
@@ -35,10 +40,26 @@ def described(path: Path) -> str | None:
     return stored.decode() if isinstance(stored, bytes) else stored
 
 
+def is_named_otherwise(path: Path) -> bool:
+    """Whether a file's ending is not the one by which Keras knows its format."""
+    endings = (".keras",) if zipfile.is_zipfile(path) else (".h5", ".hdf5")
+    return path.suffix.lower() not in endings
+
+
+def is_laid_out_otherwise(path: Path) -> bool:
+    """Whether a `.keras` archive has its weights where Keras 3 does not look for them."""
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        weights = archive.read(WEIGHTS)
+        return _laid_out(json.loads(archive.read(DESCRIPTION)), weights) is not weights
+
+
 def pack(description: str, source: Path, folder: Path) -> Path:
     """Write a file that Keras opens.
 
-    The weights are copied byte by byte; only the description is rewritten.
+    The weights are copied byte by byte, or array by array where Keras 3 looks for them elsewhere;
+    the description is rewritten.
 
     Args:
         description: in JSON.
@@ -72,7 +93,31 @@ def _legacy(path: Path) -> bool:
         return any(key in file.attrs for key in (CONFIG, "layer_names", "layer_names0"))
 
 
+def _laid_out(config: Mapping[str, Any], weights: bytes) -> bytes:
+    """Weights of Keras 2.12 to 2.15 where Keras 3 looks for them; the same bytes if they are there.
+
+    Which is whose is what the reader found out; every array is copied as it is.
+    """
+    beside = io.BytesIO()
+    with h5py.File(io.BytesIO(weights), "r") as file:
+        found, wanted = stored(config, file, WEIGHTS), places(config)
+        if found.places == wanted and all(name == own for name, own in found.names.items()):
+            return weights
+        layers = {place: path for path, place in found.places.items()}
+        with h5py.File(beside, "w") as target:
+            for name, own in found.names.items():
+                if not isinstance(file[own], h5py.Dataset):
+                    continue
+                parts = name.split("/")
+                above = ("/".join(parts[:depth]) for depth in range(len(parts) - 1, 0, -1))
+                place = next((each for each in above if each in layers), None)
+                if place is not None:
+                    target[f"{wanted[layers[place]]}{name.removeprefix(place)}"] = file[own][()]
+    return beside.getvalue()
+
+
 def _archive(description: str, weights: bytes, folder: Path) -> Path:
+    weights = _laid_out(json.loads(description), weights)
     target = folder / "model.keras"
     with zipfile.ZipFile(target, "w") as archive:
         archive.writestr(METADATA, json.dumps({"keras_version": "unknown"}))

@@ -22,10 +22,12 @@ from conversion.readers.notation import (
     references,
 )
 from conversion.reference.packing import CONFIG as CONFIG
-from conversion.reference.packing import described, pack
-
-OPENED = (".h5", ".hdf5", ".keras")
-"""Endings by which Keras knows a format."""
+from conversion.reference.packing import (
+    described,
+    is_laid_out_otherwise,
+    is_named_otherwise,
+    pack,
+)
 
 ANY = object()
 """For a setting that only training reads: it is left out whatever its value."""
@@ -155,6 +157,29 @@ def _input(part: dict[str, Any]) -> str:
     return "batch_input_shape of the first layer written as an InputLayer of that shape"
 
 
+def _stated_again(part: dict[str, Any]) -> str:
+    """An input shape that Keras 2 left on layers behind an InputLayer, which Keras 3 refuses."""
+    config = part["config"]
+    if part["class_name"] not in MODELS or not isinstance(config, dict):
+        return ""
+    listed = [layer for layer in config.get("layers", []) if layer["class_name"] != "InputLayer"]
+    if len(listed) == len(config.get("layers", [])):
+        return ""
+    kept = [each["config"] for each in listed if isinstance(each["config"], dict)]
+    found = [each for each in kept if each.pop("batch_input_shape", None) is not None]
+    return "batch_input_shape left out behind the InputLayer, which states it" if found else ""
+
+
+def _compiled(part: dict[str, Any]) -> str:
+    """How a nested model was trained, in classes that Keras 3 may not have."""
+    config = part["config"]
+    if part["class_name"] not in MODELS or not isinstance(config, dict):
+        return ""
+    nested = [layer for layer in config.get("layers", []) if isinstance(layer, dict)]
+    found = [layer for layer in nested if layer.pop("compile_config", None) is not None]
+    return "compile_config of a nested model left out: only training reads it" if found else ""
+
+
 def _counting(part: dict[str, Any]) -> str:
     """Calls of nested models, which Keras 2 counts from 1 and Keras 3 from 0."""
     config = part["config"]
@@ -199,9 +224,22 @@ def _names_read(part: dict[str, Any]) -> str:
 
 
 CHANGES: tuple[Change, ...] = (
-    *(_bare_list, _input, _counting, _class, _module, _policy, _numbers, _name, _names_read),
+    _bare_list,
+    _input,
+    _stated_again,
+    _compiled,
+    _counting,
+    _class,
+    _module,
+    _policy,
+    _numbers,
+    _name,
+    _names_read,
 )
 """Other changes, from the outside in; a new one is one function."""
+
+
+LAID_OUT = "weights of Keras 2 put where Keras 3 looks for them: every array is the same"
 
 
 def keras_name(name: str) -> str:
@@ -216,7 +254,8 @@ def repairs(path: Path) -> list[str]:
         path: a model file that the reader has accepted.
     """
     found = described(path)
-    return [] if found is None else _repaired(json.loads(found))[1]
+    made = [] if found is None else _repaired(json.loads(found))[1]
+    return [*made, *([LAID_OUT] if is_laid_out_otherwise(path) else [])]
 
 
 @contextmanager
@@ -229,7 +268,8 @@ def repaired(path: Path, weights: Path | None = None) -> Iterator[Path]:
     """
     found = described(path)
     config, made = (None, []) if found is None else _repaired(json.loads(found))
-    if found is None or not (made or weights is not None or path.suffix not in OPENED):
+    other = is_named_otherwise(path) or is_laid_out_otherwise(path)
+    if found is None or not (made or other or weights is not None):
         yield path
         return
     with tempfile.TemporaryDirectory() as folder:

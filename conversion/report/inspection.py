@@ -9,10 +9,10 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from conversion.core.errors import MissingDependency, UserError
+from conversion.core.errors import MissingDependency
 from conversion.core.layer_rule import LayerRule
 from conversion.core.spec import Spec
-from conversion.readers import READERS, read_spec
+from conversion.readers import read_spec
 from conversion.readers.cost import multiply_accumulates
 from conversion.readers.schema import LAYERS
 
@@ -28,20 +28,12 @@ def inspect(path: Path) -> dict[str, Any]:
         ``multiply_accumulates`` of one image, ``provenance``.
 
     Raises:
-        UserError: the file cannot be read, or its ending is unknown.
+        UserError: the file cannot be read, or is none of these.
         MissingDependency: it is a `.tflite` file and the extra that reads it is not installed.
     """
-    suffix = path.suffix.lower()
-    if suffix in READERS:
-        return _keras(read_spec(path))
-    if suffix == ".onnx":
-        return _onnx(path)
-    if suffix == ".pt":
-        return _torch(path)
-    if suffix == ".tflite":
-        return _litert(path)
-    known = ", ".join((*READERS, ".onnx", ".pt", ".tflite"))
-    raise UserError(f"Expected a file ending in {known}; got {path.name}.")
+    readers = {".onnx": _onnx, ".pt": _torch, ".tflite": _litert}
+    read = readers.get(path.suffix.lower())
+    return _keras(read_spec(path)) if read is None else read(path)
 
 
 def render(found: Mapping[str, Any]) -> str:

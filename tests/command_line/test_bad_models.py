@@ -70,7 +70,7 @@ BAD = {
     "truncated": (first_bytes(0.5), "truncated"),
     "zeroed-tail": (zeroed_tail, "cannot be read"),
     "not-hdf5": (lambda path: path.write_text("hello"), "not HDF5"),
-    "zip": (lambda path: path.write_bytes(b"PK\3\4"), "zip"),
+    "zip": (lambda path: path.write_bytes(b"PK\3\4"), "Keras archive"),
     "without-model": (without_model, "model_config"),
     "weight-missing": (weight(lambda group: group.pop("bias")), "'dense/bias' is missing"),
     "weight-transposed": (weight(transpose), "(64, 10)"),

@@ -37,7 +37,7 @@ def weights_alone(path):
         case(lambda path: path.touch(), "is empty", id="empty"),
         case(lambda path: path.write_text("hello"), "not HDF5", id="text"),
         case(lambda path: path.write_bytes(b"\x89HDF\r\n\x1a\n"), "Expected", id="signature-only"),
-        case(a_zip, "zip archive", ".keras", id="keras-renamed"),
+        case(a_zip, "model.weights.h5' is missing", ".keras", id="a-zip"),
         case(hdf5_of_something_else, "no 'model_config'", id="hdf5-without-model"),
         case(weights_alone, "no 'model_config'", "weights alone", id="weights-only"),
     ],

@@ -1,6 +1,7 @@
 """`.keras` archives give the spec of the legacy file; one that Keras did not write is refused."""
 
 import hashlib
+import io
 import json
 import struct
 import warnings
@@ -104,6 +105,101 @@ def test_the_group_of_keras_2_13_is_read(path):
         file.move("layers", "_layer_checkpoint_dependencies")
 
     stored = archives.weights(change=old)
+    assert len(read_spec(archives.write(path, archives.members(stored=stored))).layers) == 5
+
+
+def two_of_a_kind():
+    """Two layers of one class, of which the second is told by its shape."""
+    return [
+        image(shape=(4,)),
+        dense("first", "image", numbers(4, 3), numbers(3)),
+        plain("ReLU", "relu", "first"),
+        dense("second", "relu", numbers(3, 2), numbers(2)),
+    ]
+
+
+ONCE = {"image": "input_layer", "first": "dense", "relu": "re_lu", "second": "dense_1"}
+TWICE = {**ONCE, "second": "dense_2"}
+"""Keras 2.12 and 2.13 count a layer with weights under two names."""
+
+
+def of_windows(file):
+    """Names with the separators of Windows, in one group at the root."""
+    for name in list(file["layers"]):
+        file.move(f"layers/{name}", f"_layer_checkpoint_dependencies\\{name}")
+    del file["layers"]
+
+
+def of_linux(file):
+    file.move("layers", "_layer_checkpoint_dependencies")
+
+
+@pytest.mark.parametrize("change", [None, of_linux, of_windows], ids=["3", "linux", "windows"])
+@pytest.mark.parametrize("places", [ONCE, TWICE], ids=["counted once", "counted twice"])
+def test_weights_are_found_wherever_keras_2_12_to_2_15_put_them(path, places, change):
+    layers = two_of_a_kind()
+    stored = archives.weights(layers, places, change)
+    spec = read_spec(archives.write(path, archives.members(files.functional(layers), stored)))
+    for layer in layers:
+        for role, array in layer.weights.items():
+            np.testing.assert_array_equal(spec.layer(layer.name).weights[role], array)
+
+
+@pytest.mark.parametrize("change", [None, of_linux, of_windows], ids=["3", "linux", "windows"])
+@pytest.mark.parametrize("places", [ONCE, TWICE], ids=["counted once", "counted twice"])
+def test_keras_gets_them_where_it_looks_for_them(path, places, change):
+    from conversion.reference.repairs import LAID_OUT, repaired, repairs
+
+    layers = two_of_a_kind()
+    stored = archives.weights(layers, places, change)
+    archives.write(path, archives.members(files.functional(layers), stored))
+    with repaired(path) as copy, zipfile.ZipFile(copy) as archive:
+        content = archive.read("model.weights.h5")
+    with h5py.File(io.BytesIO(content), "r") as file:
+        for layer in layers:
+            for position, array in enumerate(layer.weights.values()):
+                found = file[f"layers/{ONCE[layer.name]}/vars/{position}"]
+                np.testing.assert_array_equal(found[()], array)
+    other = change is not None or places is TWICE
+    assert (LAID_OUT in repairs(path)) is other
+    assert (copy != path) is other
+
+
+def stored_twice(file, factor):
+    file.copy("layers", "_layer_checkpoint_dependencies")
+    file["_layer_checkpoint_dependencies/dense/vars/0"][:] *= factor
+
+
+def test_weights_that_are_stored_twice_and_equal_are_read(path):
+    stored = archives.weights(change=lambda file: stored_twice(file, 1))
+    assert len(read_spec(archives.write(path, archives.members(stored=stored))).layers) == 5
+
+
+def test_weights_that_are_stored_twice_and_differ_are_refused(path):
+    stored = archives.weights(change=lambda file: stored_twice(file, 2))
+    sentence = refusal(archives.write(path, archives.members(stored=stored)))
+    assert "has weights twice" in sentence
+    assert "dense/vars/0" in sentence
+
+
+@pytest.mark.parametrize("name", ["mine.keras", "mine.model", "mine"])
+def test_hdf5_is_read_under_any_name(tmp_path, name):
+    spec = read_spec(files.write(tmp_path / name, files.small()))
+    assert (len(spec.layers), spec.suffix) == (5, ".h5")
+
+
+@pytest.mark.parametrize("name", ["mine.h5", "mine.zip", "mine"])
+def test_an_archive_is_read_under_any_name(tmp_path, name):
+    spec = read_spec(archives.write(tmp_path / name))
+    assert (len(spec.layers), spec.suffix) == (5, ".keras")
+
+
+@pytest.mark.parametrize("state", ["metrics/mean", "optimizer"])
+def test_what_only_training_reads_is_not_a_weight(path, state):
+    def trained(file):
+        file[f"layers/flatten/{state}/vars/0"] = np.zeros(2, np.float32)
+
+    stored = archives.weights(change=trained)
     assert len(read_spec(archives.write(path, archives.members(stored=stored))).layers) == 5
 
 
@@ -230,8 +326,7 @@ def wrong_byte(path):
         case(without("config.json"), "'config.json' is missing", id="no-description"),
         case(without("model.weights.h5"), "'model.weights.h5' is missing", id="no-weights"),
         case(lambda path: path.write_bytes(b"PK\3\4"), "Keras archive", id="cut-off"),
-        case(lambda path: path.write_text("hello"), "it is none", id="text"),
-        case(lambda path: files.write(path, files.small()), "rename it .h5", id="hdf5"),
+        case(lambda path: path.write_text("hello"), "damaged", id="text"),
     ],
 )
 def test_an_archive_that_keras_did_not_write_is_refused(path, make, words):

@@ -53,6 +53,29 @@ def test_the_repair_is_told_with_its_layer_and_reason(tmp_path):
     assert said.startswith("depthwise: groups=1 left out: Keras 2 wrote")
 
 
+SHAPE = {"batch_input_shape": [None, 4, 4, 2]}
+INPUT = {"class_name": "InputLayer", "config": {"name": "image", **SHAPE}}
+
+
+def test_a_shape_that_the_input_layer_states_is_left_out_behind_it(tmp_path):
+    layer = {"class_name": "ReLU", "config": {"name": "relu", **SHAPE}}
+    path = written(tmp_path, [INPUT, layer])
+    assert any("batch_input_shape left out behind" in said for said in repairs(path))
+    with repaired(path) as copy:
+        first, second = layers_in(copy)
+        assert first["config"]["batch_shape"] == SHAPE["batch_input_shape"]
+        assert second["config"] == {"name": "relu"}
+
+
+def test_how_a_nested_model_was_trained_is_left_out(tmp_path):
+    inner = {"name": "inner", "layers": [INPUT]}
+    nested = {"class_name": "Sequential", "config": inner, "compile_config": {"loss": "mse"}}
+    path = written(tmp_path, [INPUT, nested])
+    assert any("compile_config of a nested model" in said for said in repairs(path))
+    with repaired(path) as copy:
+        assert "compile_config" not in layers_in(copy)[1]
+
+
 @pytest.mark.parametrize("groups", [2, 0, "1", True, None, [1]])
 def test_a_value_that_would_mean_something_is_left_to_keras_to_refuse(tmp_path, groups):
     layer = {**DEPTHWISE, "config": {**DEPTHWISE["config"], "groups": groups}}
