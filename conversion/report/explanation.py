@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from difflib import get_close_matches
 
-from conversion.backends import BACKENDS, Backend
+from conversion.backends import BACKENDS, REFERENCE, Backend
 from conversion.core.errors import UserError
 from conversion.core.quantity import Limit, Quantity, Question
 from conversion.proof.checks import CHECKS
@@ -27,14 +27,16 @@ def artifacts(question: Question, among: str = "") -> tuple[str, ...]:
     return tuple(
         name
         for name, each in BACKENDS.items()
-        if (not asking or any(check.applies(each) for check in asking))  # each must be built
+        if (
+            not asking or any(check.applies(each) and check.can_judge(each) for check in asking)
+        )  # each must be built
         and set(filter(None, among.split(", "))) <= _kinds(each)
     )
 
 
 def _kinds(of: Backend) -> set[str]:
     kinds = {of.name, "float" if of.is_float else "int8"}
-    return kinds if of.name == "keras-fp32" else {*kinds, "converted"}
+    return kinds if of.name == REFERENCE else {*kinds, "converted"}
 
 
 def explain(name: str = "") -> str:

@@ -1,6 +1,6 @@
 """The tables of `docs/checks.md`: every check, everything that is measured, and every limit."""
 
-from conversion.backends import BACKENDS
+from conversion.backends import BACKENDS, Capability
 from conversion.core.quantity import Limit
 from conversion.proof.metrics import limits
 from conversion.proof.metrics.quantities import BUILT, quantities
@@ -62,7 +62,7 @@ def _named(names):
         "float": lambda each: each.is_float,
         "float, converted": lambda each: each.is_float and each.name != "keras-fp32",
         "int8": lambda each: not each.is_float,
-        "ONNX": lambda each: each.suffix == ".onnx",
+        "ONNX": lambda each: each.offers(Capability.ONNX_FILE),
     }
     for words, applies in kinds.items():
         if {*names} == {name for name, each in BACKENDS.items() if applies(each)}:

@@ -67,14 +67,21 @@ class Check:
     needs: Capability | None = None
     on_parity_inputs: bool = False
 
+    @property
+    def _needed(self) -> Capability | None:
+        return self.function if isinstance(self.function, Capability) else self.needs
+
+    def can_judge(self, own: Backend) -> bool:
+        """Whether a backend that gets the check shows what it asks for."""
+        return self._needed is None or own.offers(self._needed)
+
     def measure(self, case: Case) -> list[Measurement]:
         """The check's measurements; an artifact that does not run fails it.
 
         Where a layer has no truth to compare with, it is undecided.
         """
-        needed = self.function if isinstance(self.function, Capability) else self.needs
-        if needed is not None and not case.backend.offers(needed):
-            return case.skip(self._whole, f"{case.name} does not show its {needed}")
+        if not self.can_judge(case.backend):
+            return case.skip(self._whole, f"{case.name} does not show its {self._needed}")
         try:
             return self._seeded(case, self._measuring(case.backend)(case))
         except NotMapped as error:
