@@ -70,7 +70,7 @@ def _layer(
     exact: np.ndarray,
 ) -> LayerSqnr:
     value, place = tapped.layers[name], taps.alignment.places[name]
-    own = own_truth(case.workspace.spec, taps.alignment, tapped.layers, name, inputs)
+    own = own_truth(case.workspace.spec, place.group, tapped.layers, name, inputs)
     return LayerSqnr(
         layer="+".join(place.group),
         reached=sqnr.sqnr(exact, value),
