@@ -151,6 +151,7 @@ class Search:
         self.ends = dict(zip(spec.outputs, network.outputs, strict=False))
         self.wanted: dict[str, np.ndarray] = {}
         self.notes: dict[str, str] = {}
+        self.known_fits: dict[str, list[Fit]] = {}
 
     def take(self, layer: Layer) -> None:
         """Find the next layer."""
@@ -313,8 +314,7 @@ class Search:
             known: its inputs.
             behind: only what is computed from this tensor; empty for any.
         """
-        among = None if layer.name not in self.ends else {self.ends[layer.name]}
-        found = self.candidates.fits(wanted, among)
+        found = self._fits(layer.name, wanted)
         if behind:
             found = [f for f in found if f.tensor != behind and self._below(f.tensor, (behind,))]
         if not found:
@@ -331,6 +331,17 @@ class Search:
             return (not below, stays != moves, self.network.position[fit.tensor])
 
         return min(equal, key=order)
+
+    def _fits(self, name: str, wanted: np.ndarray) -> list[Fit]:
+        """The tensors that are closest to a layer, which may be asked for more than once."""
+        exact = wanted is self.exact[name]
+        if exact and name in self.known_fits:
+            return self.known_fits[name]
+        among = None if name not in self.ends else {self.ends[name]}
+        found = self.candidates.fits(wanted, among)
+        if exact:
+            self.known_fits[name] = found
+        return found
 
     def sources(self, layer: Layer, known: Known) -> list[str]:
         """The tensors that a layer is computed from: its inputs', or what those come from."""

@@ -79,7 +79,9 @@ class Candidates:
             for reading, sample in self._samples(value, by_size.get(size, ())):
                 self._listed[size].append((name, reading))
                 rows[size].append(sample)
-        self._rows = {size: np.stack(each) for size, each in rows.items() if each}
+        self._rows = {
+            size: np.stack(each).astype(np.float32) for size, each in rows.items() if each
+        }
 
     def _samples(
         self, value: np.ndarray, shapes: Collection[tuple[int, ...]]
@@ -117,7 +119,8 @@ class Candidates:
         if size not in self._rows:
             return []
         sample = wanted.reshape(len(wanted), -1)[:, sampled(size)].ravel()
-        rough = np.sqrt(np.square(self._rows[size] - _plain(sample)).mean(axis=1))
+        away = self._rows[size] - _plain(sample).astype(np.float32)
+        rough = np.sqrt(np.einsum("ij,ij->i", away, away))
         order = [
             i
             for i in np.argsort(rough, kind="stable").tolist()

@@ -11,7 +11,7 @@ import numpy as np
 FROM_FIRST, AS_IT_IS, FROM_LAST = 1, 0, -1
 """Which axis of a tensor are the channels that the reading brings to the other end."""
 
-SAMPLED = 1024
+SAMPLED = 256
 """Elements of an image by which tensors are told apart before they are compared whole."""
 
 
