@@ -17,6 +17,7 @@ from conversion.core.spec import Layer, Spec
 from conversion.proof import truth
 from conversion.proof.taps import suspects
 from conversion.proof.taps.candidates import Candidates, Fit, alike, apart
+from conversion.proof.taps.moving import moves
 from conversion.proof.taps.network import Network
 from conversion.proof.taps.readings import Reading
 
@@ -166,6 +167,9 @@ class Search:
         """Decide on a layer that is nowhere by what follows: it is fused with that, or wrong."""
         later = suspects.following(self, self.known.copy(), layer.name)
         if suspects.is_plain(self, layer.name, later):
+            missing = suspects.left_out(self, layer, later)
+            if missing is not None:
+                self.place(layer, missing)
             return
         changed = suspects.changed(self, layer, len(later))
         if changed is not None and changed.count > suspects.ENOUGH:
@@ -207,7 +211,7 @@ class Search:
             for name in self.downstream(source)
             if names.index(name) <= names.index(changed.source)
         ]
-        self.place(self.layers[source], self._as(source, changed), moves=False)
+        self.place(self.layers[source], self._as(source, changed), passing=False)
         for name in (*between, layer.name):
             del self.known.values[name]
             self.known.fits.pop(name, None)
@@ -221,7 +225,7 @@ class Search:
         """The layer that computes what is changed: not one that only moves it, if it can be."""
         name = changed.source
         computed = self.network.root(changed.other.tensor)
-        while self.moves(self.layers[name]):
+        while moves(self.layers[name]):
             before = self.layers[name].inputs[0]
             held = self.known.fits.get(before)
             alone = self.after[before] == [name]
@@ -251,7 +255,7 @@ class Search:
         inputs = self.layers[name].inputs
         return (
             bool(inputs)
-            and self.moves(self.layers[name])
+            and moves(self.layers[name])
             and (source in inputs or self._follows(inputs[0], source))
         )
 
@@ -262,24 +266,20 @@ class Search:
         known.other.discard(layer.name)
         return known
 
-    def moves(self, layer: Layer) -> bool:
-        """Whether a layer only moves elements, or does nothing."""
-        return layer.kind in MOVES or (layer.kind == "Activation" and layer.activation == "linear")
-
     def is_sure(self, fit: Fit) -> bool:
         """Whether a tensor is a layer's without a doubt."""
         return fit.error <= self.rounded
 
-    def place(self, layer: Layer, fit: Fit, moves: bool = True) -> None:
+    def place(self, layer: Layer, fit: Fit, passing: bool = True) -> None:
         """Take a tensor for a layer's output, as all that read it have it.
 
         Args:
             layer: any.
             fit: the tensor.
-            moves: whether what only moves or rounds its elements is passed.
+            passing: whether what only moves or rounds its elements is passed.
         """
         exact = self.exact[layer.name]
-        moved = self._moved(layer, fit) if moves else fit
+        moved = self._moved(layer, fit) if passing else fit
         value = self.candidates.read(moved, exact.shape[1:])
         self.known.values[layer.name], self.known.fits[layer.name] = value, moved
         same = apart(exact, value) <= SAME
@@ -323,12 +323,12 @@ class Search:
         equal = [fit for fit in found if fit.error <= least]
         sources = self.sources(layer, known)
         roots = {self.network.root(name) for name in sources}
-        moves = self.moves(layer)
+        only_moves = moves(layer)
 
         def order(fit: Fit) -> tuple[bool, bool, int]:
             stays = self.network.root(fit.tensor) in roots
             below = self._below(fit.tensor, sources)
-            return (not below, stays != moves, self.network.position[fit.tensor])
+            return (not below, stays != only_moves, self.network.position[fit.tensor])
 
         return min(equal, key=order)
 
@@ -434,11 +434,3 @@ class Search:
         error, likeness = apart(wanted, found), alike(wanted, found)
         note = self.notes.get(name, "")
         return Match(name, fit.tensor, fit.reading, shape, error, likeness, tuple(group), note)
-
-
-MOVES = (
-    *("Flatten", "Reshape", "Permute", "Dropout", "SpatialDropout1D", "SpatialDropout2D"),
-    *("GaussianNoise", "GaussianDropout", "AlphaDropout", "ActivityRegularization", "Identity"),
-    "StochasticDepth",
-)
-"""Layers that only move elements, or do nothing."""

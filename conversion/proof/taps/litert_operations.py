@@ -193,7 +193,7 @@ class _Reading:
 
     def _tensor(self, index: int) -> Tensor:
         scale, zero = self._parameters(index)
-        return Tensor(str(index), (), scale, zero)
+        return Tensor(str(index), scale, zero)
 
     def _parameters(self, index: int) -> tuple[float | None, int]:
         quantized = self.file.tensors[index].quantization

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from conversion.core.spec import Layer
 from conversion.proof.taps.candidates import Fit
+from conversion.proof.taps.moving import moves
 
 if TYPE_CHECKING:
     from conversion.proof.taps.by_values import Known, Search
@@ -25,6 +26,9 @@ NO_NUMBERS = 1e12
 
 MOST_FUSED = 4
 """Layers that are fused with a later one, as a convolution, its normalization and activation."""
+
+CLOSER = 3
+"""Times as close as what follows a layer comes without it, where it is missing."""
 
 ENOUGH = 3
 """Where so many layers follow as they should, no other explanation is tried."""
@@ -44,8 +48,33 @@ def is_plain(search: Search, name: str, later: Collection[str]) -> bool:
         return False
     after = search.downstream(name)
     first = after.index(next(each for each in after if each in later))
-    computing = [each for each in after[:first] if not search.moves(search.layers[each])]
+    computing = [each for each in after[:first] if not moves(search.layers[each])]
     return not computing or (len(computing) < MOST_FUSED and len(later) > 1)
+
+
+def left_out(search: Search, layer: Layer, later: Mapping[str, Fit]) -> Fit | None:
+    """The tensor of a layer's input, where what follows is much closer to right without the layer.
+
+    With eight bits a layer that is missing may change what follows by little more than rounding.
+
+    Args:
+        search: what was found so far.
+        layer: one that is nowhere.
+        later: the layers behind it that are where they should be if it is fused.
+    """
+    first = next(each for each in search.downstream(layer.name) if each in later)
+    wanted = search.wanted[layer.name]
+    for name in layer.inputs:
+        held = search.known.fits.get(name)
+        if held is None or search.known.values[name].shape != wanted.shape:
+            continue
+        known = search.known.copy()
+        known.put(layer.name, search.known.values[name], held)
+        right = search.supposed(first, known)
+        found = search.fit(search.layers[first], right, known, behind=held.tensor)
+        if found is not None and found.error < later[first].error / CLOSER:
+            return held
+    return None
 
 
 @dataclass(frozen=True)
@@ -167,10 +196,10 @@ def following(
         found = search.fit(layer, wanted, known, behind=fit.tensor if fit else "")
         if found is not None and search.is_sure(found):
             known.put(each, search.candidates.read(found, wanted.shape[1:]), found)
-            if not search.moves(layer):
+            if not moves(layer):
                 right[each] = found
         elif each == first or (not right and missed == MOST_FUSED):
             break
         else:
-            missed += not search.moves(layer)
+            missed += not moves(layer)
     return right

@@ -78,11 +78,7 @@ def graph_of(body: SpecModule) -> Graph:
     tensors = {name: Tensor(name) for name in inputs}
     operations = []
     for step in body.steps:
-        order = tensors[step.reads[0]].order
-        if step.module is None:
-            turned = tuple(int(each) for each in np.argsort(step.order))
-            order = () if order else turned
-        tensors[step.writes] = Tensor(step.writes, order)
+        tensors[step.writes] = Tensor(step.writes)
         operations += _operations(body, step)
     return Graph(tuple(operations), inputs, tuple(body.returns), tensors)
 
