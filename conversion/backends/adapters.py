@@ -11,7 +11,8 @@ from conversion.backends.backend import Backend, Capability
 _TF = ("tensorflow", "keras", "numpy")
 _INT8 = "conversion.proof.checks.int8"
 _STRUCTURE = "conversion.proof.checks.structure"
-_OPENED = "conversion.proof.taps.tapped_graph"
+_TAPS = "conversion.proof.taps"
+_OPENED = f"{_TAPS}.opened"
 
 ADAPTERS = (
     Backend("keras-fp32", "conversion.backends.keras_fp32", packages=_TF),
@@ -63,6 +64,7 @@ ADAPTERS = (
             Capability.ONNX_FILE: "conversion.backends.onnx_file:load",
             Capability.FILES_BESIDE: "conversion.backends.onnx_file:external_data",
             Capability.TAPS: f"{_OPENED}:open_onnx",
+            Capability.OPERATIONS: f"{_TAPS}.onnx_operations:graph_in",
             Capability.EIGHT_BIT_WEIGHTS: f"{_STRUCTURE}:onnx_integer_weights",
             Capability.QUANTIZATION_PARAMETERS: f"{_INT8}.quantized:onnx_parameters",
             Capability.RANGES: f"{_INT8}.ranges:onnx_ranges",
@@ -82,6 +84,7 @@ ADAPTERS = (
         baseline="torch-fp32",
         capabilities={
             Capability.TAPS: f"{_OPENED}:open_torch_int8",
+            Capability.OPERATIONS: f"{_TAPS}.torch_operations:integer_graph_in",
             Capability.EIGHT_BIT_WEIGHTS: f"{_STRUCTURE}:torch_integer_weights",
             Capability.QUANTIZATION_PARAMETERS: f"{_INT8}.quantized:torch_parameters",
             Capability.RANGES: f"{_INT8}.ranges:torch_ranges",
@@ -112,6 +115,7 @@ ADAPTERS = (
         baseline="onnx-fp32",
         capabilities={
             Capability.TAPS: f"{_OPENED}:open_litert",
+            Capability.OPERATIONS: f"{_TAPS}.litert_operations:graph_in",
             Capability.EIGHT_BIT_WEIGHTS: f"{_STRUCTURE}:litert_integer_weights",
             Capability.QUANTIZATION_PARAMETERS: f"{_INT8}.quantized:litert_parameters",
             Capability.RANGES: f"{_INT8}.ranges:litert_ranges",

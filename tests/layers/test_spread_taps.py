@@ -59,7 +59,7 @@ def torch_taps(tmp_path_factory):
     def taps(model):
         from conversion.backends import torch_file, torch_module
         from conversion.core.artifact import Artifact
-        from conversion.proof.taps.tapped_graph import open_torch
+        from conversion.proof.taps.opened import open_torch
 
         module = torch_module.from_spec(model.spec)
         content = {
@@ -68,7 +68,8 @@ def torch_taps(tmp_path_factory):
         }
         path = tmp_path_factory.mktemp("taps") / "small.pt"
         torch_file.save(path, "torch-fp32", content, {})
-        return open_torch(Artifact("torch-fp32", path, "", {}), model.spec, 1)
+        probe = {"input": images([6, 5, 3], count=1)}
+        return open_torch(Artifact("torch-fp32", path, "", {}), model.spec, 1, probe)
 
     return taps
 

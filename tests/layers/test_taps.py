@@ -1,4 +1,4 @@
-"""The aligned map finds every layer in the files, whatever the names, the order and the folding."""
+"""Every layer is found in the files, whatever the names, the order and the folding."""
 
 import itertools
 
@@ -20,28 +20,30 @@ LIMIT = 64 * 2.0**-24
 
 @pytest.fixture(scope="session")
 def onnx_taps(tmp_path_factory):
-    """Opens a small model's ONNX file, perhaps changed, with its layers in view."""
+    """Opens a small model's ONNX file, perhaps changed, with every tensor in view."""
 
     def taps(model, change=lambda graph: graph):
         import onnx
 
-        from conversion.proof.taps.tapped_graph import open_onnx
+        from conversion.proof.taps.opened import open_onnx
 
         content, _ = model.keras.to_onnx(15)
         path = tmp_path_factory.mktemp("taps") / "small.onnx"
         path.write_bytes(change(onnx.load_from_string(content)).SerializeToString())
-        return open_onnx(Artifact("onnx-fp32", path, "", {}), model.spec, 1)
+        return open_onnx(Artifact("onnx-fp32", path, "", {}), model.spec, 1, {})
 
     return taps
 
 
-def wrong(model, taps, inputs):
-    """The layers whose tensor is not their output, or whose group is not seen at its end."""
+def wrong(model, exposed, inputs):
+    """The layers whose tensor is not their output, or that are seen nowhere."""
+    from conversion.proof.taps.opened import align
+
     named = dict(zip(model.spec.inputs, inputs, strict=True))
     exact = truth.evaluate(model.spec, named).layers
-    found = taps.layers(named).layers
+    taps = align(model.spec, exposed, named, exact)
     bad = []
-    for name, value in found.items():
+    for name, value in taps.layers(named).layers.items():
         try:
             (apart,) = compare({name: exact[name]}, {name: value}, dtype=np.float32)
         except NoPower:  # a ReLU whose inputs are all negative
@@ -51,10 +53,8 @@ def wrong(model, taps, inputs):
             continue
         if apart.rms > LIMIT * apart.level:
             bad.append((name, apart.rms / apart.level))
-    places = taps.alignment.places
-    return bad + [
-        (name, place.group) for name, place in places.items() if place.group[-1] not in found
-    ]
+    seen = taps.seen
+    return bad + [(n, each.group) for n, each in taps.matches.items() if each.group[-1] not in seen]
 
 
 @settings(max_examples=25)
@@ -187,10 +187,10 @@ GROUPS["torch-int8"] = GROUPS["onnx-int8"]
 
 @pytest.mark.parametrize("name", GROUPS)
 def test_what_is_folded_or_fused_is_named_as_a_group(workspaces, name):
-    from conversion.proof.taps.tapped_graph import open_taps
+    from conversion.proof.taps.opened import open_taps
 
     workspace = workspaces("embedded")
-    taps = open_taps(name, workspace.artifact(name), workspace.spec, 1)
-    places = taps.alignment.seen().values()
-    assert ["+".join(place.group) for place in places if len(place.group) > 1] == GROUPS[name]
-    assert taps.alignment.extra == ()
+    inputs, exact = workspace.layers.inputs, workspace.layers.truth
+    taps = open_taps(name, workspace.artifact(name), workspace.spec, 1, inputs, exact)
+    groups = ["+".join(each.group) for each in taps.seen.values() if len(each.group) > 1]
+    assert groups == GROUPS[name]

@@ -9,7 +9,6 @@ from conversion.proof.checks.weights import held_weights
 from conversion.proof.metrics.compare import compare
 from conversion.proof.taps.alignment import align
 from conversion.proof.taps.kernels import kernel, output_axis
-from conversion.proof.taps.tapped_graph import Taps
 
 IMAGE, SEQUENCE = [7, 8, 4], [11, 4]
 FIRST = {"data_format": "channels_first"}
@@ -92,46 +91,39 @@ def model_around(kind, chosen):
 
 @settings_of_windows
 def test_onnx_file_computes_what_keras_does(small, onnx_taps, kind, chosen):  # noqa: F811
+    from conversion.proof.taps.onnx_operations import graph_of
+
     config, inputs = model_around(kind, chosen)
-    model = small(config)
-    taps, named = onnx_taps(model), {model.spec.inputs[0]: inputs}
-    found = taps.layers(named).outputs
+    model, kept = small(config), []
+    exposed = onnx_taps(model, lambda graph: kept.append(graph) or graph)
+    named, ends = {model.spec.inputs[0]: inputs}, exposed.network.outputs
+    found = dict(zip(model.spec.outputs, exposed.run(named, ends).values(), strict=True))
     (apart,) = compare(model.keras.outputs(named), found, dtype=np.float32)
     assert apart.rms <= LIMIT * apart.level
-    everything_is_found(model, taps, inputs)
+    assert wrong(model, exposed, [inputs]) == []
+    everything_is_held(model.spec, graph_of(kept[0]))
 
 
 @settings_of_windows
 def test_layers_of_the_module_are_found(small, kind, chosen):
-    config, inputs = model_around(kind, chosen)
-    model = small(config)
-    everything_is_found(model, module_taps(model.spec), inputs)
-
-
-def module_taps(spec):
-    import torch
-
     from conversion.backends.torch_module import from_spec
+    from conversion.proof.taps.opened import open_module
     from conversion.proof.taps.torch_operations import graph_of
 
-    body = from_spec(spec)
-    graph = graph_of(body)
-
-    def run(inputs):
-        with torch.inference_mode():
-            values = body.values(*(torch.from_numpy(inputs[name]) for name in spec.inputs))
-        arrays = {name: tensor.numpy() for name, tensor in values.items()}
-        return arrays, [arrays[name] for name in body.returns]
-
-    return Taps(spec, align(spec, graph), graph, run, "")
+    config, inputs = model_around(kind, chosen)
+    model = small(config)
+    body = from_spec(model.spec)
+    exposed = open_module(body, model.spec, 1, {model.spec.inputs[0]: inputs[:1]})
+    assert wrong(model, exposed, [inputs]) == []
+    everything_is_held(model.spec, graph_of(body))
 
 
-def everything_is_found(model, taps, inputs):
-    assert wrong(model, taps, [inputs]) == []
-    assert set(taps.alignment.seen()) >= {"before", "it", "after"}
-    assert [each.node for each in taps.alignment.extra] == []
-    assert {p.layer: p.note for p in taps.alignment.places.values() if p.note} == {}
-    held, missing = held_weights(model.spec, taps.alignment)
+def everything_is_held(spec, graph):
+    alignment = align(spec, graph)
+    assert set(alignment.seen()) >= {"before", "it", "after"}
+    assert [each.node for each in alignment.extra] == []
+    assert {p.layer: p.note for p in alignment.places.values() if p.note} == {}
+    held, missing = held_weights(spec, alignment)
     assert missing == []
     assert [h.what for h in held if h.differing().any()] == []
 
@@ -145,9 +137,12 @@ def test_padding_between_two_normalizations_is_found(small, onnx_taps):  # noqa:
 @pytest.mark.parametrize("bias", [True, False], ids=["bias", "no-bias"])
 @pytest.mark.parametrize("kind", ["Conv1D", "SeparableConv1D", "SeparableConv2D", *TRANSPOSED])
 def test_normalization_that_follows_is_accounted_for(small, onnx_taps, kind, bias):  # noqa: F811
+    from conversion.proof.taps.onnx_operations import graph_of
+
     made = [layer(kind, use_bias=bias, **CONV), layer("BatchNormalization", "after")]
-    model = small(sequential(SEQUENCE if "1D" in kind else IMAGE, *made))
-    held, missing = held_weights(model.spec, onnx_taps(model).alignment)
+    model, kept = small(sequential(SEQUENCE if "1D" in kind else IMAGE, *made)), []
+    onnx_taps(model, lambda graph: kept.append(graph) or graph)
+    held, missing = held_weights(model.spec, align(model.spec, graph_of(kept[0])))
     assert missing == []
     assert [h.what for h in held if h.differing().any()] == []
 

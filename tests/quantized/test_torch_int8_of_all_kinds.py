@@ -306,14 +306,14 @@ def test_a_right_external_file_passes(made, name):
 
 
 def test_a_quantized_relu6_is_mapped_to_the_second_of_two_activations(made):
-    from conversion.proof.taps.tapped_graph import open_taps
+    from conversion.proof.taps.alignment import align
+    from conversion.proof.taps.torch_operations import graph_of
+    from conversion.quantization.torch_static import rebuild_integer
 
     workspace = made("relu, relu6")
-    taps = open_taps("torch-int8", workspace.artifact("torch-int8"), workspace.spec, 1)
-    found = {
-        name: [each.kind for each in place.operations]
-        for name, place in taps.alignment.places.items()
-    }
+    module, _ = rebuild_integer(workspace.artifact("torch-int8").path)
+    places = align(workspace.spec, graph_of(module.body)).places
+    found = {name: [each.kind for each in place.operations] for name, place in places.items()}
     assert (found["a"], found["m"]) == (["conv"], ["clip"])
 
 

@@ -113,17 +113,18 @@ def worst_layer(case):
 def own_sqnr(case):
     """SQNR in dB of every layer that can be seen, for the inputs that it has in the file."""
     from conversion.proof.checks.layers import own_truth
-    from conversion.proof.taps.tapped_graph import open_taps
+    from conversion.proof.taps.moving import moves
+    from conversion.proof.taps.opened import open_taps
 
     workspace, spec = case.workspace, case.workspace.spec
-    taps = open_taps(case.name, case.artifact, spec, workspace.threads)
     inputs = {name: values[:LOOKED_AT] for name, values in workspace.parity_inputs.items()}
+    taps = open_taps(case.name, case.artifact, spec, workspace.threads, inputs)
     seen = taps.layers(inputs).layers
     own = {}
     for name, value in seen.items():
-        place = taps.alignment.places[name]
-        if place.operations or len(place.group) > 1:
-            exact = own_truth(spec, taps.alignment, seen, name, inputs)
+        group = taps.matches[name].group
+        if spec.layer(name).inputs and (len(group) > 1 or not moves(spec.layer(name))):
+            exact = own_truth(spec, group, seen, name, inputs)
             if value.shape == exact.shape:  # otherwise it is not the layer's: it was not found
                 own[name] = sqnr(exact, value)
     return own

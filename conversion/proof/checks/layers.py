@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -15,8 +15,8 @@ from conversion.proof.checks.case import Case
 from conversion.proof.metrics import diagnosis as mechanism
 from conversion.proof.metrics import layers
 from conversion.proof.metrics.layers import LayerError
-from conversion.proof.taps.alignment import Alignment
-from conversion.proof.taps.tapped_graph import Tapped, open_taps
+from conversion.proof.taps.by_values import Match
+from conversion.proof.taps.opened import Tapped, open_taps
 
 HINTED = 32
 """Images that the pattern of an error is looked for on."""
@@ -35,20 +35,22 @@ def _measured(case: Case) -> list[Measurement]:
 
 
 def _layer_error(case: Case) -> list[Measurement]:
-    taps = open_taps(case.name, case.artifact, case.workspace.spec, case.workspace.threads)
-    reference = case.workspace.layers
-    tapped = taps.layers(reference.inputs)
+    workspace, reference = case.workspace, case.workspace.layers
+    deployed = workspace.runner(case.name).run(reference.inputs)
+    taps = open_taps(
+        *(case.name, case.artifact, workspace.spec, workspace.threads),
+        *(reference.inputs, reference.truth),
+    )
+    tapped, matches = taps.layers(reference.inputs), taps.matches
     errors = _errors(case, tapped)
     first = layers.first_at_fault(errors)
-    hint = _hint(case, taps.alignment, tapped, first.layer) if first else ""
-    places = taps.alignment.places
-    deployed = case.workspace.runner(case.name).run(reference.inputs)
+    hint = _hint(case, matches, tapped, first.layer) if first else ""
     return [
         *layers.layer_error(
             case.about,
             errors,
-            {name: place.group for name, place in places.items()},
-            {name: place.note for name, place in places.items()},
+            {name: each.group for name, each in matches.items()},
+            {name: each.note for name, each in matches.items()},
             hint,
             len(next(iter(reference.inputs.values()))),
             case.workspace.spec.outputs,
@@ -88,20 +90,19 @@ def _errors(case: Case, tapped: Tapped) -> list[LayerError]:
     return layers.layer_errors(reference.truth, reference.noise, found, case.heads)
 
 
-def _hint(case: Case, alignment: Alignment, tapped: Tapped, layer: str) -> str:
+def _hint(case: Case, matches: Mapping[str, Match], tapped: Tapped, layer: str) -> str:
     """What the error of one layer looks like, from its own inputs in the artifact."""
     few = {name: value[:HINTED] for name, value in tapped.layers.items()}
     inputs = {name: value[:HINTED] for name, value in case.workspace.layers.inputs.items()}
-    wanted = own_truth(case.workspace.spec, alignment, few, layer, inputs)
-    words = _mistake(case, alignment, few, layer, inputs, wanted) or mechanism.hint(
-        wanted, few[layer]
-    )
-    return "; ".join(filter(None, (words, alignment.places[layer].note)))
+    group = matches[layer].group
+    wanted = own_truth(case.workspace.spec, group, few, layer, inputs)
+    words = _mistake(case, group, few, layer, inputs, wanted) or mechanism.hint(wanted, few[layer])
+    return "; ".join(filter(None, (words, matches[layer].note)))
 
 
 def _mistake(
     case: Case,
-    alignment: Alignment,
+    group: Sequence[str],
     found: Mapping[str, np.ndarray],
     layer: str,
     inputs: Mapping[str, np.ndarray],
@@ -111,10 +112,10 @@ def _mistake(
     if wanted.shape != found[layer].shape:
         return ""
     spec = case.workspace.spec
-    for member in alignment.places[layer].group:
+    for member in group:
         for words, wrong in mechanism.mistakes(spec.layer(member)):
             others = tuple(wrong if each.name == member else each for each in spec.layers)
-            supposed = own_truth(replace(spec, layers=others), alignment, found, layer, inputs)
+            supposed = own_truth(replace(spec, layers=others), group, found, layer, inputs)
             if mechanism.explains(wanted, found[layer], supposed):
                 return words if member == layer else f"{member}: {words}"
     return ""
@@ -122,7 +123,7 @@ def _mistake(
 
 def own_truth(
     spec: Spec,
-    alignment: Alignment,
+    group: Sequence[str],
     found: Mapping[str, np.ndarray],
     layer: str,
     inputs: Mapping[str, np.ndarray],
@@ -131,12 +132,11 @@ def own_truth(
 
     Args:
         spec: the model.
-        alignment: which layers are computed together.
+        group: the layers that are computed together with it there.
         found: layer name to its output in the artifact.
         layer: a layer that is among them.
         inputs: input name to ``(N, ...)``, those that gave `found`.
     """
-    group = alignment.places[layer].group
     given = {
         name: value
         for name, value in found.items()

@@ -1,1 +1,1 @@
-"""Layer outputs of an artifact, aligned by topology: they say where, never whether."""
+"""What a file computes and holds of each layer: outputs by their values, weights by topology."""

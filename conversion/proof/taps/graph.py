@@ -22,28 +22,17 @@ ANCHORS = ("conv", "dense", "sum", "product", "maximum", "minimum", "concat", *P
 
 @dataclass(frozen=True)
 class Tensor:
-    """A value in the file that a runtime can be asked for.
+    """A value in the file.
 
     Attributes:
         name: its name in the file.
-        order: the permutation of axes that brings it to the source's layout; empty where it is.
         scale: of a quantized tensor; None for a float one.
         zero_point: of a quantized tensor.
     """
 
     name: str
-    order: tuple[int, ...] = ()
     scale: float | None = None
     zero_point: int = 0
-
-    def in_source(self, value: np.ndarray) -> np.ndarray:
-        """The value as real numbers in the source model's layout."""
-        real = value
-        if self.scale is not None:
-            real = (value.astype(np.float64) - self.zero_point) * self.scale
-        if self.order and real.ndim == len(self.order):
-            real = real.transpose(self.order)
-        return real
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from conversion.backends.litert_file import (
     TYPES,
+    load,
     operator,
     ports,
     stored,
@@ -96,6 +98,11 @@ _TURNED = {  # operator to the permutation that brings its kernel to the files' 
     "TRANSPOSE_CONV": (3, 0, 1, 2),
 }
 _BIAS = {"TRANSPOSE_CONV": 3}  # operator to the position of its bias, where that is not 2
+
+
+def graph_in(path: Path, spec: Spec) -> Graph:
+    """The operations of a LiteRT file of a model."""
+    return graph_of(load(path), spec)
 
 
 def graph_of(model: Any, spec: Spec) -> Graph:
@@ -193,7 +200,7 @@ class _Reading:
 
     def _tensor(self, index: int) -> Tensor:
         scale, zero = self._parameters(index)
-        return Tensor(str(index), (), scale, zero)
+        return Tensor(str(index), scale, zero)
 
     def _parameters(self, index: int) -> tuple[float | None, int]:
         quantized = self.file.tensors[index].quantization

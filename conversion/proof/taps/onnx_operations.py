@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from onnx import ModelProto, NodeProto, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
+from conversion.backends import onnx_file
 from conversion.backends.onnx_nodes import RESULT, attributes, places, values
+from conversion.core.spec import Spec
 from conversion.proof.taps.graph import Graph, Operation, Tensor
 
 MOVES = {
@@ -74,11 +77,13 @@ ARITHMETIC = {
 }
 """Operator to its kind between two tensors, and between a tensor and a constant."""
 
-SPATIAL = {"conv", "norm", "max_pool", "average_pool", "global_average", "global_max"}
-"""Kinds that ONNX defines on ``(N, C, ...)``."""
-
 KEEPING = ("max_pool", "pad", "crop", "tile", "resize")
 """Kinds that take the integers of a quantized tensor and give them on with its scale."""
+
+
+def graph_in(path: Path, spec: Spec) -> Graph:
+    """The operations of an ONNX file, whatever the model."""
+    return graph_of(onnx_file.load(path))
 
 
 def graph_of(model: ModelProto) -> Graph:
@@ -113,7 +118,6 @@ class _Reading:
             if not self._is_constant(node):
                 self.operations.append(self._operation(node))
                 self._further_outputs(node)
-            self._read_as_images(node)
         outputs = tuple(value.name for value in self.model.graph.output)
         return Graph(tuple(self.operations), tuple(self.inputs), outputs, self.tensors)
 
@@ -124,14 +128,6 @@ class _Reading:
             if any(name in each.input for each in self.model.graph.node):
                 self.operations.append(replace(first, writes=name))
                 self.tensors[name] = replace(self.tensors[first.writes], name=name)
-
-    def _read_as_images(self, node: NodeProto) -> None:
-        """What a spatial operator reads is ``(N, C, ...)`` to it, whatever it was before."""
-        kind = KINDS.get(node.op_type, "")
-        order = _LAST.get(self._rank(node, kind), ())
-        before = self.tensors.get(node.input[0]) if node.input else None
-        if kind in SPATIAL and order and before is not None and before.order != order:
-            self.tensors[before.name] = replace(before, order=order)
 
     def _is_constant(self, node: NodeProto) -> bool:
         """Take in a node that only makes a constant."""
@@ -168,7 +164,6 @@ class _Reading:
         kind, moves = self._kind(node, varying)
         constants = self._constants(node, kind)
         output = node.output[0]
-        order = self._order(node, kind, varying)
         scale, zero = given = self._of_result(node)
         keeps = kind in KEEPING or (moves and kind not in ("dequantize", "quantize"))
         if scale is None and keeps and varying:
@@ -177,7 +172,6 @@ class _Reading:
                 scale, zero = np.float64(before.scale), np.int64(before.zero_point)
         self.tensors[output] = Tensor(
             output,
-            order,
             None if scale is None or np.size(scale) != 1 else float(np.asarray(scale).item()),
             0 if zero is None or np.size(zero) != 1 else int(np.asarray(zero).item()),
         )
@@ -242,47 +236,12 @@ class _Reading:
         if name in self.stored:
             _, found[f"{role}_scale"], found[f"{role}_zero_point"] = self.stored[name]
 
-    def _order(self, node: NodeProto, kind: str, varying: Sequence[str]) -> tuple[int, ...]:
-        before = self.tensors[varying[0]].order if varying and varying[0] in self.tensors else ()
-        if kind == "transpose":
-            turn = [int(each) for each in attributes(node).get("perm", ())]
-            # The result's axis i is the source's axis turn[i] in the order that it had before.
-            source = [before[i] if before else i for i in range(len(turn))]
-            inverse = tuple(turn.index(i) for i in source) if len(source) == len(turn) else ()
-            return () if inverse == tuple(range(len(inverse))) else inverse
-        if kind == "reshape":
-            return self._reshaped(node, before)
-        if kind in SPATIAL and not (kind.startswith("global") and "Reduce" in node.op_type):
-            return _LAST.get(self._rank(node, kind), before or (0, 2, 3, 1))
-        return before
-
-    def _reshaped(self, node: NodeProto, before: tuple[int, ...]) -> tuple[int, ...]:
-        """The order behind a reshape: known where one axis of size 1 is taken away."""
-        axes = attributes(node).get("axes")
-        if axes is None and len(node.input) > 1:
-            axes = self.constants.get(node.input[1])
-        if node.op_type != "Squeeze" or not before or axes is None or len(axes) != 1:
-            return ()
-        gone = int(axes[0]) % len(before)
-        left = tuple(axis - (axis > gone) for axis in before if axis != gone)
-        return () if left == tuple(range(len(left))) else left
-
-    def _rank(self, node: NodeProto, kind: str) -> int:
-        if kind == "conv":
-            index = 3 if node.op_type == "QLinearConv" else 1
-            kernel = self.constants.get(node.input[index])
-            return 0 if kernel is None else kernel.ndim
-        return len(attributes(node).get("kernel_shape", ())) + 2 if "pool" in kind else 0
-
 
 _NORM = ("gamma", "beta", "mean", "variance")
 _KERNEL = ("kernel", "kernel_scale", "kernel_zero_point")
 
 _INVERSE = {"Sub": lambda value: -value, "Div": lambda value: 1 / value.astype(np.float64)}
 """Operator to what it makes of its second input: a shift adds its value, a scale multiplies it."""
-
-_LAST = {3: (0, 2, 1), 4: (0, 2, 3, 1), 5: (0, 2, 3, 4, 1)}
-"""Rank to the permutation from channels first to channels last."""
 
 
 def _clamps(zero: Any) -> tuple[str, ...]:

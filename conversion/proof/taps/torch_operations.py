@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from torch import nn
@@ -13,9 +14,11 @@ from conversion.backends import torch_normalization as norms
 from conversion.backends import torch_operations as ours
 from conversion.backends import torch_window_operations as windows
 from conversion.backends.torch_module import SpecModule, Step
+from conversion.core.spec import Spec
 from conversion.proof.taps.graph import Graph, Operation, Tensor
 from conversion.quantization import torch_fusion as fusion
 from conversion.quantization import torch_prepared as prepared
+from conversion.quantization.torch_static import rebuild_integer
 
 KINDS: dict[str, tuple[type[nn.Module], ...]] = {
     "conv": (nn.Conv1d, nn.Conv2d, nn.ConvTranspose1d, nn.ConvTranspose2d),
@@ -65,6 +68,11 @@ _FUSED = {"ConvReLU1d": "Conv1d", "ConvReLU2d": "Conv2d", "LinearReLU": "Linear"
 _MOVES = ("reshape", "identity")
 
 
+def integer_graph_in(path: Path, spec: Spec) -> Graph:
+    """The operations of the integer module that a file describes."""
+    return graph_of(rebuild_integer(path, spec.custom)[0].body)
+
+
 def graph_of(body: SpecModule) -> Graph:
     """The network of a module.
 
@@ -78,11 +86,7 @@ def graph_of(body: SpecModule) -> Graph:
     tensors = {name: Tensor(name) for name in inputs}
     operations = []
     for step in body.steps:
-        order = tensors[step.reads[0]].order
-        if step.module is None:
-            turned = tuple(int(each) for each in np.argsort(step.order))
-            order = () if order else turned
-        tensors[step.writes] = Tensor(step.writes, order)
+        tensors[step.writes] = Tensor(step.writes)
         operations += _operations(body, step)
     return Graph(tuple(operations), inputs, tuple(body.returns), tensors)
 

@@ -7,7 +7,7 @@ whatever the conversion broke.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -83,6 +83,21 @@ def evaluate(
         {name: np.concatenate(parts) for name, parts in layers.items()},
         {name: np.concatenate(parts) for name, parts in logits.items()},
     )
+
+
+def evaluate_layer(spec: Spec, layer: Layer, inputs: Sequence[np.ndarray]) -> np.ndarray:
+    """What one layer gives for some inputs, in float64.
+
+    Args:
+        spec: the model, whose custom layers are known.
+        layer: any but an input.
+        inputs: of each layer that it reads ``(N, ...)``, any numeric dtype.
+
+    Raises:
+        ValueError: an input has a shape that the layer cannot take.
+    """
+    given = {n: np.asarray(a, np.float64) for n, a in zip(layer.inputs, inputs, strict=True)}
+    return _layer(spec, layer, {}, given)[1]
 
 
 def _needed(spec: Spec, kept: Collection[str], given: Collection[str]) -> set[str]:

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from itertools import takewhile
 
 import numpy as np
 
+from conversion.backends import Capability
 from conversion.core.measurement import Measurement
 from conversion.core.spec import Spec
 from conversion.proof import truth
 from conversion.proof.checks.case import Case
-from conversion.proof.checks.int8.litert_rewrites import clamped, rewritten
 from conversion.proof.checks.layers import own_truth
 from conversion.proof.metrics import sqnr
 from conversion.proof.metrics.folding import along, folded
 from conversion.proof.metrics.sqnr import LayerSqnr
-from conversion.proof.taps.alignment import Place
+from conversion.proof.taps.alignment import Alignment, align
 from conversion.proof.taps.kernels import kernels, output_axis
+from conversion.proof.taps.moving import moves
+from conversion.proof.taps.opened import open_taps
 from conversion.proof.taps.stages import is_affine
-from conversion.proof.taps.tapped_graph import Tapped, Taps, open_taps
 
 IMAGES = 64
 """Images that the damage is measured on: it is ranked, not judged."""
@@ -29,67 +29,54 @@ IMAGES = 64
 def layer_sqnr(case: Case) -> list[Measurement]:
     """Every layer's own quantization noise lies far enough below its signal."""
     case.require_map()
-    taps = open_taps(case.name, case.artifact, case.workspace.spec, case.workspace.threads)
-    inputs = {name: a[:IMAGES] for name, a in case.workspace.layers.inputs.items()}
-    tapped = taps.layers(inputs)
-    found, odd, spec = list[LayerSqnr](), "", case.workspace.spec
-    unjudged = _unjudged(spec, taps) - {*spec.outputs} if case.name == "litert-int8" else ()
-    seen = {name: value for name, value in tapped.layers.items() if name not in unjudged}
-    sizes = {name: case.workspace.layers.truth[name].shape[1:] for name in seen}
-    others = [name for name, value in seen.items() if value.shape[1:] != sizes[name]]
+    workspace, spec = case.workspace, case.workspace.spec
+    inputs = {name: a[:IMAGES] for name, a in workspace.layers.inputs.items()}
+    exact = {name: a[:IMAGES] for name, a in workspace.layers.truth.items()}
+    taps = open_taps(case.name, case.artifact, spec, workspace.threads, inputs, exact)
+    tapped = taps.layers(inputs).layers
+    right = {name: value for name, value in tapped.items() if value.shape == exact[name].shape}
     unlike = "".join(
-        f"not found: {name} has shape {seen[name].shape[1:]}; the truth has shape {sizes[name]}"
-        for name in others[:1]
+        f"not found: {name} has shape {tapped[name].shape[1:]}; the truth has shape "
+        f"{exact[name].shape[1:]}"
+        for name in [name for name in tapped if name not in right][:1]
     )
-    seen = {name: value for name, value in seen.items() if name not in others}
-    tapped = replace(tapped, layers=seen)
-    for name, value in seen.items():
-        exact = case.workspace.layers.truth[name][:IMAGES]
+    found, odd = list[LayerSqnr](), ""
+    stored = _alignment(case)
+    for name, value in right.items():
+        group = taps.matches[name].group
         if not np.isfinite(value).all():
             odd = odd or f"{name} has NaN or Inf"
             continue
-        place = taps.alignment.places[name]
-        if place.operations or len(place.group) > 1 or place.note.startswith("no operation"):
-            found.append(_layer(case, taps, tapped, inputs, name, exact))
+        given = not spec.layer(name).inputs and np.array_equal(value, inputs[name])
+        if len(group) == 1 and (given or moves(spec.layer(name))):
+            continue
+        own = own_truth(spec, group, right, name, inputs)
+        each = LayerSqnr(
+            layer="+".join(group),
+            reached=sqnr.sqnr(exact[name], value),
+            own=sqnr.sqnr(own, value),
+            weights=_weights(spec, stored, group),
+            damage=_damage(case, name, exact[name] + (value - own)),
+        )
+        found.append(each)
     return sqnr.layer_sqnr(case.about, found, odd, taps.another, IMAGES, unlike)
 
 
-def _unjudged(spec: Spec, taps: Taps) -> set[str]:
-    """Layers of a LiteRT file whose tensors hold less than their output, and none that is read."""
-    seen = taps.alignment.seen().items()
-    places = {place.tensors[0]: (name, False) for name, place in seen}
-    kept = clamped(taps.graph, places)
-    return {*rewritten(spec), *(p[0] for tensor, p in places.items() if kept.get(tensor) != p)}
+def _alignment(case: Case) -> Alignment:
+    """Which stored kernel is which layer's, by topology."""
+    operations = case.backend.capability(Capability.OPERATIONS)
+    return align(case.workspace.spec, operations(case.artifact.path, case.workspace.spec))
 
 
-def _layer(
-    case: Case,
-    taps: Taps,
-    tapped: Tapped,
-    inputs: Mapping[str, np.ndarray],
-    name: str,
-    exact: np.ndarray,
-) -> LayerSqnr:
-    value, place = tapped.layers[name], taps.alignment.places[name]
-    own = own_truth(case.workspace.spec, taps.alignment, tapped.layers, name, inputs)
-    return LayerSqnr(
-        layer="+".join(place.group),
-        reached=sqnr.sqnr(exact, value),
-        own=sqnr.sqnr(own, value),
-        weights=_weights(case.workspace.spec, taps, place),
-        damage=_damage(case, name, exact + (value - own)),
-    )
-
-
-def _weights(spec: Spec, taps: Taps, place: Place) -> float | None:
+def _weights(spec: Spec, alignment: Alignment, group: Sequence[str]) -> float | None:
     """SQNR of a stored kernel against the spec's, with what is folded into it."""
-    for member in place.group:
-        layer, known = spec.layer(member), taps.alignment.places[member]
+    for member in group:
+        layer, known = spec.layer(member), alignment.places[member]
         stored = [o.constants for o in known.operations if "kernel" in o.constants]
         if not kernels(layer) or len(stored) != len(kernels(layer)):
             continue
         axis = output_axis(layer)
-        after = [spec.layer(n) for n in place.group[place.group.index(member) + 1 :]]
+        after = [spec.layer(n) for n in group[group.index(member) + 1 :]]
         chain = list(takewhile(is_affine, after))
         wanted, _ = folded(kernels(layer)[-1], layer.weights.get("bias"), chain, axis)
         factor = known.factor if len(stored) == 1 else 1.0

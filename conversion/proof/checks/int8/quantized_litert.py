@@ -208,7 +208,7 @@ class Parameters:
         out = self.graph.tensors[operation.writes]
         before = self.graph.tensors[operation.reads[0]] if operation.reads else out
         if operation.kind in FIXED:
-            before, why = Tensor("", (), *FIXED[operation.kind]), f"fixed for {operation.kind}"
+            before, why = Tensor("", *FIXED[operation.kind]), f"fixed for {operation.kind}"
         elif operation.kind in SAME:
             why = "that of what it reads"
         else:

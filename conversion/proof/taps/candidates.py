@@ -1,0 +1,152 @@
+"""Which tensors of a network hold given values: searched by samples, settled by all elements."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+
+from conversion.proof.taps.readings import Reading, readings, sampled
+
+NO_NUMBER = 1e18
+"""Stands for NaN and infinities: values that are no numbers in the same places are alike."""
+
+CLOSEST, NEAR = 8, 4.0
+"""Tensors that are compared whole: so many, and so many times as far as the closest by samples."""
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A tensor read as a layer.
+
+    Attributes:
+        tensor: its name.
+        reading: how it is read.
+        error: rms of the difference, as a part of the wanted values' spread.
+    """
+
+    tensor: str
+    reading: Reading
+    error: float
+
+
+def apart(wanted: np.ndarray, found: np.ndarray) -> float:
+    """How far values lie from others, as a part of those others' spread.
+
+    Args:
+        wanted: of any shape; the spread is theirs.
+        found: of the same shape.
+    """
+    exact = np.asarray(wanted, np.float64)
+    numbers = exact[np.isfinite(exact)]
+    spread = float(numbers.std() + _rms(numbers) / 1024) if numbers.size else 1.0
+    return _rms(_plain(found) - _plain(exact)) / max(spread, 1e-30)
+
+
+def alike(wanted: np.ndarray, found: np.ndarray) -> float:
+    """The correlation of two arrays of one shape, which sees neither a factor nor an offset."""
+    ours, theirs = (np.asarray(each, np.float64).ravel() for each in (wanted, found))
+    if not (np.isfinite(ours).all() and np.isfinite(theirs).all()):
+        return 0.0
+    ours, theirs = ours - ours.mean(), theirs - theirs.mean()
+    size = np.linalg.norm(ours) * np.linalg.norm(theirs)
+    return float(ours @ theirs / size) if size else float(np.array_equal(ours, theirs))
+
+
+class Candidates:
+    """The tensors of a network on some images, ready to be searched."""
+
+    def __init__(
+        self, values: Mapping[str, np.ndarray], shapes: Collection[tuple[int, ...]]
+    ) -> None:
+        """Sample every tensor in every order in which it may hold a layer.
+
+        Args:
+            values: tensor to ``(N, ...)``, in the network's order.
+            shapes: of all layers, without the batch axis.
+        """
+        self._values = values
+        self._places: dict[Reading, np.ndarray] = {}
+        by_size: dict[int, set[tuple[int, ...]]] = {}
+        for shape in shapes:
+            by_size.setdefault(prod(shape), set()).add(shape)
+        self._listed: dict[int, list[tuple[str, Reading]]] = {size: [] for size in by_size}
+        rows: dict[int, list[np.ndarray]] = {size: [] for size in by_size}
+        for name, value in values.items():
+            size = value[0].size
+            for reading, sample in self._samples(value, by_size.get(size, ())):
+                self._listed[size].append((name, reading))
+                rows[size].append(sample)
+        self._rows = {
+            size: np.stack(each).astype(np.float32) for size, each in rows.items() if each
+        }
+
+    def _samples(
+        self, value: np.ndarray, shapes: Collection[tuple[int, ...]]
+    ) -> list[tuple[Reading, np.ndarray]]:
+        """A tensor's samples in every order that differs."""
+        known: dict[bytes, tuple[Reading, np.ndarray]] = {}
+        flat = value.reshape(len(value), -1)
+        for shape in sorted(shapes):
+            for reading in readings(value.shape[1:], shape):
+                if reading not in self._places:
+                    self._places[reading] = reading.places(sampled(flat.shape[1]))
+                places = self._places[reading]
+                known.setdefault(places.tobytes(), (reading, _plain(flat[:, places]).ravel()))
+        return list(known.values())
+
+    def sizes(self, tensor: str) -> int:
+        """How many elements an image of a tensor has."""
+        return int(self._values[tensor][0].size)
+
+    def read(self, fit: Fit, shape: tuple[int, ...]) -> np.ndarray:
+        """A tensor as a layer of a shape, ``(N, *shape)``."""
+        return fit.reading.of(self._values[fit.tensor], shape)
+
+    def fits(self, wanted: np.ndarray, among: Collection[str] | None = None) -> list[Fit]:
+        """The tensors that hold values, the closest first.
+
+        Args:
+            wanted: ``(N, ...)``, what a layer should give.
+            among: the tensors that may be named; all of them by default.
+
+        Returns:
+            The closest ones, with the error over all elements.
+        """
+        size = wanted[0].size
+        if size not in self._rows:
+            return []
+        sample = wanted.reshape(len(wanted), -1)[:, sampled(size)].ravel()
+        away = self._rows[size] - _plain(sample).astype(np.float32)
+        rough = np.sqrt(np.einsum("ij,ij->i", away, away))
+        order = [
+            i
+            for i in np.argsort(rough, kind="stable").tolist()
+            if among is None or self._listed[size][i][0] in among
+        ]
+        close = [
+            self._listed[size][i] for i in order[:CLOSEST] if rough[i] <= NEAR * rough[order[0]]
+        ]
+        found = [self._fit(wanted, name, reading) for name, reading in close]
+        return sorted(found, key=lambda fit: fit.error)
+
+    def orders(self, wanted: np.ndarray, tensor: str) -> list[Fit]:
+        """A tensor in every order in which it may hold values."""
+        listed = self._listed.get(wanted[0].size, [])
+        return [self._fit(wanted, name, each) for name, each in listed if name == tensor]
+
+    def _fit(self, wanted: np.ndarray, name: str, reading: Reading) -> Fit:
+        found = reading.of(self._values[name], wanted.shape[1:])
+        return Fit(name, reading, apart(wanted, found))
+
+
+def _plain(values: np.ndarray) -> np.ndarray:
+    return np.nan_to_num(
+        np.asarray(values, np.float64), nan=NO_NUMBER, posinf=NO_NUMBER, neginf=NO_NUMBER
+    )
+
+
+def _rms(values: np.ndarray) -> float:
+    return float(np.sqrt(np.mean(np.square(values)))) if values.size else 0.0

@@ -1,0 +1,18 @@
+"""Layers whose output holds the elements of their input, in whatever order."""
+
+from __future__ import annotations
+
+from conversion.core.spec import Layer
+
+
+def moves(layer: Layer) -> bool:
+    """Whether a layer only moves elements, or does nothing."""
+    return layer.kind in MOVES or (layer.kind == "Activation" and layer.activation == "linear")
+
+
+MOVES = (
+    *("Flatten", "Reshape", "Permute", "Dropout", "SpatialDropout1D", "SpatialDropout2D"),
+    *("GaussianNoise", "GaussianDropout", "AlphaDropout", "ActivityRegularization", "Identity"),
+    "StochasticDepth",
+)
+"""Layers that only move elements, or do nothing."""

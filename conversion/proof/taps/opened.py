@@ -1,0 +1,245 @@
+"""Artifacts opened with their layers in view: one function a kind of file, one registry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from conversion.backends import Capability, backend
+from conversion.core.artifact import Artifact
+from conversion.core.spec import Spec
+from conversion.proof import truth
+from conversion.proof.taps.by_values import EIGHT_BITS, ROUNDED, Match, match
+from conversion.proof.taps.network import Network, Run
+
+PROBES = 4
+"""Images by which layers are told apart."""
+
+
+@dataclass(frozen=True, eq=False)
+class Exposed:
+    """A file of which every tensor can be asked for.
+
+    Attributes:
+        network: its tensors.
+        look: gives them, with no operator changed or fused away.
+        run: gives some of them, the rest being as deployed.
+        another: in words, how the network that `run` runs differs from the one that is deployed;
+            empty where it does not. `{}` stands for the number of tensors.
+    """
+
+    network: Network
+    look: Run
+    run: Run
+    another: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Tapped:
+    """What an artifact gives with its layers in view.
+
+    Attributes:
+        layers: layer name to its output as real numbers, ``(N, ...)`` in the source's layout.
+        outputs: output name to ``(N, ...)``, for comparing with the artifact as deployed.
+    """
+
+    layers: Mapping[str, np.ndarray]
+    outputs: Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True, eq=False)
+class Taps:
+    """An artifact whose layers can be read.
+
+    Attributes:
+        spec: the model.
+        matches: where every layer is, in the spec's order.
+        exposed: the file.
+    """
+
+    spec: Spec
+    matches: Mapping[str, Match]
+    exposed: Exposed
+
+    @property
+    def seen(self) -> dict[str, Match]:
+        """The layers whose outputs can be read."""
+        return {name: each for name, each in self.matches.items() if each.tensor}
+
+    @property
+    def another(self) -> str:
+        """How the tapped network differs from the deployed one; empty where it does not."""
+        return self.exposed.another.format(len({each.tensor for each in self.seen.values()}))
+
+    def layers(self, inputs: Mapping[str, np.ndarray]) -> Tapped:
+        """The output of every layer that can be seen.
+
+        Args:
+            inputs: input name to ``(N, ...)`` float32.
+        """
+        seen, ends = self.seen, self.exposed.network.outputs
+        names = dict.fromkeys([*(each.tensor for each in seen.values()), *ends])
+        values = self.exposed.run(inputs, list(names))
+        layers = {name: each.read(values[each.tensor]) for name, each in seen.items()}
+        outputs = [values[name] for name in ends]
+        return Tapped(layers, dict(zip(self.spec.outputs, outputs, strict=True)))
+
+
+def align(
+    spec: Spec,
+    exposed: Exposed,
+    inputs: Mapping[str, np.ndarray],
+    exact: Mapping[str, np.ndarray] | None = None,
+    rounded: float = ROUNDED,
+) -> Taps:
+    """Find the layers of a spec in a file.
+
+    Args:
+        spec: the model.
+        exposed: the file.
+        inputs: input name to ``(N, ...)`` float32, of which a few are looked at.
+        exact: layer name to its output for the inputs, ``(N, ...)``, from the float64 truth;
+            computed where it is not given.
+        rounded: the error that rounding explains, as a part of a layer's spread.
+    """
+    count = len(next(iter(inputs.values())))
+    chosen = np.unique(np.linspace(0, count - 1, PROBES).astype(int))
+    probes = {name: array[chosen] for name, array in inputs.items()}
+    if exact is None:
+        known = truth.evaluate(spec, probes).layers
+    else:
+        known = {name: array[chosen] for name, array in exact.items()}
+    values = one_by_one(exposed.look, [each.name for each in exposed.network.tensors], probes)
+    return Taps(spec, match(spec, known, exposed.network, values, rounded), exposed)
+
+
+def one_by_one(
+    look: Run, names: list[str], inputs: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """Tensors of a file, image by image, so that each is seen to belong to one.
+
+    Args:
+        look: gives them.
+        names: those that are wanted.
+        inputs: input name to ``(N, ...)`` float32.
+
+    Returns:
+        Tensor to ``(N, ...)``, without those that are not of one shape for all images.
+    """
+    count = len(next(iter(inputs.values())))
+    parts = [look({n: a[i : i + 1] for n, a in inputs.items()}, names) for i in range(count)]
+    found = {}
+    for name in names:
+        each = [part.pop(name) for part in parts if name in part]
+        whole = [value if value.shape[0] == 1 else value[None] for value in each]
+        if len({value.shape for value in whole}) == 1:
+            found[name] = np.concatenate(whole)
+    return found
+
+
+def open_onnx(artifact: Artifact, spec: Spec, threads: int, probe: Mapping[str, Any]) -> Exposed:
+    """An ONNX file with its tensors among its outputs, at full optimisation."""
+    from conversion.backends.onnx_file import load
+    from conversion.proof.taps.onnx_tensors import network_of, runner
+
+    model, name = load(artifact.path), artifact.path.name
+    network = network_of(model)
+    another = "{} tensors are outputs of the tapped graph, which ONNX Runtime then fuses less than "
+    return Exposed(
+        network,
+        runner(model, network, spec, name, threads, optimised=False),
+        runner(model, network, spec, name, threads, optimised=True),
+        another + "the deployed one",
+    )
+
+
+def open_torch(artifact: Artifact, spec: Spec, threads: int, probe: Mapping[str, Any]) -> Exposed:
+    """A `torch-fp32` file: the very module that is deployed."""
+    from conversion.backends.torch_fp32 import rebuild
+
+    return open_module(rebuild(artifact.path), spec, threads, probe)
+
+
+def open_torch_via_onnx(
+    artifact: Artifact, spec: Spec, threads: int, probe: Mapping[str, Any]
+) -> Exposed:
+    """A `torch-via-onnx-fp32` file: the very module that is deployed."""
+    from conversion.backends.torch_via_onnx import graph_in, rebuild
+
+    return open_module(rebuild(graph_in(artifact.path)), spec, threads, probe)
+
+
+def open_torch_int8(
+    artifact: Artifact, spec: Spec, threads: int, probe: Mapping[str, Any]
+) -> Exposed:
+    """A `torch-int8` file: the very module that is deployed."""
+    from conversion.quantization.torch_prepared import engine
+    from conversion.quantization.torch_static import rebuild_integer
+
+    module, name = rebuild_integer(artifact.path)
+
+    def call(*inputs: Any) -> Any:
+        with engine(name):
+            return module(*inputs)
+
+    return open_module(call, spec, threads, probe)
+
+
+def open_litert(artifact: Artifact, spec: Spec, threads: int, probe: Mapping[str, Any]) -> Exposed:
+    """A LiteRT file that keeps every tensor, under its default delegate."""
+    from conversion.backends.litert_file import load
+    from conversion.proof.taps.litert_tensors import network_of, runner
+
+    network = network_of(load(artifact.path), spec)
+    run = runner(artifact.path, network, spec, threads)
+    another = "every tensor is kept, so that LiteRT gives its delegate one operation at a time"
+    return Exposed(network, run, run, another)
+
+
+def open_module(
+    call: Callable[..., Any], spec: Spec, threads: int, probe: Mapping[str, np.ndarray]
+) -> Exposed:
+    """Any PyTorch module, or a function that runs one.
+
+    Args:
+        call: takes a tensor an input, in the model's order.
+        spec: the model.
+        threads: threads of an operator.
+        probe: input name to ``(1, ...)`` float32, on which the module's operators are listed.
+    """
+    from conversion.proof.taps.torch_tensors import network_of, runner
+
+    run = runner(call, spec, threads)
+    return Exposed(network_of(call, probe, spec), run, run)
+
+
+def open_taps(
+    name: str,
+    artifact: Artifact,
+    spec: Spec,
+    threads: int,
+    inputs: Mapping[str, np.ndarray],
+    exact: Mapping[str, np.ndarray] | None = None,
+) -> Taps:
+    """An artifact with its layers in view.
+
+    Args:
+        name: its backend.
+        artifact: the file.
+        spec: the model that it should be.
+        threads: threads of an operator.
+        inputs: input name to ``(N, ...)`` float32, of which a few are looked at.
+        exact: layer name to its output for them; computed where it is not given.
+
+    Raises:
+        UserError: the file cannot be opened.
+        KeyError: the backend does not show them.
+    """
+    probe = {each: array[:1] for each, array in inputs.items()}
+    own = backend(name)
+    exposed = own.capability(Capability.TAPS)(artifact, spec, threads, probe)
+    rounded = ROUNDED if own.is_float else EIGHT_BITS
+    return align(spec, exposed, inputs, exact, rounded)

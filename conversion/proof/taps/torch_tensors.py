@@ -1,0 +1,123 @@
+"""Every tensor of a PyTorch module, whatever its classes: operators are seen as they run."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from conversion.core.spec import Spec
+from conversion.proof.taps.network import Computed, Network, Run
+
+MOVES = (
+    *("view", "reshape", "_unsafe_view", "flatten", "unflatten", "squeeze", "unsqueeze"),
+    *("permute", "transpose", "t", "movedim", "moveaxis", "contiguous", "clone", "alias"),
+    *("detach", "to", "_to_copy", "dropout", "quantize_per_tensor", "dequantize"),
+)
+"""Operators that only move, cast or round elements."""
+
+Call = Callable[..., Any]
+"""Tensors, one an input, to the module's outputs."""
+
+
+class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Keeps what operators give while a module runs.
+
+    A tensor is named by its operator and by how many of that kind ran before: a batch of another
+    size may need one more of those that only move elements.
+    """
+
+    def __init__(self, inputs: Mapping[str, torch.Tensor], wanted: Collection[str] | None) -> None:
+        """Begin with the inputs.
+
+        Args:
+            inputs: name to tensor.
+            wanted: tensors to keep; all of them by default, with what reads what.
+        """
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.wanted, self.count = wanted, Counter[str]()
+        self.found = {name: Computed(name) for name in inputs}
+        self.values = {name: _plain(tensor) for name, tensor in inputs.items()}
+        self.names = {id(tensor): name for name, tensor in inputs.items()}
+        self.kept: list[Any] = []  # whose addresses must not be given to others
+
+    def __torch_dispatch__(
+        self, operator: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        result = operator(*args, **(kwargs or {}))
+        kind = operator.overloadpacket.__name__
+        outputs = [result] if isinstance(result, torch.Tensor) else result
+        read = self._reads((args, kwargs))
+        listed = outputs if isinstance(outputs, (tuple, list)) else ()
+        for index, tensor in enumerate(listed):
+            if isinstance(tensor, torch.Tensor):
+                self._keep(f"{kind} {self.count[kind]}.{index}", kind, tensor, read)
+        self.count[kind] += 1
+        return result
+
+    def _keep(self, name: str, kind: str, tensor: torch.Tensor, reads: tuple[str, ...]) -> None:
+        if self.wanted is None:
+            self.kept.append(tensor)
+            if reads:
+                self.found[name] = Computed(name, kind, reads, kind in MOVES)
+                self.names[id(tensor)] = name
+                self.values[name] = _plain(tensor)
+        elif name in self.wanted:
+            self.values[name] = _plain(tensor)
+
+    def _reads(self, given: Any) -> tuple[str, ...]:
+        if isinstance(given, torch.Tensor):
+            return (self.names[id(given)],) if id(given) in self.names else ()
+        if isinstance(given, Mapping):
+            given = tuple(given.values())
+        if isinstance(given, tuple | list):
+            return tuple(dict.fromkeys(name for each in given for name in self._reads(each)))
+        return ()
+
+
+def network_of(call: Call, inputs: Mapping[str, np.ndarray], spec: Spec) -> Network:
+    """The tensors that a module computes from some images.
+
+    Args:
+        call: runs the module.
+        inputs: input name to ``(N, ...)`` float32.
+        spec: the model, for the order of inputs.
+    """
+    feed = {name: torch.from_numpy(np.ascontiguousarray(inputs[name])) for name in spec.inputs}
+    with torch.inference_mode(), Recorder(feed, None) as recorder:
+        results = call(*feed.values())
+    listed = [results] if isinstance(results, torch.Tensor) else list(results)
+    outputs = tuple(recorder.names.get(id(each), "") for each in listed)
+    return Network(tuple(recorder.found.values()), tuple(feed), outputs)
+
+
+def runner(call: Call, spec: Spec, threads: int) -> Run:
+    """What gives the tensors of a module.
+
+    Args:
+        call: runs the module.
+        spec: the model, for the order of inputs.
+        threads: threads of an operator.
+    """
+
+    def run(inputs: Mapping[str, np.ndarray], names: Sequence[str]) -> dict[str, np.ndarray]:
+        torch.set_num_threads(threads)
+        feed = {name: torch.from_numpy(np.ascontiguousarray(inputs[name])) for name in spec.inputs}
+        with torch.inference_mode(), Recorder(feed, set(names)) as recorder:
+            call(*feed.values())
+        found = {name: value for name, value in recorder.values.items() if value is not None}
+        return {name: found[name] for name in names if name in found}
+
+    return run
+
+
+def _plain(tensor: torch.Tensor) -> np.ndarray | None:
+    """A tensor's values as they are now: another operator may write over them."""
+    real = tensor.dequantize() if tensor.is_quantized else tensor
+    if not real.is_floating_point() or not real.ndim:
+        return None
+    return np.array(real.numpy())
