@@ -96,10 +96,10 @@ class Known:
         """The same, to be changed on its own."""
         return Known(dict(self.values), dict(self.fits), set(self.other))
 
-    def put(self, layer: str, value: np.ndarray, fit: Fit) -> None:
-        """Let a layer have the values of a tensor."""
+    def put(self, layer: str, value: np.ndarray, fit: Fit, exact: np.ndarray) -> None:
+        """Let a layer have the values of a tensor, which may be those of the truth."""
         self.values[layer], self.fits[layer] = value, fit
-        self.other.add(layer)
+        (self.other.discard if apart(exact, value) <= SAME else self.other.add)(layer)
 
 
 def match(
@@ -246,7 +246,7 @@ class Search:
             for name in list(known.values):
                 if self._follows(name, source):
                     del known.values[name]
-            known.put(source, self.candidates.read(fit, shape), fit)
+            known.put(source, self.candidates.read(fit, shape), fit, self.exact[source])
             if apart(wanted, self.supposed(changed.source, known)) <= EQUAL:
                 return fit
         return fits[0]
@@ -281,9 +281,7 @@ class Search:
         exact = self.exact[layer.name]
         moved = self._moved(layer, fit) if passing else fit
         value = self.candidates.read(moved, exact.shape[1:])
-        self.known.values[layer.name], self.known.fits[layer.name] = value, moved
-        same = apart(exact, value) <= SAME
-        (self.known.other.discard if same else self.known.other.add)(layer.name)
+        self.known.put(layer.name, value, moved, exact)
 
     def supposed(self, name: str, known: Known) -> np.ndarray:
         """What a layer gives for known values of others, in float64 where they are not the truth's.

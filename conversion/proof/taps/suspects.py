@@ -69,7 +69,7 @@ def left_out(search: Search, layer: Layer, later: Mapping[str, Fit]) -> Fit | No
         if held is None or search.known.values[name].shape != wanted.shape:
             continue
         known = search.known.copy()
-        known.put(layer.name, search.known.values[name], held)
+        known.put(layer.name, search.known.values[name], held, search.exact[layer.name])
         right = search.supposed(first, known)
         found = search.fit(search.layers[first], right, known, behind=held.tensor)
         if found is not None and found.error < later[first].error / CLOSER:
@@ -182,7 +182,7 @@ def following(
         Layers that compute something and are where they should be, to their tensors.
     """
     if fit is not None and value is not None:
-        known.put(name, value, fit)
+        known.put(name, value, fit, search.exact[name])
     right: dict[str, Fit] = {}
     missed = 0
     for each in search.downstream(name):
@@ -195,7 +195,8 @@ def following(
             break
         found = search.fit(layer, wanted, known, behind=fit.tensor if fit else "")
         if found is not None and search.is_sure(found):
-            known.put(each, search.candidates.read(found, wanted.shape[1:]), found)
+            value = search.candidates.read(found, wanted.shape[1:])
+            known.put(each, value, found, search.exact[each])
             if not moves(layer):
                 right[each] = found
         elif each == first or (not right and missed == MOST_FUSED):
