@@ -109,11 +109,21 @@ def align(
     chosen = np.unique(np.linspace(0, count - 1, PROBES).astype(int))
     probes = {name: array[chosen] for name, array in inputs.items()}
     if exact is None:
-        known = truth.evaluate(spec, probes).layers
+        known = _one_by_one(spec, probes)
     else:
         known = {name: array[chosen] for name, array in exact.items()}
     values = one_by_one(exposed.look, [each.name for each in exposed.network.tensors], probes)
     return Taps(spec, match(spec, known, exposed.network, values, rounded), exposed)
+
+
+def _one_by_one(spec: Spec, probes: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Every layer's output, image by image and kept in float32: a large network has many."""
+    found: dict[str, list[np.ndarray]] = {layer.name: [] for layer in spec.layers}
+    for index in range(len(next(iter(probes.values())))):
+        image = {name: array[index : index + 1] for name, array in probes.items()}
+        for name, value in truth.evaluate(spec, image).layers.items():
+            found[name].append(value.astype(np.float32))
+    return {name: np.concatenate(parts) for name, parts in found.items()}
 
 
 def one_by_one(
