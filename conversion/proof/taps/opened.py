@@ -12,7 +12,8 @@ from conversion.backends import backend
 from conversion.core.artifact import Artifact
 from conversion.core.spec import Spec
 from conversion.proof import truth
-from conversion.proof.taps.by_values import EIGHT_BITS, ROUNDED, Match, match
+from conversion.proof.taps.by_values import EIGHT_BITS, ROUNDED, match
+from conversion.proof.taps.matches import Match
 from conversion.proof.taps.network import Network, Run
 
 PROBES = 4
@@ -83,8 +84,9 @@ class Taps:
         seen, ends = self.seen, self.exposed.network.outputs
         names = dict.fromkeys([*(each.tensor for each in seen.values()), *ends])
         values = self.exposed.run(inputs, list(names))
-        layers = {name: each.read(values[each.tensor]) for name, each in seen.items()}
-        outputs = [values[name] for name in ends]
+        found = {name: each for name, each in seen.items() if each.tensor in values}
+        layers = {name: each.read(values[each.tensor]) for name, each in found.items()}
+        outputs = [values.get(name, np.zeros(0, np.float32)) for name in ends]
         return Tapped(layers, dict(zip(self.spec.outputs, outputs, strict=True)))
 
 
