@@ -307,6 +307,7 @@ class Search:
             return Match(name, "", None, shape, np.inf, 0.0, tuple(group), note)
         wanted = self.wanted[name]
         found = self.candidates.read(fit, shape)
-        error, likeness = apart(wanted, found), alike(wanted, found)
+        error = apart(wanted, found)
+        likeness = alike(wanted, found) if error > self.rounded else 1 - error**2 / 2
         note = self.notes.get(name, "")
         return Match(name, fit.tensor, fit.reading, shape, error, likeness, tuple(group), note)
