@@ -100,12 +100,13 @@ class Search:
 
     def _look_ahead(self, layer: Layer, fit: Fit | None) -> None:
         """Decide on a layer that is nowhere by what follows: it is fused with that, or wrong."""
-        later = suspects.following(self, self.known.copy(), layer.name)
+        later = suspects.following(self, self.known.copy(), layer.name, enough=2)
         if suspects.is_plain(self, layer.name, later):
             missing = suspects.left_out(self, layer, later)
             if missing is not None:
                 self.place(layer, missing)
             return
+        later = suspects.following(self, self.known.copy(), layer.name)
         changed = intruders.changed(self, layer, len(later))
         if changed is not None and changed.count > suspects.ENOUGH:
             intruders.place(self, layer, changed)

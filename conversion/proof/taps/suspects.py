@@ -117,6 +117,7 @@ def following(
     fit: Fit | None = None,
     value: np.ndarray | None = None,
     first: str = "",
+    enough: int = 0,
 ) -> dict[str, Fit]:
     """What follows a layer as it should if the layer has the values of a tensor.
 
@@ -127,6 +128,7 @@ def following(
         fit: the tensor; what the layer should give where there is none.
         value: its values.
         first: a layer without which nothing else counts; empty where there is none.
+        enough: how many are asked for at most; 0 for all.
 
     Returns:
         Layers that compute something and are where they should be, to their tensors.
@@ -149,6 +151,8 @@ def following(
             known.put(each, value, found, search.exact[each])
             if not moves(layer):
                 right[each] = found
+            if enough and len(right) == enough:
+                break
         elif each == first or (not right and missed == MOST_FUSED):
             break
         else:
