@@ -18,6 +18,9 @@ NAME = "conversion"
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 BROKEN = 128 + signal.SIGPIPE
+TRACKER = "resource_tracker"
+"""What multiprocessing starts again, with words on stderr, where it is killed before the main thread
+has given back what it holds."""
 
 
 class Interruption:
@@ -82,7 +85,7 @@ class Interruption:
         while number not in SIGNALS:
             number = os.read(self._signalled, 1)[0]
         self._code = self._code or 128 + number
-        _kill_children()
+        _kill_children(but=TRACKER)
         threading.Event().wait(GRACE)
         self._end()
 
@@ -122,11 +125,13 @@ def _copy_of_stderr() -> int:
         return os.open(os.devnull, os.O_WRONLY)
 
 
-def _kill_children() -> None:
+def _kill_children(but: str = "") -> None:
+    """Kill all children, but those whose command line has a word."""
     import psutil
 
     for child in psutil.Process().children(recursive=True):
         try:
-            child.kill()
-        except psutil.NoSuchProcess:
+            if not but or but not in " ".join(child.cmdline()):
+                child.kill()
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
             continue

@@ -75,7 +75,7 @@ def case(*arguments, says, id):  # noqa: A002
         ),
         case(*EVALUATE, says=["mine.npz"], id="data-missing"),
         case("evaluate", "mine.h5", says=["--data FILE"], id="no-data"),
-        case("inspect", "mine.npz", says=["mine.npz", ".onnx, .pt"], id="inspect-ending"),
+        case("inspect", "mine.npz", says=["mine.npz", "there is none"], id="inspect-missing"),
         case(*EVALUATE, "--scale", "1/0", says=["--scale", "1/255", "'1/0'"], id="scale-zeroth"),
         case(*EVALUATE, "--mean", "0.5;0.5", says=["--mean", "'0.5;0.5'"], id="mean-words"),
         case(*EVALUATE, "--std", "1,0,1", says=["--std above 0", "1.0,0.0,1.0"], id="std-zero"),

@@ -194,3 +194,20 @@ def test_what_is_folded_or_fused_is_named_as_a_group(workspaces, name):
     taps = open_taps(name, workspace.artifact(name), workspace.spec, 1, inputs, exact)
     groups = ["+".join(each.group) for each in taps.seen.values() if len(each.group) > 1]
     assert groups == GROUPS[name]
+
+
+def test_layers_of_a_module_that_was_written_by_hand_are_found(workspaces):
+    """Nothing is known of its classes, and half of it is function calls."""
+    import torch
+    from conversion.subjects.resnet8 import ResNet8
+
+    from conversion.proof.taps.opened import align, open_module
+
+    workspace, model = workspaces("embedded"), ResNet8().eval()
+    state = torch.load(workspace.artifact("torch-fp32").path, weights_only=True)["state_dict"]
+    model.load_state_dict(state)
+    inputs, exact = workspace.layers.inputs, workspace.layers.truth
+    probe = {name: array[:1] for name, array in inputs.items()}
+    taps = align(workspace.spec, open_module(model, workspace.spec, 1, probe), inputs, exact)
+    assert list(taps.seen) == [layer.name for layer in workspace.spec.layers]
+    assert [each.layer for each in taps.matches.values() if each.error > 1e-5] == []

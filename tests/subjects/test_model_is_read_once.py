@@ -14,19 +14,21 @@ from conversion.api import verify
 from conversion.core.artifact import Store
 
 IMAGES = 400
+HDF5 = b"\x89HDF\r\n\x1a\n"
 
 IN_PYTEST = """
 import json, sys
 import pytest
 from conversion import readers
 
-read, reader = [], readers.READERS[".h5"]
+HDF5 = b"\\x89HDF\\r\\n\\x1a\\n"
+read, reader = [], readers.FIRST_BYTES[HDF5]
 
 def counted(path, content, custom):
     read.append(path.name)
     return reader(path, content, custom)
 
-readers.READERS[".h5"] = counted
+readers.FIRST_BYTES[HDF5] = counted
 code = pytest.main(["-q", "-n", "0", "-p", "no:cacheprovider", *sys.argv[1:]])
 print(json.dumps([int(code), read]))
 """
@@ -49,13 +51,13 @@ def data(tmp_path):
 
 
 def test_verify_reads_it_once(model, data, tmp_path, monkeypatch, one_process):
-    read, reader = [], readers.READERS[".h5"]
+    read, reader = [], readers.FIRST_BYTES[HDF5]
 
     def counted(path, content, custom):
         read.append(path.name)
         return reader(path, content, custom)
 
-    monkeypatch.setitem(readers.READERS, ".h5", counted)
+    monkeypatch.setitem(readers.FIRST_BYTES, HDF5, counted)
     found = verify(
         model,
         data=data,

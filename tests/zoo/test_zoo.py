@@ -24,6 +24,7 @@ ROUTES_REFUSED = {
 """Model and route to what onnx2torch 1.5.15 has no converter for; every other passes."""
 
 COARSE = {
+    ("activated", "onnx-int8"): "7 bits for the weights of the last sum, in front of a softmax",
     ("xception", "onnx-int8"): "7 bits for the weights of a sum of 2,048 terms that nearly cancel",
 }
 """Model and int8 artifact to why a layer's SQNR lies below its limit; every other lies above."""

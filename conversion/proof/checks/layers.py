@@ -15,7 +15,7 @@ from conversion.proof.checks.case import Case
 from conversion.proof.metrics import diagnosis as mechanism
 from conversion.proof.metrics import layers
 from conversion.proof.metrics.layers import LayerError
-from conversion.proof.taps.by_values import Match
+from conversion.proof.taps.matches import Match
 from conversion.proof.taps.opened import Tapped, open_taps
 
 HINTED = 32

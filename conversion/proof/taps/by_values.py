@@ -9,17 +9,16 @@ folded into what follows, which is then found, or it is wrong, which `suspects` 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from conversion.core.spec import Layer, Spec
 from conversion.proof import truth
-from conversion.proof.taps import suspects
+from conversion.proof.taps import intruders, suspects
 from conversion.proof.taps.candidates import Candidates, Fit, alike, apart
+from conversion.proof.taps.matches import EQUAL, Known, Match
 from conversion.proof.taps.moving import moves
 from conversion.proof.taps.network import Network
-from conversion.proof.taps.readings import Reading
 
 ROUNDED = 1e-4
 """Part of a layer's spread by which a float tensor may differ and still be taken for the layer's
@@ -27,12 +26,6 @@ without a doubt; rounding gives 1e-6, another layer's output about 1."""
 
 EIGHT_BITS = 0.1
 """The same of tensors of eight bits: 20 dB, which a layer's own quantization noise stays below."""
-
-EQUAL = 1e-6
-"""Differences below it say nothing."""
-
-SAME = 2e-5
-"""Below it a tensor is as good as the truth to compute from."""
 
 RECOGNISED = 0.5
 """A tensor that is further away is not recognised by its values alone."""
@@ -42,64 +35,6 @@ ALMOST = 0.05
 
 AHEAD = 8
 """Layers that are tried ahead, to see what explains that one is nowhere."""
-
-
-@dataclass(frozen=True)
-class Match:
-    """Where a layer's output is in a file.
-
-    Attributes:
-        layer: its name.
-        tensor: the tensor that holds it; empty where none does.
-        reading: how the tensor is read; None where none is.
-        shape: of the layer, without the batch axis.
-        error: rms of its difference from what the layer should give for its inputs in the file, as
-            a part of the spread.
-        correlation: of the two.
-        group: the layers that are computed together, in order; seen at the last one.
-        note: what is odd about it, in words; empty where nothing is.
-    """
-
-    layer: str
-    tensor: str
-    reading: Reading | None
-    shape: tuple[int, ...]
-    error: float
-    correlation: float
-    group: tuple[str, ...]
-    note: str = ""
-
-    def read(self, value: np.ndarray) -> np.ndarray:
-        """The layer's output out of its tensor, ``(N, *shape)``; as it is where it does not fit."""
-        assert self.reading is not None
-        try:
-            return self.reading.of(value, self.shape)
-        except ValueError:
-            return value
-
-
-@dataclass(frozen=True, eq=False)
-class Known:
-    """Values that stand for layers: those of the file, or supposed ones.
-
-    Attributes:
-        values: layer to ``(N, ...)``.
-        fits: layer to the tensor that has them, where one has.
-        other: layers whose values are not those of the truth.
-    """
-
-    values: dict[str, np.ndarray]
-    fits: dict[str, Fit]
-    other: set[str]
-
-    def copy(self) -> Known:
-        """The same, to be changed on its own."""
-        return Known(dict(self.values), dict(self.fits), set(self.other))
-
-    def put(self, layer: str, value: np.ndarray, fit: Fit) -> None:
-        """Let a layer have the values of a tensor."""
-        self.values[layer], self.fits[layer] = value, fit
-        self.other.add(layer)
 
 
 def match(
@@ -165,15 +100,16 @@ class Search:
 
     def _look_ahead(self, layer: Layer, fit: Fit | None) -> None:
         """Decide on a layer that is nowhere by what follows: it is fused with that, or wrong."""
-        later = suspects.following(self, self.known.copy(), layer.name)
+        later = suspects.following(self, self.known.copy(), layer.name, enough=2)
         if suspects.is_plain(self, layer.name, later):
             missing = suspects.left_out(self, layer, later)
             if missing is not None:
                 self.place(layer, missing)
             return
-        changed = suspects.changed(self, layer, len(later))
+        later = suspects.following(self, self.known.copy(), layer.name)
+        changed = intruders.changed(self, layer, len(later))
         if changed is not None and changed.count > suspects.ENOUGH:
-            self._place_changed(layer, changed)
+            intruders.place(self, layer, changed)
             return
         recognised = fit if fit is not None and self._owns(layer, fit) else None
         sure = layer.name in self.ends or (recognised is not None and recognised.error <= ALMOST)
@@ -183,7 +119,7 @@ class Search:
             else suspects.wrong(self, layer, changed.count if changed else len(later) + 1)
         )
         if found is None and changed is not None:
-            self._place_changed(layer, changed)
+            intruders.place(self, layer, changed)
             return
         if found is None and recognised is not None:
             found = recognised if sure or (not later and recognised.error <= RECOGNISED) else None
@@ -196,68 +132,11 @@ class Search:
         if layer.name in self.ends:
             inside = self.candidates.fits(self.wanted[layer.name])
             if inside and self.is_sure(inside[0]):
-                self.notes[layer.name] = self._followed(self.ends[layer.name])
+                self.notes[layer.name] = self.followed(self.ends[layer.name])
 
-    def _followed(self, tensor: str) -> str:
+    def followed(self, tensor: str) -> str:
+        """What to say of a layer whose tensor is changed before it is read."""
         return f"followed by an operation of no layer ({self.network.kind(tensor)})"
-
-    def _place_changed(self, layer: Layer, changed: suspects.Changed) -> None:
-        """Place a layer whose values are changed before another one reads them, and that one."""
-        source = self._giving(changed)
-        self.notes[source] = self._followed(changed.other.tensor)
-        names = list(self.layers)
-        between = [
-            name
-            for name in self.downstream(source)
-            if names.index(name) <= names.index(changed.source)
-        ]
-        self.place(self.layers[source], self._as(source, changed), passing=False)
-        for name in (*between, layer.name):
-            del self.known.values[name]
-            self.known.fits.pop(name, None)
-            self.known.other.discard(name)
-        for name in between:
-            self.take(self.layers[name])
-        self.wanted[layer.name] = self.supposed(layer.name, self.known)
-        self.place(layer, changed.own)
-
-    def _giving(self, changed: suspects.Changed) -> str:
-        """The layer that computes what is changed: not one that only moves it, if it can be."""
-        name = changed.source
-        computed = self.network.root(changed.other.tensor)
-        while moves(self.layers[name]):
-            before = self.layers[name].inputs[0]
-            held = self.known.fits.get(before)
-            alone = self.after[before] == [name]
-            if held is None or not alone or self.network.root(held.tensor) == computed:
-                break
-            name = before
-        return name
-
-    def _as(self, source: str, changed: suspects.Changed) -> Fit:
-        """The changed tensor as the layer that computes it gives it."""
-        if source == changed.source:
-            return changed.other
-        wanted = self.candidates.read(changed.other, self.exact[changed.source].shape[1:])
-        shape = self.exact[source].shape[1:]
-        fits = self.candidates.orders(self.known.values[source], changed.other.tensor)
-        for fit in fits:
-            known = self.known.copy()
-            for name in list(known.values):
-                if self._follows(name, source):
-                    del known.values[name]
-            known.put(source, self.candidates.read(fit, shape), fit)
-            if apart(wanted, self.supposed(changed.source, known)) <= EQUAL:
-                return fit
-        return fits[0]
-
-    def _follows(self, name: str, source: str) -> bool:
-        inputs = self.layers[name].inputs
-        return (
-            bool(inputs)
-            and moves(self.layers[name])
-            and (source in inputs or self._follows(inputs[0], source))
-        )
 
     def without(self, layer: Layer) -> Known:
         """What is known but for one layer."""
@@ -281,9 +160,7 @@ class Search:
         exact = self.exact[layer.name]
         moved = self._moved(layer, fit) if passing else fit
         value = self.candidates.read(moved, exact.shape[1:])
-        self.known.values[layer.name], self.known.fits[layer.name] = value, moved
-        same = apart(exact, value) <= SAME
-        (self.known.other.discard if same else self.known.other.add)(layer.name)
+        self.known.put(layer.name, value, moved, exact)
 
     def supposed(self, name: str, known: Known) -> np.ndarray:
         """What a layer gives for known values of others, in float64 where they are not the truth's.
@@ -431,6 +308,7 @@ class Search:
             return Match(name, "", None, shape, np.inf, 0.0, tuple(group), note)
         wanted = self.wanted[name]
         found = self.candidates.read(fit, shape)
-        error, likeness = apart(wanted, found), alike(wanted, found)
+        error = apart(wanted, found)
+        likeness = alike(wanted, found) if error > self.rounded else 1 - error**2 / 2
         note = self.notes.get(name, "")
         return Match(name, fit.tensor, fit.reading, shape, error, likeness, tuple(group), note)

@@ -32,17 +32,37 @@ class Fit:
     error: float
 
 
-def apart(wanted: np.ndarray, found: np.ndarray) -> float:
+def apart(wanted: np.ndarray, found: np.ndarray, spread: float | None = None) -> float:
     """How far values lie from others, as a part of those others' spread.
 
     Args:
         wanted: of any shape; the spread is theirs.
         found: of the same shape.
+        spread: what `spread_of` gives for them, where it is known.
     """
-    exact = np.asarray(wanted, np.float64)
-    numbers = exact[np.isfinite(exact)]
-    spread = float(numbers.std() + _rms(numbers) / 1024) if numbers.size else 1.0
-    return _rms(_plain(found) - _plain(exact)) / max(spread, 1e-30)
+    away = np.subtract(found, wanted, dtype=np.float32, casting="same_kind").ravel()
+    with np.errstate(all="ignore"):
+        square = float(np.dot(away, away))
+    if not np.isfinite(square):
+        away = (_plain(found) - _plain(wanted)).ravel()
+        square = float(np.dot(away, away))
+    rms = float(np.sqrt(square / max(away.size, 1)))
+    return rms / (spread_of(wanted) if spread is None else spread)
+
+
+def spread_of(wanted: np.ndarray) -> float:
+    """What differences from values are given as a part of: their standard deviation.
+
+    Where they are much larger than that, the rounding of float32 counts.
+    """
+    numbers = np.asarray(wanted, np.float64).ravel()
+    mean, square = float(numbers.mean()), float(np.dot(numbers, numbers)) / max(numbers.size, 1)
+    if not np.isfinite(square):
+        numbers = numbers[np.isfinite(numbers)]
+        mean = float(numbers.mean()) if numbers.size else 0.0
+        square = float(np.square(numbers).mean()) if numbers.size else 1.0
+    deviation = np.sqrt(max(square - mean**2, 0.0))
+    return max(float(deviation + np.sqrt(square) / 1024), 1e-30)
 
 
 def alike(wanted: np.ndarray, found: np.ndarray) -> float:
@@ -129,24 +149,22 @@ class Candidates:
         close = [
             self._listed[size][i] for i in order[:CLOSEST] if rough[i] <= NEAR * rough[order[0]]
         ]
-        found = [self._fit(wanted, name, reading) for name, reading in close]
+        spread = spread_of(wanted)
+        found = [self._fit(wanted, spread, name, reading) for name, reading in close]
         return sorted(found, key=lambda fit: fit.error)
 
     def orders(self, wanted: np.ndarray, tensor: str) -> list[Fit]:
         """A tensor in every order in which it may hold values."""
         listed = self._listed.get(wanted[0].size, [])
-        return [self._fit(wanted, name, each) for name, each in listed if name == tensor]
+        spread = spread_of(wanted)
+        return [self._fit(wanted, spread, name, each) for name, each in listed if name == tensor]
 
-    def _fit(self, wanted: np.ndarray, name: str, reading: Reading) -> Fit:
+    def _fit(self, wanted: np.ndarray, spread: float, name: str, reading: Reading) -> Fit:
         found = reading.of(self._values[name], wanted.shape[1:])
-        return Fit(name, reading, apart(wanted, found))
+        return Fit(name, reading, apart(wanted, found, spread))
 
 
 def _plain(values: np.ndarray) -> np.ndarray:
     return np.nan_to_num(
         np.asarray(values, np.float64), nan=NO_NUMBER, posinf=NO_NUMBER, neginf=NO_NUMBER
     )
-
-
-def _rms(values: np.ndarray) -> float:
-    return float(np.sqrt(np.mean(np.square(values)))) if values.size else 0.0

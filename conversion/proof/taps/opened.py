@@ -12,7 +12,8 @@ from conversion.backends import Capability, backend
 from conversion.core.artifact import Artifact
 from conversion.core.spec import Spec
 from conversion.proof import truth
-from conversion.proof.taps.by_values import EIGHT_BITS, ROUNDED, Match, match
+from conversion.proof.taps.by_values import EIGHT_BITS, ROUNDED, match
+from conversion.proof.taps.matches import Match
 from conversion.proof.taps.network import Network, Run
 
 PROBES = 4
@@ -83,8 +84,9 @@ class Taps:
         seen, ends = self.seen, self.exposed.network.outputs
         names = dict.fromkeys([*(each.tensor for each in seen.values()), *ends])
         values = self.exposed.run(inputs, list(names))
-        layers = {name: each.read(values[each.tensor]) for name, each in seen.items()}
-        outputs = [values[name] for name in ends]
+        found = {name: each for name, each in seen.items() if each.tensor in values}
+        layers = {name: each.read(values[each.tensor]) for name, each in found.items()}
+        outputs = [values.get(name, np.zeros(0, np.float32)) for name in ends]
         return Tapped(layers, dict(zip(self.spec.outputs, outputs, strict=True)))
 
 
@@ -109,11 +111,21 @@ def align(
     chosen = np.unique(np.linspace(0, count - 1, PROBES).astype(int))
     probes = {name: array[chosen] for name, array in inputs.items()}
     if exact is None:
-        known = truth.evaluate(spec, probes).layers
+        known = _one_by_one(spec, probes)
     else:
         known = {name: array[chosen] for name, array in exact.items()}
     values = one_by_one(exposed.look, [each.name for each in exposed.network.tensors], probes)
     return Taps(spec, match(spec, known, exposed.network, values, rounded), exposed)
+
+
+def _one_by_one(spec: Spec, probes: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Every layer's output, image by image and kept in float32: a large network has many."""
+    found: dict[str, list[np.ndarray]] = {layer.name: [] for layer in spec.layers}
+    for index in range(len(next(iter(probes.values())))):
+        image = {name: array[index : index + 1] for name, array in probes.items()}
+        for name, value in truth.evaluate(spec, image).layers.items():
+            found[name].append(value.astype(np.float32))
+    return {name: np.concatenate(parts) for name, parts in found.items()}
 
 
 def one_by_one(
@@ -160,7 +172,7 @@ def open_torch(artifact: Artifact, spec: Spec, threads: int, probe: Mapping[str,
     """A `torch-fp32` file: the very module that is deployed."""
     from conversion.backends.torch_fp32 import rebuild
 
-    return open_module(rebuild(artifact.path), spec, threads, probe)
+    return open_module(rebuild(artifact.path, spec.custom), spec, threads, probe)
 
 
 def open_torch_via_onnx(
@@ -179,7 +191,7 @@ def open_torch_int8(
     from conversion.quantization.torch_prepared import engine
     from conversion.quantization.torch_static import rebuild_integer
 
-    module, name = rebuild_integer(artifact.path)
+    module, name = rebuild_integer(artifact.path, spec.custom)
 
     def call(*inputs: Any) -> Any:
         with engine(name):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,16 +12,14 @@ from conversion.proof.taps.candidates import Fit
 from conversion.proof.taps.moving import moves
 
 if TYPE_CHECKING:
-    from conversion.proof.taps.by_values import Known, Search
+    from conversion.proof.taps.by_values import Search
+    from conversion.proof.taps.matches import Known
 
 STEPS = 4
 """Operators between a tensor and another one that may stand in its place."""
 
 TRIED = 12
 """Tensors that are tried in the place of a layer that is wrong."""
-
-NO_NUMBERS = 1e12
-"""Errors of values that are no numbers are larger; what is computed from such tells nothing."""
 
 MOST_FUSED = 4
 """Layers that are fused with a later one, as a convolution, its normalization and activation."""
@@ -69,59 +66,12 @@ def left_out(search: Search, layer: Layer, later: Mapping[str, Fit]) -> Fit | No
         if held is None or search.known.values[name].shape != wanted.shape:
             continue
         known = search.known.copy()
-        known.put(layer.name, search.known.values[name], held)
+        known.put(layer.name, search.known.values[name], held, search.exact[layer.name])
         right = search.supposed(first, known)
         found = search.fit(search.layers[first], right, known, behind=held.tensor)
         if found is not None and found.error < later[first].error / CLOSER:
             return held
     return None
-
-
-@dataclass(frozen=True)
-class Changed:
-    """Something that changes what a layer reads, behind the layer that gives it.
-
-    Attributes:
-        source: the layer that gives it.
-        other: the tensor that is read in its place.
-        own: that of the layer that reads it.
-        count: layers that are where they should be if it is so.
-    """
-
-    source: str
-    other: Fit
-    own: Fit
-    count: int
-
-
-def changed(search: Search, layer: Layer, least: int) -> Changed | None:
-    """Whether something changes what a layer reads, behind the layer that gives it.
-
-    Args:
-        search: what was found so far.
-        layer: one that is nowhere.
-        least: more layers must then be where they should be, this one among them.
-
-    Returns:
-        What explains most, the nearest first; None where the layer is not right for any tensor.
-    """
-    best: Changed | None = None
-    least = max(least, bool(search.downstream(layer.name)))
-    for name in dict.fromkeys(layer.inputs):
-        if name not in search.known.fits:
-            continue
-        value, held = search.known.values[name], search.known.fits[name].tensor
-        for tensor in (held, *search.network.near(held, STEPS)):
-            for fit in search.candidates.orders(value, tensor):
-                if not search.rounded < fit.error < NO_NUMBERS:
-                    continue
-                found = search.candidates.read(fit, value.shape[1:])
-                right = following(search, search.without(layer), name, fit, found, layer.name)
-                if layer.name in right and len(right) > (best.count if best else least):
-                    best = Changed(name, fit, right[layer.name], len(right))
-                if best is not None and best.count > ENOUGH:
-                    return best
-    return best
 
 
 def wrong(search: Search, layer: Layer, least: int) -> Fit | None:
@@ -167,6 +117,7 @@ def following(
     fit: Fit | None = None,
     value: np.ndarray | None = None,
     first: str = "",
+    enough: int = 0,
 ) -> dict[str, Fit]:
     """What follows a layer as it should if the layer has the values of a tensor.
 
@@ -177,12 +128,13 @@ def following(
         fit: the tensor; what the layer should give where there is none.
         value: its values.
         first: a layer without which nothing else counts; empty where there is none.
+        enough: how many are asked for at most; 0 for all.
 
     Returns:
         Layers that compute something and are where they should be, to their tensors.
     """
     if fit is not None and value is not None:
-        known.put(name, value, fit)
+        known.put(name, value, fit, search.exact[name])
     right: dict[str, Fit] = {}
     missed = 0
     for each in search.downstream(name):
@@ -195,9 +147,12 @@ def following(
             break
         found = search.fit(layer, wanted, known, behind=fit.tensor if fit else "")
         if found is not None and search.is_sure(found):
-            known.put(each, search.candidates.read(found, wanted.shape[1:]), found)
+            value = search.candidates.read(found, wanted.shape[1:])
+            known.put(each, value, found, search.exact[each])
             if not moves(layer):
                 right[each] = found
+            if enough and len(right) == enough:
+                break
         elif each == first or (not right and missed == MOST_FUSED):
             break
         else:
