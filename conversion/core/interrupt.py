@@ -19,8 +19,8 @@ NAME = "conversion"
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 BROKEN = 128 + signal.SIGPIPE
 TRACKER = "resource_tracker"
-"""What multiprocessing starts again, with words on stderr, where it is killed before the main thread
-has given back what it holds."""
+"""What multiprocessing starts again, with words on stderr, where it is killed before the main
+thread has given back what it holds."""
 
 
 class Interruption:
