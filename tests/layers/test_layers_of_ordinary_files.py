@@ -8,7 +8,7 @@ from conversion.core.artifact import Artifact, Store
 from conversion.core.measurement import Verdict
 from conversion.proof.checks.case import Case
 from conversion.proof.checks.layers import layer_error
-from conversion.subjects import Subject, mlperf_tiny
+from conversion.subjects import find, mlperf_tiny
 from conversion.workspace import Workspace
 
 ORDER = {"filters": 4, "kernel_size": [3, 3], "padding": "same"}
@@ -131,6 +131,6 @@ def test_the_layers_of_a_published_kind_of_file_pass(reference, tmp_path, name):
     path = mlperf_tiny.folder() / "cases" / name
     if not path.is_file():
         pytest.skip(f"no {name} in {path.parent}")
-    workspace = Workspace(Subject(path.stem, path), reference, Store(tmp_path), threads=1)
+    workspace = Workspace(find(str(path)), reference, Store(tmp_path), threads=1)
     measured = [m for each in FILES[name] for m in layer_error(Case(workspace, each))]
     assert [m.explain() for m in measured if m.verdict is not Verdict.PASS] == []

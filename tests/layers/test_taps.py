@@ -199,7 +199,7 @@ def test_what_is_folded_or_fused_is_named_as_a_group(workspaces, name):
 def test_layers_of_a_module_that_was_written_by_hand_are_found(workspaces):
     """Nothing is known of its classes, and half of it is function calls."""
     import torch
-    from conversion.subjects.resnet8 import ResNet8
+    from tools.resnet8 import ResNet8
 
     from conversion.proof.taps.opened import align, open_module
 
