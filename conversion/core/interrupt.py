@@ -91,6 +91,8 @@ class Interruption:
 
     def _end(self) -> None:
         self._ending.acquire()  # for good: whoever comes second waits for the end
+        # Another thread may still be tidying up: its words on children that are gone help nobody.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
         _kill_children()  # those that were started meanwhile
         with suppress(OSError):
             os.unlink(self.temporary)

@@ -71,6 +71,17 @@ def ends(pid):
     }
 
 
+@pytest.fixture(autouse=True)
+def heard():
+    """SIGINT has a handler here, so that children start with its default action.
+
+    A shell starts what runs in its background with SIGINT ignored, and children inherit that.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture
 def started(tmp_path):
     """Starts a verb that does one thing, and waits until it does."""
