@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -141,15 +141,13 @@ def stored(config: Mapping[str, Any], file: h5py.File, file_name: str) -> Stored
     if not any(name.startswith(f"{LAYERS_GROUP}/") for name in names):
         raise UserError(f"Expected weights of Keras 3 in {file_name}; it has no 'layers'.")
     arrays = [name for name, own in names.items() if isinstance(file.get(own), h5py.Dataset)]
-    holding = {above for name in arrays for above in _above(name)}
+    read = [name for name in arrays if not _is_unread(name)]
     once = places(config)
-    left = [name for name in arrays if not _claimed(name, once) and not _is_unread(name)]
-    if not left:
+    if _all_owned(read, once):
         return Stored(once, names)
-    twice = places(config, holding)
-    if any(not _claimed(name, twice) and not _is_unread(name) for name in arrays):
-        return Stored(once, names)  # neither fits: say it as of a file of today
-    return Stored(twice, names)
+    twice = places(config, {above for name in arrays for above in _above(name)})
+    # Where neither fits, what is wrong is said as of a file of today.
+    return Stored(twice if _all_owned(read, twice) else once, names)
 
 
 def _names(file: h5py.File, file_name: str) -> dict[str, str]:
@@ -162,7 +160,7 @@ def _names(file: h5py.File, file_name: str) -> dict[str, str]:
             return
         today = "/".join(LAYERS_GROUP if part == OLD_LAYERS else part for part in parts)
         other = found.setdefault(today, name)
-        if other != name and not _equal(file, other, name):
+        if other != name and not _is_unread(today) and not _equal(file, other, name, file_name):
             raise UserError(
                 f"{file_name} has weights twice, under '{other}' and '{name}', and they differ: "
                 "save the model again."
@@ -172,25 +170,42 @@ def _names(file: h5py.File, file_name: str) -> dict[str, str]:
     return found
 
 
-def _equal(file: h5py.File, one: str, other: str) -> bool:
-    """Whether two places hold the same; of two groups their members are compared."""
-    found = [behind_hard_links(file, name) for name in (one, other)]
-    if all(isinstance(each, h5py.Group) for each in found):
+def _equal(file: h5py.File, one: str, other: str, file_name: str) -> bool:
+    """Whether two places hold the same weight; of two groups the members are compared.
+
+    Raises:
+        UserError: one of them is no weight that can be trusted, whatever the file says of its size.
+    """
+    first, second = (behind_hard_links(file, name) for name in (one, other))
+    if isinstance(first, h5py.Group) and isinstance(second, h5py.Group):
         return True
-    if not all(isinstance(each, h5py.Dataset) for each in found):
+    shapes = [getattr(each, "shape", None) for each in (first, second)]
+    if shapes[0] is None or shapes[0] != shapes[1]:
         return False
-    first, second = found
-    return bool(first.shape == second.shape and np.array_equal(first[()], second[()]))
+    ours, theirs = (checked(file, n, f"{file_name}: '{n}'", shapes[0]) for n in (one, other))
+    return bool(np.array_equal(ours, theirs))
 
 
 def _above(name: str) -> list[str]:
+    """A place and all that it lies in, from the outside in."""
     parts = name.split("/")
     return ["/".join(parts[:depth]) for depth in range(1, len(parts) + 1)]
 
 
-def _claimed(name: str, layers: Mapping[tuple[str, ...], str]) -> bool:
-    """Whether an array belongs to a layer."""
-    return not {*layers.values()}.isdisjoint(_above(name))
+def owner(name: str, groups: Collection[str]) -> str | None:
+    """The innermost of some groups that an array lies in; None where it lies in none.
+
+    Args:
+        name: the array's.
+        groups: their names.
+    """
+    return next((each for each in reversed(_above(name)) if each in groups), None)
+
+
+def _all_owned(names: Iterable[str], layers: Mapping[tuple[str, ...], str]) -> bool:
+    """Whether every array belongs to a layer."""
+    groups = {*layers.values()}
+    return all(owner(name, groups) for name in names)
 
 
 def _is_unread(name: str) -> bool:
@@ -290,7 +305,7 @@ class _SavedWeights:
             for name, own in self._names.items()
             if isinstance(self._file[own], h5py.Dataset)
             and not _is_unread(name)
-            and self._claimed.isdisjoint(_above(name))
+            and owner(name, self._claimed) is None
         ]
         if left:
             raise UserError(

@@ -12,7 +12,7 @@ from typing import Any
 
 import h5py
 
-from conversion.readers.saved_weights import places, stored
+from conversion.readers.saved_weights import Stored, owner, places, stored
 
 CONFIG = "model_config"
 """The attribute of a legacy `.h5` file that describes the model in JSON."""
@@ -51,8 +51,9 @@ def is_laid_out_otherwise(path: Path) -> bool:
     if not zipfile.is_zipfile(path):
         return False
     with zipfile.ZipFile(path) as archive:
-        weights = archive.read(WEIGHTS)
-        return _laid_out(json.loads(archive.read(DESCRIPTION)), weights) is not weights
+        config, weights = json.loads(archive.read(DESCRIPTION)), archive.read(WEIGHTS)
+    with h5py.File(io.BytesIO(weights), "r") as file:
+        return not _is_laid_out(stored(config, file, WEIGHTS), places(config))
 
 
 def pack(description: str, source: Path, folder: Path) -> Path:
@@ -93,6 +94,11 @@ def _legacy(path: Path) -> bool:
         return any(key in file.attrs for key in (CONFIG, "layer_names", "layer_names0"))
 
 
+def _is_laid_out(found: Stored, wanted: Mapping[tuple[str, ...], str]) -> bool:
+    """Whether all weights are where Keras 3 looks for them."""
+    return found.places == wanted and all(name == own for name, own in found.names.items())
+
+
 def _laid_out(config: Mapping[str, Any], weights: bytes) -> bytes:
     """Weights of Keras 2.12 to 2.15 where Keras 3 looks for them; the same bytes if they are there.
 
@@ -101,17 +107,13 @@ def _laid_out(config: Mapping[str, Any], weights: bytes) -> bytes:
     beside = io.BytesIO()
     with h5py.File(io.BytesIO(weights), "r") as file:
         found, wanted = stored(config, file, WEIGHTS), places(config)
-        if found.places == wanted and all(name == own for name, own in found.names.items()):
+        if _is_laid_out(found, wanted):
             return weights
         layers = {place: path for path, place in found.places.items()}
         with h5py.File(beside, "w") as target:
             for name, own in found.names.items():
-                if not isinstance(file[own], h5py.Dataset):
-                    continue
-                parts = name.split("/")
-                above = ("/".join(parts[:depth]) for depth in range(len(parts) - 1, 0, -1))
-                place = next((each for each in above if each in layers), None)
-                if place is not None:
+                place = owner(name, layers)
+                if place is not None and isinstance(file[own], h5py.Dataset):
                     target[f"{wanted[layers[place]]}{name.removeprefix(place)}"] = file[own][()]
     return beside.getvalue()
 

@@ -157,13 +157,18 @@ def _input(part: dict[str, Any]) -> str:
     return "batch_input_shape of the first layer written as an InputLayer of that shape"
 
 
+def _layers(part: dict[str, Any]) -> list[dict[str, Any]]:
+    """The layers of a model's description; none of anything else."""
+    config = part["config"]
+    is_model = part["class_name"] in MODELS and isinstance(config, dict)
+    return list(config.get("layers", [])) if is_model else []
+
+
 def _stated_again(part: dict[str, Any]) -> str:
     """An input shape that Keras 2 left on layers behind an InputLayer, which Keras 3 refuses."""
-    config = part["config"]
-    if part["class_name"] not in MODELS or not isinstance(config, dict):
-        return ""
-    listed = [layer for layer in config.get("layers", []) if layer["class_name"] != "InputLayer"]
-    if len(listed) == len(config.get("layers", [])):
+    layers = _layers(part)
+    listed = [layer for layer in layers if layer["class_name"] != "InputLayer"]
+    if len(listed) == len(layers):
         return ""
     kept = [each["config"] for each in listed if isinstance(each["config"], dict)]
     found = [each for each in kept if each.pop("batch_input_shape", None) is not None]
@@ -172,11 +177,7 @@ def _stated_again(part: dict[str, Any]) -> str:
 
 def _compiled(part: dict[str, Any]) -> str:
     """How a nested model was trained, in classes that Keras 3 may not have."""
-    config = part["config"]
-    if part["class_name"] not in MODELS or not isinstance(config, dict):
-        return ""
-    nested = [layer for layer in config.get("layers", []) if isinstance(layer, dict)]
-    found = [layer for layer in nested if layer.pop("compile_config", None) is not None]
+    found = [each for each in _layers(part) if each.pop("compile_config", None) is not None]
     return "compile_config of a nested model left out: only training reads it" if found else ""
 
 

@@ -182,6 +182,17 @@ def test_weights_that_are_stored_twice_and_differ_are_refused(path):
     assert "dense/vars/0" in sentence
 
 
+def test_weights_that_are_stored_twice_are_trusted_no_more_than_others(path):
+    def huge(file):
+        file.copy("layers", "_layer_checkpoint_dependencies")
+        for group in ("layers", "_layer_checkpoint_dependencies"):
+            del file[f"{group}/dense/vars/0"]
+            file[f"{group}/dense/vars"].create_dataset("0", (2**40,), "f4", chunks=(1024,))
+
+    stored = archives.weights(change=huge)
+    assert "should hold" in refusal(archives.write(path, archives.members(stored=stored)))
+
+
 @pytest.mark.parametrize("name", ["mine.keras", "mine.model", "mine"])
 def test_hdf5_is_read_under_any_name(tmp_path, name):
     spec = read_spec(files.write(tmp_path / name, files.small()))
