@@ -13,7 +13,7 @@ from conversion.backends.backend import Backend as Backend
 from conversion.backends.backend import Capability as Capability
 from conversion.backends.backend import Implementation
 from conversion.backends.backend import Ingredients as Ingredients
-from conversion.backends.entry_points import brought_by_others
+from conversion.backends.entry_points import of_other_distributions
 from conversion.core.errors import MissingDependency, UserError
 from conversion.core.extras import needs
 
@@ -23,7 +23,7 @@ REFERENCE = ADAPTERS[0].name
 STEPS: dict[str, Backend] = {step.name: step for step in _STEPS}
 
 BACKENDS: dict[str, Backend] = {each.name: each for each in ADAPTERS}
-BACKENDS |= {each.name: each for each in brought_by_others({*BACKENDS, *STEPS})}
+BACKENDS |= {each.name: each for each in of_other_distributions({*BACKENDS, *STEPS})}
 """Every backend by name, those of other distributions last."""
 
 CONVERTED = tuple(name for name in BACKENDS if name != REFERENCE)

@@ -11,7 +11,7 @@ from conversion.backends.backend import Backend
 GROUP = "conversion.backends"
 
 
-def brought_by_others(known: Collection[str]) -> Iterator[Backend]:
+def of_other_distributions(known: Collection[str]) -> Iterator[Backend]:
     """Every installed backend of another distribution, its distribution among its packages.
 
     One that cannot be loaded is there too, under the name of its entry point, with the reason: it

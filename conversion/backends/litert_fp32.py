@@ -13,8 +13,6 @@ from conversion.core.artifact import Artifact, Runner
 
 __all__ = ["build", "open", "stated_source"]
 
-KIND = "litert-fp32"
-
 
 def build(ingredients: Ingredients, target: Path) -> Mapping[str, Any]:
     """Convert the Keras model in TensorFlow's process.

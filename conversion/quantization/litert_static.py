@@ -20,8 +20,6 @@ from conversion.quantization.coverage import without_effect
 
 __all__ = ["build", "open", "stated_source"]
 
-KIND = "litert-int8"
-
 
 def build(ingredients: Ingredients, target: Path) -> Mapping[str, Any]:
     """Convert and quantize the Keras model in TensorFlow's process.

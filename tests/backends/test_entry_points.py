@@ -26,7 +26,7 @@ def installed(monkeypatch):
     def installed(*values):
         points = [EntryPoint(f"entry-{i}", v, entry_points.GROUP) for i, v in enumerate(values)]
         monkeypatch.setattr(entry_points, "entry_points", lambda group: points)
-        return list(entry_points.brought_by_others(BACKENDS))
+        return list(entry_points.of_other_distributions(BACKENDS))
 
     return installed
 

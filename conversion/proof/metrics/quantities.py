@@ -311,9 +311,6 @@ IMAGES_EVALUATED = Quantity(
 OUTPUTS_VARY = Quantity(
     "outputs_vary", EVIDENCE, "the outputs are finite, and not the same for every image"
 )
-TEST_SET = Quantity(
-    "test_set", EVIDENCE, "the images and labels are those of the subject's test set"
-)
 OWN_PREDICTIONS = Quantity(
     "own_predictions",
     EVIDENCE,

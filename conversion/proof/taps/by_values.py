@@ -15,7 +15,7 @@ import numpy as np
 from conversion.core.spec import Layer, Spec
 from conversion.proof import truth
 from conversion.proof.taps import intruders, suspects
-from conversion.proof.taps.candidates import Candidates, Fit, alike, apart
+from conversion.proof.taps.candidates import Candidates, Fit, apart
 from conversion.proof.taps.matches import EQUAL, Known, Match
 from conversion.proof.taps.moving import moves
 from conversion.proof.taps.network import Network
@@ -305,10 +305,9 @@ class Search:
         fit, shape = self.known.fits.get(name), self.exact[name].shape[1:]
         if fit is None:
             note = f"folded or fused into {end}" if end else "not found in the file"
-            return Match(name, "", None, shape, np.inf, 0.0, tuple(group), note)
+            return Match(name, "", None, shape, np.inf, tuple(group), note)
         wanted = self.wanted[name]
         found = self.candidates.read(fit, shape)
         error = apart(wanted, found)
-        likeness = alike(wanted, found) if error > self.rounded else 1 - error**2 / 2
         note = self.notes.get(name, "")
-        return Match(name, fit.tensor, fit.reading, shape, error, likeness, tuple(group), note)
+        return Match(name, fit.tensor, fit.reading, shape, error, tuple(group), note)

@@ -65,16 +65,6 @@ def spread_of(wanted: np.ndarray) -> float:
     return max(float(deviation + np.sqrt(square) / 1024), 1e-30)
 
 
-def alike(wanted: np.ndarray, found: np.ndarray) -> float:
-    """The correlation of two arrays of one shape, which sees neither a factor nor an offset."""
-    ours, theirs = (np.asarray(each, np.float64).ravel() for each in (wanted, found))
-    if not (np.isfinite(ours).all() and np.isfinite(theirs).all()):
-        return 0.0
-    ours, theirs = ours - ours.mean(), theirs - theirs.mean()
-    size = np.linalg.norm(ours) * np.linalg.norm(theirs)
-    return float(ours @ theirs / size) if size else float(np.array_equal(ours, theirs))
-
-
 class Candidates:
     """The tensors of a network on some images, ready to be searched."""
 

@@ -27,7 +27,6 @@ class Match:
         shape: of the layer, without the batch axis.
         error: rms of its difference from what the layer should give for its inputs in the file, as
             a part of the spread.
-        correlation: of the two.
         group: the layers that are computed together, in order; seen at the last one.
         note: what is odd about it, in words; empty where nothing is.
     """
@@ -37,7 +36,6 @@ class Match:
     reading: Reading | None
     shape: tuple[int, ...]
     error: float
-    correlation: float
     group: tuple[str, ...]
     note: str = ""
 

@@ -1,4 +1,4 @@
-"""Artifacts opened with their layers in view: one function a kind of file, one registry."""
+"""Artifacts opened with their layers in view: one function a kind of file."""
 
 from __future__ import annotations
 
