@@ -17,6 +17,10 @@ STATISTICS = ("input_mean", "input_var", "scale", "b")
 """ONNX's names of a BatchNormalization's mean, variance, gamma and beta."""
 
 
+PASSED = ("slice", "strided_slice", "pad", "padv2")
+"""Kinds that keep, leave out or surround elements: a transposed convolution is cut to size so."""
+
+
 def of_operator(each: Computed) -> Affine | None:
     """What an operator does to each channel; None where it is not adding and multiplying.
 
@@ -50,12 +54,16 @@ def _of_two(kind: str, is_first: bool, value: np.ndarray) -> Affine | None:
 
 
 def after(network: Network, tensor: str) -> list[Affine]:
-    """What follows a tensor as long as it is added to and multiplied only, operator by operator."""
+    """What follows a tensor as long as it is added to and multiplied only, operator by operator.
+
+    Whether elements are cut off before or after, or zeros put around them, is seen in the values.
+    """
     found = list[Affine]()
     while len(network.readers[tensor]) == 1 and tensor not in network.outputs:
         (reader,) = network.readers[tensor]
-        step = None if reader.moves else of_operator(reader)
-        if step is None and not (reader.moves and len(reader.reads) == 1):
+        passed = reader.moves or reader.kind in PASSED
+        step = None if passed else of_operator(reader)
+        if step is None and not (passed and len(reader.reads) == 1):
             break
         found += [] if step is None else [step]
         tensor = reader.name
