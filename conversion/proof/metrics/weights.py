@@ -36,6 +36,7 @@ class Held:
         terms: the size that rounding is relative to; None where it must be the same.
         covers: arrays of the spec that are seen by it.
         note: what else is known of it, in words.
+        folds: how many layers are folded into it, each of which adds its roundings.
     """
 
     layer: str
@@ -45,6 +46,7 @@ class Held:
     terms: np.ndarray | None = None
     covers: tuple[np.ndarray, ...] = ()
     note: str = ""
+    folds: int = 1
 
     @staticmethod
     def nowhere(layer: Layer) -> Held:
@@ -81,14 +83,14 @@ class Held:
         return not telling.size or bool(np.mean(telling) < 0.5)
 
     def distances(self) -> np.ndarray:
-        """How far folded values are from what they must be, in roundings of float32."""
+        """How far folded values are from what they must be, in roundings for each folded layer."""
         wanted = self.wanted
         terms = np.abs(wanted) if self.terms is None else self.terms
         try:
             found, whole, sizes = np.broadcast_arrays(self.found, wanted, terms)
         except ValueError:
             return np.full(wanted.shape or (1,), np.inf)
-        return np.atleast_1d(roundings(found, whole, sizes))
+        return np.atleast_1d(roundings(found, whole, sizes)) / self.folds
 
     def sentence(self) -> str:
         """What is wrong with it."""

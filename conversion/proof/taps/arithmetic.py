@@ -70,14 +70,21 @@ def after(network: Network, tensor: str) -> list[Affine]:
     return found
 
 
-def before(network: Network, tensor: str, sources: Collection[str]) -> list[Computed]:
-    """The adding and multiplying that gives a tensor, in order, back to one of the sources."""
+def before(network: Network, tensor: str, sources: Collection[str] = ()) -> list[Computed]:
+    """The adding and multiplying that gives a tensor, in order, back to one of the sources.
+
+    Args:
+        network: a file's network.
+        tensor: where to begin.
+        sources: tensors that are taken as given; the network's inputs are, too.
+    """
     found = list[Computed]()
     while tensor not in sources:
         each = network.of(tensor)
-        if len(each.reads) != 1 or not (each.moves or of_operator(each)):
+        passed = each.moves or each.kind in PASSED
+        if len(each.reads) != 1 or not (passed or of_operator(each)):
             break
-        found += [] if each.moves else [each]
+        found += [] if passed else [each]
         (tensor,) = each.reads
     return found[::-1]
 

@@ -103,7 +103,7 @@ def ahead(spec: Spec, layer: Layer, following: dict[str, list[Layer]]) -> Iterat
             if here is None or there is None or here % there:
                 return
             times *= here // there
-        elif not moves(layer):
+        elif not moves(layer) and not layer.kind.startswith("ZeroPadding"):
             factor = (
                 1 / len(layer.inputs) if layer.kind == "Average" else ENDS.get(layer.activation)
             )

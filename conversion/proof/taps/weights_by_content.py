@@ -7,8 +7,9 @@ what stands in its place, and left to the behaviour of the file.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 
@@ -158,12 +159,20 @@ class _Locating:
         theirs = [arithmetic.composed([first, *steps[:count]]) for count in range(len(steps) + 1)]
         before, sample = list(ahead(self.spec, layer, self.following)), kernel.sample()
         afterwards = behind(self.spec, layer, self.following) if last else [Folding()]
-        for after in afterwards:
-            for given in before:
-                for found in theirs:
-                    fit = _Fit(given, after, found)
-                    if fit.matches(sample):
-                        yield fit
+        read = self._read(kernel)
+        for after, given in product(afterwards, before):
+            for done, found in product(read if given.layers else read[:1], theirs):
+                fit = _Fit(given, after, done, found)
+                if fit.matches(sample):
+                    yield fit
+
+    def _read(self, kernel: _Kernel) -> list[Affine]:
+        """What the file may have done to what a kernel reads: nothing, one operator, two, ..."""
+        by = kernel.use.by
+        before = arithmetic.before(self.network, by.reads[0]) if len(by.reads) == 1 else []
+        steps = [step for step in map(arithmetic.of_operator, before) if step is not None]
+        counts = range(len(steps), -1, -1)
+        return [arithmetic.composed(steps[count:]) for count in counts]
 
     def _of_fit(
         self, layer: Layer, role: str, kernel: _Kernel, fit: _Fit, last: bool
@@ -193,7 +202,8 @@ class _Locating:
             if np.array_equal(exact.astype(np.float64), found):
                 return held, Held(name, f"the bias of {what}", exact, plain, None, covers)
         terms = offset.terms + np.abs(found)
-        return held, Held(name, f"the bias of {what}", found, offset.offset, terms, covers)
+        said = f"the bias of {what}"
+        return held, Held(name, said, found, offset.offset, terms, covers, folds=fit.folds)
 
     def _accept(self, fit: _Fit, held: Held, bias: Held | None) -> None:
         self.done |= {each.name for each in (*fit.before.layers, *fit.after.layers)}
@@ -203,45 +213,59 @@ class _Locating:
 
     def _in_place(self, layer: Layer, role: str, kernel: _Kernel) -> None:
         """Compare a kernel that is nowhere with the one that stands in its place."""
-        plain = _Fit(Folding(), Folding(), folding.identity())
-        held = kernel.held(layer.name, f"the kernel of {layer.name}", plain)
+        held = kernel.held(layer.name, f"the kernel of {layer.name}", PLAIN)
         others = (each for each in self.spec.layers if each is not layer and role in each.weights)
         note = ""
         for other in (
             each for each in others if each.weights[role].shape == layer.weights[role].shape
         ):
             another = replace(kernel, wanted=layouts.kernel(other, role))
-            if plain.matches(another.sample()):
+            if PLAIN.matches(another.sample()):
                 note = f"it is that of {other.name}"
         self.found.placed.append(replace(held, note=note, covers=(layer.weights[role],)))
 
     # everything else
 
     def _affine(self, layer: Layer) -> None:
-        """Find the constants of a layer that adds and multiplies in steps of its own."""
-        match, name = self.matches.get(layer.name), layer.name
-        covers = tuple(layer.weights.values())
-        if match is None or not match.tensor:
-            self.found.missing.append(name)
+        """Find the constants of layers that add and multiply in steps of their own."""
+        run = self._run(layer)
+        self.done |= {each.name for each in run}
+        match, last = self.matches.get(run[-1].name), run[-1]
+        end = "" if match is None else self.matches[match.group[-1]].tensor
+        if not end:
+            self.found.missing.extend(each.name for each in run)
             return
         sources = {self.network.root(t) for n in layer.inputs for t in self._seen(n)}
-        steps = arithmetic.before(self.network, match.tensor, sources)
+        steps = arithmetic.before(self.network, end, sources)
         norms = [each for each in steps if each.kind == "batchnormalization"]
-        if len(norms) == 1 and layer.kind == "BatchNormalization":
+        if len(norms) == 1 and [each.kind for each in run] == ["BatchNormalization"]:
             self.found.held.extend(_statistics(layer, norms[0]))
             return
-        wanted = folding.affine(layer)
+        wanted = arithmetic.composed([folding.affine(each) for each in run])
         done = [step for step in map(arithmetic.of_operator, steps) if step is not None]
+        covers = tuple(array for each in run for array in each.weights.values())
         pairs = [
-            _pair(layer, arithmetic.composed(done[count:]), wanted, covers)
+            _pair(last, arithmetic.composed(done[count:]), wanted, covers, len(run))
             for count in range(len(done))
         ]
         if not pairs:
-            self.found.missing.append(name)
+            self.found.missing.extend(each.name for each in run)
             return
         right = next((each for each in pairs if all(held.mostly for held in each)), None)
         self.found.held.extend(right or ())
         self.found.placed.extend([] if right else pairs[0])
+
+    def _run(self, layer: Layer) -> list[Layer]:
+        """A layer and those that add and multiply with it in one step."""
+        match = self.matches.get(layer.name)
+        group = (layer.name,) if match is None else match.group
+        run = [layer]
+        for name in group[group.index(layer.name) + 1 :]:
+            each = self.spec.layer(name)
+            if not is_affine(each) or each.inputs != (run[-1].name,):
+                break
+            run.append(each)
+        return run
 
     def _plain(self, layer: Layer, role: str) -> None:
         """Find a weight that nothing is folded into, perhaps with the other sign."""
@@ -275,37 +299,38 @@ class _Fit:
     """A way in which a stored array is a kernel.
 
     Attributes:
-        before: what is folded into it from before its layer.
+        before: what is folded into it from before its layer, and what the file still does there.
         after: what is folded into it from behind.
-        found: what the file does after multiplying by it.
+        read: what the file does before multiplying by it.
+        found: what the file does after that.
     """
 
     before: Folding
     after: Folding
+    read: Affine
     found: Affine
 
     @property
     def is_plain(self) -> bool:
         """Whether the file must have the kernel as it is."""
         plain = self.before.is_plain and self.after.is_plain
-        return plain and bool(np.all(self.found.factor == 1))
+        return plain and all(np.all(each.factor == 1) for each in (self.read, self.found))
+
+    @property
+    def folds(self) -> int:
+        """How many layers are folded into it, itself counted where there is none."""
+        return max(len(self.before.layers) + len(self.after.layers), 1)
 
     def matches(self, sample: _Sample) -> bool:
         """Whether most elements of a sample are the kernel's."""
-        given, theirs = (
-            value[index] if value.ndim else value
-            for value, index in (
-                (self.before.affine.factor, sample.read),
-                (self.after.affine.factor, sample.given),
-            )
-        )
-        done = self.found.factor[sample.given] if self.found.factor.ndim else self.found.factor
-        wanted = sample.wanted * given * theirs
-        return _mostly(sample.found * done, wanted, np.abs(wanted))
+        given, done = (_at(a.factor, sample.read) for a in (self.before.affine, self.read))
+        after, found = (_at(a.factor, sample.given) for a in (self.after.affine, self.found))
+        wanted = sample.wanted * given * after
+        return _mostly(sample.found * done * found, wanted, np.abs(wanted))
 
     def offset(self, kernel: np.ndarray, bias: np.ndarray) -> Affine:
         """What is added in the end, with the terms that it is made of."""
-        shift, own = self.before.affine.offset, folding.identity(bias)
+        shift, own = self._shift(), folding.identity(bias)
         if np.any(shift):
             whole = kernel.astype(np.float64)
             axes = tuple(range(kernel.ndim - 1))
@@ -313,6 +338,19 @@ class _Fit:
             terms = np.abs(whole * along(shift, kernel.ndim, kernel.ndim - 2)).sum(axis=axes)
             own = Affine(own.factor, own.offset + moved, own.terms + terms)
         return own.then(self.after.affine)
+
+    def _shift(self) -> np.ndarray:
+        """What is added before the kernel in the model and not in the file."""
+        wanted, done = self.before.affine, self.read
+        found = done.offset * wanted.factor / done.factor
+        terms = wanted.terms + np.abs(found)
+        rest = np.asarray(wanted.offset - found)
+        kept = folding.roundings(rest, np.zeros(()), terms) > ALIKE
+        return np.where(kept, rest, 0.0)
+
+
+PLAIN = _Fit(Folding(), Folding(), folding.identity(), folding.identity())
+"""A kernel as it is."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -368,11 +406,10 @@ class _Kernel:
         whole = whole * along(fit.before.affine.factor, rank, rank - 2)
         whole = whole * along(fit.after.affine.factor, rank, rank - 1)
         right = layouts.ordered(whole, self.order).reshape(self.found.shape)
-        done = layouts.ordered(
-            np.broadcast_to(along(fit.found.factor, rank, rank - 1), whole.shape), self.order
-        )
+        done = along(fit.found.factor, rank, rank - 1) * along(fit.read.factor, rank, rank - 2)
+        done = layouts.ordered(np.broadcast_to(done, whole.shape), self.order)
         found = self.found * done.reshape(self.found.shape)
-        return Held(layer, words, found, right, np.abs(right))
+        return Held(layer, words, found, right, np.abs(right), folds=fit.folds)
 
     def _axes(self) -> list[int]:
         """The axes of the kernel as the spec has it, in the stored order."""
@@ -385,6 +422,10 @@ def _arranged(wanted: np.ndarray, use: _Use) -> list[_Kernel]:
     """A kernel beside an array, in every order in which its operator may hold it."""
     found = (_Kernel.of(wanted, use, order) for order in layouts.orders(use.by.kind))
     return [each for each in found if each is not None]
+
+
+def _at(value: np.ndarray, index: np.ndarray) -> np.ndarray:
+    return value[index] if value.ndim else value
 
 
 def _mostly(found: np.ndarray, wanted: np.ndarray, terms: np.ndarray) -> bool:
@@ -424,17 +465,13 @@ def _statistics(layer: Layer, norm: Computed) -> Iterator[Held]:
 
 
 def _pair(
-    layer: Layer, found: Affine, wanted: Affine, covers: Collection[np.ndarray]
+    layer: Layer, found: Affine, wanted: Affine, covers: tuple[np.ndarray, ...], folds: int
 ) -> tuple[Held, Held]:
-    """Factor and offset of a file beside a layer's."""
+    """Factor and offset of a file beside those of a layer, or of several that end with it."""
     name = layer.name
+    first = f"the factor of {name}", found.factor, wanted.factor, np.abs(wanted.factor)
+    second = f"the offset of {name}", found.offset, wanted.offset, wanted.terms
     return (
-        Held(
-            *(name, f"the factor of {name}", found.factor),
-            *(wanted.factor, np.abs(wanted.factor), tuple(covers)),
-        ),
-        Held(
-            *(name, f"the offset of {name}", found.offset),
-            *(wanted.offset, wanted.terms, tuple(covers)),
-        ),
+        Held(name, *first, covers, folds=folds),
+        Held(name, *second, covers, folds=folds),
     )
