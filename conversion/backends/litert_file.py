@@ -53,10 +53,10 @@ def operator(model: Any, operation: Any) -> str:
     return str(OPERATORS[max(code.builtinCode, code.deprecatedBuiltinCode)])
 
 
-def stored(model: Any, tensor: Any) -> bytes:
-    """The bytes of a constant; empty for what is computed."""
+def stored(model: Any, tensor: Any) -> memoryview:
+    """The bytes of a constant, not copied; empty for what is computed."""
     data = model.buffers[tensor.buffer].data
-    return b"" if data is None else bytes(data)
+    return memoryview(b"" if data is None else data).cast("B")
 
 
 def census(model: Any) -> dict[str, Any]:

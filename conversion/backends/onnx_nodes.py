@@ -52,6 +52,24 @@ def values(operator: str) -> tuple[int, ...]:
     return tuple(i for i, name in enumerate(_schema(operator)[0]) if not name.endswith(_BESIDE))
 
 
+def names_of(operator: str, index: int) -> str:
+    """What an operator's schema calls one of its inputs; empty where it has no such input."""
+    names = _schema(operator)[0]
+    return names[index] if index < len(names) else ""
+
+
+def is_value(operator: str, index: int) -> bool:
+    """Whether an input is something to compute with, not a scale or a zero point."""
+    return not names_of(operator, index).endswith(_BESIDE)
+
+
+def zero_point_of(operator: str, index: int) -> int | None:
+    """The position of an input's zero point, of an operator that takes no scale beside it."""
+    names, name = _schema(operator)[0], names_of(operator, index)
+    zero = f"{name}_zero_point"
+    return names.index(zero) if zero in names and f"{name}_scale" not in names else None
+
+
 def places(node: NodeProto) -> list[Place]:
     """Every value of a node that has a scale there, in the schema's order, the result last."""
     found, count = list(_places(node.op_type)), len(node.input)

@@ -119,21 +119,15 @@ MODELS = {
 @pytest.mark.parametrize("name", MODELS)
 def test_every_layer_is_found_and_holds_what_the_spec_says(small, name):
     from conversion.backends.litert_file import load
-    from conversion.core.quantity import About
     from conversion.proof.checks.int8.quantized_litert import Parameters
-    from conversion.proof.checks.weights import held_weights
-    from conversion.proof.metrics import weights
-    from conversion.proof.taps.alignment import align
-    from conversion.proof.taps.litert_operations import graph_of
+    from conversion.proof.taps.litert_tensors import network_of
+    from conversion.proof.taps.weights_by_content import locate
 
     values = images((6, 6, 3))
     made, keras = small(None, MODELS[name], "y")
-    alignment = align(keras.spec, graph_of(load(made), keras.spec))
-    assert [place.layer for place in alignment.places.values() if not place.group] == []
-    assert alignment.extra == ()
-    about, order = About("small", "litert-fp32"), [layer.name for layer in keras.spec.layers]
-    measured = weights.weights(about, order, *held_weights(keras.spec, alignment))
-    assert [m.explain() for m in measured if m.verdict is not Verdict.PASS] == []
+    located = locate(keras.spec, network_of(load(made), keras.spec))
+    assert (located.missing, located.placed) == ([], [])
+    assert [held.sentence() for held in located.held if held.differing().any()] == []
     found = Parameters(keras.spec, load(small(values, MODELS[name], "y")[0]))
     assert [pair.sentence() for pair in found.pairs() if pair.differing().any()] == []
     assert found.unchecked() == []

@@ -15,6 +15,7 @@ from conversion.proof.checks.case import Case
 from conversion.proof.metrics import diagnosis as mechanism
 from conversion.proof.metrics import layers
 from conversion.proof.metrics.layers import LayerError
+from conversion.proof.metrics.mistakes import mistakes
 from conversion.proof.taps.matches import Match
 from conversion.proof.taps.opened import Tapped, open_taps
 
@@ -113,7 +114,7 @@ def _mistake(
         return ""
     spec = case.workspace.spec
     for member in group:
-        for words, wrong in mechanism.mistakes(spec.layer(member)):
+        for words, wrong in mistakes(spec.layer(member)):
             others = tuple(wrong if each.name == member else each for each in spec.layers)
             supposed = own_truth(replace(spec, layers=others), group, found, layer, inputs)
             if mechanism.explains(wanted, found[layer], supposed):

@@ -3,21 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from conversion.backends.litert_file import operator, ports
+from conversion.backends.litert_file import TYPES, operator, ports, stored
 from conversion.backends.litert_runner import open_interpreter, quantized, resize, steps
 from conversion.core.spec import Spec
-from conversion.proof.taps.network import Computed, Network, Run
+from conversion.proof.metrics.int8 import Steps
+from conversion.proof.taps.network import Computed, Constant, Network, Run
 
 MOVES = (
     *("RESHAPE", "SQUEEZE", "EXPAND_DIMS", "TRANSPOSE", "CAST", "QUANTIZE", "DEQUANTIZE"),
     *("BATCH_TO_SPACE_ND", "SPACE_TO_BATCH_ND"),
 )
 """Operators that only move, cast or round elements."""
+
+DTYPES: dict[str, np.dtype[Any]] = {
+    "FLOAT32": np.dtype(np.float32),
+    "FLOAT16": np.dtype(np.float16),
+    "INT8": np.dtype(np.int8),
+    "UINT8": np.dtype(np.uint8),
+    "INT16": np.dtype(np.int16),
+    "INT32": np.dtype(np.int32),
+    "INT64": np.dtype(np.int64),
+}
+"""The format's names of those that arrays are looked at in."""
 
 
 def network_of(model: Any, spec: Spec) -> Network:
@@ -31,14 +45,46 @@ def network_of(model: Any, spec: Spec) -> Network:
         The network; a tensor's name is its number in the file.
     """
     inputs, outputs = (tuple(map(str, each)) for each in ports(model, spec.inputs, spec.outputs))
-    found = {name: Computed(name) for name in inputs}
+    tensors, known = model.subgraphs[0].tensors, constants_of(model)
+    found = {name: Computed(name, steps=_steps(tensors[int(name)])) for name in inputs}
     for each in model.subgraphs[0].operators:
         kind = operator(model, each)
         reads = tuple(dict.fromkeys(str(i) for i in each.inputs if str(i) in found))
         if reads and kind != "SHAPE":
+            read = enumerate(each.inputs.tolist())
+            constants = [replace(known[i], role=str(place)) for place, i in read if i in known]
             for name in map(str, each.outputs):
-                found[name] = Computed(name, kind.lower(), reads, kind in MOVES)
+                own = _steps(tensors[int(name)])
+                found[name] = Computed(
+                    name, kind.lower(), reads, kind in MOVES, tuple(constants), own
+                )
     return Network(tuple(found.values()), inputs, outputs)
+
+
+def constants_of(model: Any) -> dict[int, Constant]:
+    """The arrays that a LiteRT file stores, by tensor; through what only makes them real numbers.
+
+    Args:
+        model: what `conversion.backends.litert_file.load` gives.
+    """
+    graph = model.subgraphs[0]
+    found = {
+        index: Constant(
+            str(index),
+            "",
+            partial(_stored, model, tensor),
+            () if tensor.shape is None else tuple(map(int, tensor.shape)),
+            _steps(tensor),
+            int(tensor.quantization.quantizedDimension if tensor.quantization else 0),
+        )
+        for index, tensor in enumerate(graph.tensors)
+        if TYPES[tensor.type] in DTYPES and stored(model, tensor)
+    }
+    for each in graph.operators:
+        first = int(each.inputs[0]) if len(each.inputs) else -1
+        if operator(model, each) == "DEQUANTIZE" and first in found:
+            found[int(each.outputs[0])] = found[first]
+    return found
 
 
 def runner(path: Path, network: Network, spec: Spec, threads: int) -> Run:
@@ -65,6 +111,22 @@ def runner(path: Path, network: Network, spec: Spec, threads: int) -> Run:
         return {name: value for name, value in found.items() if value is not None}
 
     return run
+
+
+def _steps(tensor: Any) -> Steps | None:
+    """Scale and zero point of a tensor, or one of each for each channel."""
+    held = tensor.quantization
+    if held is None or held.scale is None or not len(held.scale) or not held.scale[0]:
+        return None
+    zeros = np.zeros(len(held.scale)) if held.zeroPoint is None else held.zeroPoint
+    shape = () if len(held.scale) == 1 else (-1,)
+    scale, zero = np.asarray(held.scale, np.float32), np.asarray(zeros, np.int64)
+    return Steps(scale.reshape(shape), zero.astype(DTYPES[TYPES[tensor.type]]).reshape(shape))
+
+
+def _stored(model: Any, tensor: Any) -> np.ndarray:
+    content = np.frombuffer(stored(model, tensor), DTYPES[TYPES[tensor.type]])
+    return np.asarray(content.reshape(() if tensor.shape is None else tensor.shape))
 
 
 def _real(value: np.ndarray, detail: Mapping[str, Any]) -> np.ndarray | None:

@@ -2,18 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+
+from conversion.proof.metrics.folding import along
+from conversion.proof.metrics.int8 import Steps
 
 Run = Callable[[Mapping[str, np.ndarray], Sequence[str]], dict[str, np.ndarray]]
 """Inputs by the model's names, ``(N, ...)``, and names of tensors, to those tensors as real
 numbers; what is not an array of numbers is left out."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
+class Constant:
+    """An array that a file stores and an operator reads.
+
+    Attributes:
+        name: its name in the file.
+        role: which operand it is, by the name that the file's format has for that.
+        stored: gives it as the file has it: integers where it is quantized.
+        shape: of it.
+        steps: what its integers stand for; None where it is stored in float.
+        axis: the one of the channels, where there is one scale for each.
+    """
+
+    name: str
+    role: str
+    stored: Callable[[], np.ndarray]
+    shape: tuple[int, ...]
+    steps: Steps | None = None
+    axis: int = 0
+
+    def real(self) -> np.ndarray:
+        """Its values: as they are stored, or in float64 what their integers stand for.
+
+        Raises:
+            ValueError: there is not one scale, nor one for each channel.
+        """
+        value = self.stored()
+        if self.steps is None:
+            return value
+        scale, zero = (
+            along(np.asarray(each, np.float64).reshape(-1), value.ndim, self.axis)
+            if each.size > 1
+            else np.asarray(each, np.float64).reshape(())
+            for each in (self.steps.scale, self.steps.zero_point)
+        )
+        return np.asarray((value - zero) * scale)
+
+
+@dataclass(frozen=True, eq=False)
 class Computed:
     """A tensor that a network computes, or one of its inputs.
 
@@ -22,12 +63,16 @@ class Computed:
         kind: the operator that gives it, for messages; empty for an input.
         reads: the tensors that it is computed from and that depend on an input.
         moves: whether the operator only moves, casts or rounds elements.
+        constants: the arrays that the operator reads, in its order.
+        steps: what its integers stand for; None where it holds real numbers.
     """
 
     name: str
     kind: str = ""
     reads: tuple[str, ...] = ()
     moves: bool = False
+    constants: tuple[Constant, ...] = ()
+    steps: Steps | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,15 +117,34 @@ class Network:
         """Whether a tensor is computed from another one, or is that."""
         return bool(self._above[tensor] >> self.position[ancestor] & 1)
 
+    def of(self, tensor: str) -> Computed:
+        """A tensor by its name."""
+        return self.tensors[self.position[tensor]]
+
     def kind(self, tensor: str) -> str:
         """The operator that gives a tensor."""
-        return self.tensors[self.position[tensor]].kind
+        return self.of(tensor).kind
+
+    def between(self, sources: Collection[str], end: str) -> list[Computed]:
+        """What computes a tensor from others, in order, itself the last.
+
+        Args:
+            sources: tensors that are taken as given.
+            end: the tensor.
+        """
+        found, waiting = set[str](), [end]
+        while waiting:
+            name = waiting.pop()
+            if name not in found and name not in sources:
+                found.add(name)
+                waiting += self.of(name).reads
+        return [each for each in self.tensors if each.name in found]
 
     def root(self, tensor: str) -> str:
         """The tensor of which one holds the same elements, perhaps elsewhere or rounded."""
-        each = self.tensors[self.position[tensor]]
+        each = self.of(tensor)
         while each.moves and len(each.reads) == 1:
-            each = self.tensors[self.position[each.reads[0]]]
+            each = self.of(each.reads[0])
         return each.name
 
     def near(self, tensor: str, steps: int) -> list[str]:

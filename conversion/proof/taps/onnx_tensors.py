@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -11,8 +12,9 @@ from onnx import ModelProto
 from conversion.backends.onnx_file import inputs as ports
 from conversion.backends.onnx_file import open_session, run_session, with_outputs
 from conversion.core.spec import Spec
+from conversion.proof.metrics.int8 import Steps
 from conversion.proof.taps.network import Computed, Network, Run
-from conversion.proof.taps.onnx_parameters import Parameters
+from conversion.proof.taps.onnx_constants import Constants
 
 MOVES = (
     *("Transpose", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Cast", "Identity", "Dropout"),
@@ -20,8 +22,11 @@ MOVES = (
 )
 """Operators that only move, cast or round elements."""
 
-Steps = tuple[np.ndarray, np.ndarray]
-"""Scale and zero point."""
+GIVING_ON = (
+    *("transpose", "reshape", "flatten", "squeeze", "unsqueeze", "identity"),
+    *("maxpool", "pad", "resize", "slice", "split", "gather", "tile", "expand"),
+)
+"""Kinds that take integers as they take real numbers, and give them on as they are."""
 
 
 def network_of(model: ModelProto) -> Network:
@@ -31,14 +36,32 @@ def network_of(model: ModelProto) -> Network:
         model: any ONNX model.
     """
     inputs = tuple(value.name for value in ports(model))
-    found = {name: Computed(name) for name in inputs}
+    found, known = {name: Computed(name) for name in inputs}, Constants(model)
+    steps: dict[str, Steps] = {}  # of integers, as the nodes that read them say
     for node in model.graph.node:
         reads = tuple(dict.fromkeys(name for name in node.input if name in found))
-        if reads and node.op_type not in ("Shape", "Size"):
-            for name in filter(None, node.output):
-                found[name] = Computed(name, node.op_type.lower(), reads, node.op_type in MOVES)
+        if not reads or node.op_type in ("Shape", "Size"):
+            continue
+        steps |= known.steps_of_read(node, reads)
+        kind, moves = node.op_type.lower(), node.op_type in MOVES
+        constants, own = known.read_by(node, found), known.steps_of_result(node)
+        for name in filter(None, node.output):
+            found[name] = Computed(name, kind, reads, moves, constants, own)
     outputs = tuple(value.name for value in model.graph.output)
-    return Network(tuple(found.values()), inputs, outputs)
+    return Network(_with_steps(found.values(), steps), inputs, outputs)
+
+
+def _with_steps(tensors: Iterable[Computed], read: Mapping[str, Steps]) -> tuple[Computed, ...]:
+    """Every tensor of integers with scale and zero point: as its writer says, else its readers."""
+    known: dict[str, Steps | None] = {}
+    found = []
+    for each in tensors:
+        own = each.steps or read.get(each.name)
+        if own is None and each.kind in GIVING_ON and each.reads:
+            own = known.get(each.reads[0])
+        known[each.name] = own if own is not None and own.scale.size == 1 else None
+        found.append(replace(each, steps=known[each.name]))
+    return tuple(found)
 
 
 def runner(
@@ -54,7 +77,6 @@ def runner(
         threads: threads of an operator.
         optimised: whether ONNX Runtime may rewrite the graph around the tensors that are asked for.
     """
-    steps = _steps(model, network)
     sessions: dict[tuple[str, ...], onnx.ModelProto] = {}
 
     def run(inputs: Mapping[str, np.ndarray], names: Sequence[str]) -> dict[str, np.ndarray]:
@@ -69,24 +91,10 @@ def runner(
             else {}
         )
         values = {**feed, **found}
-        real = {each: _real(values[each], steps.get(each)) for each in names}
+        real = {each: _real(values[each], network.of(each).steps) for each in names}
         return {each: value for each, value in real.items() if value is not None}
 
     return run
-
-
-def _steps(model: ModelProto, network: Network) -> dict[str, Steps]:
-    """Scale and zero point of every quantized tensor, and of what only moves or picks from one."""
-    parameters = Parameters(model)
-    known: dict[str, Steps] = {}
-    for slot in parameters.slots:
-        found = parameters.steps(slot)
-        if found is not None and found[0].size == 1:
-            known.setdefault(slot.value, found)
-    for each in network.tensors:
-        if each.name not in known and each.reads and each.reads[0] in known:
-            known[each.name] = known[each.reads[0]]
-    return known
 
 
 def _real(value: object, steps: Steps | None) -> np.ndarray | None:
@@ -96,5 +104,6 @@ def _real(value: object, steps: Steps | None) -> np.ndarray | None:
         return value
     if value.dtype.kind not in "iu" or steps is None or value.dtype.itemsize > 2:
         return None
-    scale, zero = (np.asarray(each, np.float64).reshape(()) for each in steps)
+    pair = steps.scale, steps.zero_point
+    scale, zero = (np.asarray(each, np.float64).reshape(()) for each in pair)
     return np.asarray((value - zero) * scale, np.float32)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +15,9 @@ from conversion.proof import truth
 from conversion.proof.taps.by_values import EIGHT_BITS, ROUNDED, match
 from conversion.proof.taps.matches import Match
 from conversion.proof.taps.network import Network, Run
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
 
 PROBES = 4
 """Images by which layers are told apart."""
@@ -155,9 +158,21 @@ def one_by_one(
 def open_onnx(artifact: Artifact, spec: Spec, threads: int, probe: Mapping[str, Any]) -> Exposed:
     """An ONNX file with its tensors among its outputs, at full optimisation."""
     from conversion.backends.onnx_file import load
+
+    return expose_onnx(load(artifact.path), artifact.path.name, spec, threads)
+
+
+def expose_onnx(model: ModelProto, name: str, spec: Spec, threads: int) -> Exposed:
+    """An ONNX graph with its tensors among its outputs, at full optimisation.
+
+    Args:
+        model: the graph.
+        name: what messages call it.
+        spec: the model, whose inputs are the graph's in their order.
+        threads: threads of an operator.
+    """
     from conversion.proof.taps.onnx_tensors import network_of, runner
 
-    model, name = load(artifact.path), artifact.path.name
     network = network_of(model)
     another = "{} tensors are outputs of the tapped graph, which ONNX Runtime then fuses less than "
     return Exposed(

@@ -59,6 +59,14 @@ def _gelu(value: np.ndarray) -> np.ndarray:
     return np.asarray(0.5 * value * (1.0 + erf(value / np.sqrt(2.0))))
 
 
+def gelu(config: Settings, value: np.ndarray) -> np.ndarray:
+    """Either GELU; that by tanh, which no layer of Keras's states, is what a file may have."""
+    if not config.get("approximate"):
+        return _gelu(value)
+    inner = np.sqrt(2.0 / np.pi) * (value + 0.044715 * value**3)
+    return np.asarray(0.5 * value * (1.0 + np.tanh(inner)))
+
+
 def _glu(value: np.ndarray) -> np.ndarray:
     """The first half of the last axis, gated by the second (Dauphin et al. 2016)."""
     first, second = np.split(value, 2, axis=-1)
@@ -105,6 +113,7 @@ LAYERS: dict[str, Callable[[Settings, np.ndarray], np.ndarray]] = {
     "ReLU": relu,
     "LeakyReLU": leaky_relu,
     "ELU": elu,
+    "GELU": gelu,
     "Softmax": softmax,
 }
 """Layer class to its function of settings and value; it may stand in place of a name too."""

@@ -27,7 +27,8 @@ def onnx_parameters(case: Case) -> list[Measurement]:
     from conversion.proof.checks.int8.quantized_external import Nearby
     from conversion.proof.checks.int8.quantized_graph import Laid
     from conversion.proof.checks.int8.quantized_onnx import Recomputed
-    from conversion.proof.checks.weights import held_weights
+    from conversion.proof.taps.onnx_tensors import network_of
+    from conversion.proof.taps.weights_by_content import locate
 
     workspace, spec = case.workspace, case.workspace.spec
     order = [layer.name for layer in spec.layers]
@@ -41,12 +42,13 @@ def onnx_parameters(case: Case) -> list[Measurement]:
     prepared = Laid(spec, load(workspace.artifact("onnx-prepared").path))
     ranges = workspace.artifact("onnx-ranges").provenance["ranges"]
     made = Recomputed(file, prepared, ranges, workspace.settings.onnx)
-    held, missing = held_weights(spec, prepared.alignment)
+    source = locate(spec, network_of(load(workspace.artifact("onnx-prepared").path)))
+    held = [*source.held, *source.placed]
     return [
         *quantized.parameters(
             case.about, order, made.pairs(), made.unchecked(), dispensable=_dispensable(spec)
         ),
-        *weights.weights(case.about, order, held, missing, (SOURCE_EQUAL, SOURCE_FOLDED)),
+        *weights.compared(case.about, spec, held, (SOURCE_EQUAL, SOURCE_FOLDED)),
     ]
 
 

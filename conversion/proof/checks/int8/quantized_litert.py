@@ -10,7 +10,6 @@ import numpy as np
 
 from conversion.core.spec import Layer, Spec
 from conversion.proof.checks.int8.litert_rewrites import rewritten
-from conversion.proof.checks.weights import held_by
 from conversion.proof.metrics import folding
 from conversion.proof.metrics.limits import FOLDED, STEP
 from conversion.proof.metrics.quantized import Pair
@@ -18,7 +17,9 @@ from conversion.proof.taps.alignment import align
 from conversion.proof.taps.graph import Operation, Tensor
 from conversion.proof.taps.kernels import kernels, output_axis
 from conversion.proof.taps.litert_operations import graph_of
+from conversion.proof.taps.litert_tensors import network_of
 from conversion.proof.taps.stages import is_affine
+from conversion.proof.taps.weights_by_content import locate
 
 LARGEST = 127
 """Of a kernel's integers: -128 is not used (LiteRT's 8-bit quantization specification)."""
@@ -76,6 +77,7 @@ class Parameters:
         """
         self._external = external
         self.spec, self.graph = spec, graph_of(model, spec)
+        self._in_content = locate(spec, network_of(model, spec)).held if chosen else []
         self.alignment = align(spec, self.graph)
         self._compared: set[str] = set()
         self._lost: list[str] = []
@@ -136,10 +138,11 @@ class Parameters:
 
     def _in_float(self, layer: Layer) -> Iterator[Pair]:
         """Weights of a layer that the scheme leaves in float: the spec's, but for rounding."""
-        try:
-            found = held_by(self.spec, self.alignment, layer) if kernels(layer) else []
-        except (KeyError, IndexError):  # `unchecked` says so
-            return
+        found = [
+            each
+            for each in self._in_content
+            if any(w is c for c in each.covers for w in layer.weights.values())
+        ]
         self._compared |= {layer.name} if found else set()
         for each in found:
             slack = FOLDED.value * 2.0**-24 * (0.0 if each.terms is None else each.terms)
