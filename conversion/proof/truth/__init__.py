@@ -7,7 +7,7 @@ whatever the conversion broke.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,7 +26,7 @@ from conversion.proof.truth import (
 from conversion.proof.truth.activations import ACTIVATIONS as ACTIVATIONS
 
 CHUNK = 50
-"""Images evaluated at a time: bounds the memory of the unrolled convolutions."""
+"""Images evaluated at a time; a caller who knows what an image costs says how many."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +47,7 @@ def evaluate(
     inputs: Mapping[str, np.ndarray],
     keep: Collection[str] | None = None,
     given: Mapping[str, np.ndarray] | None = None,
+    chunk: int = CHUNK,
 ) -> Evaluation:
     """Evaluate a spec in float64.
 
@@ -56,33 +57,67 @@ def evaluate(
         keep: layers whose outputs to return; None for all of them.
         given: layer name to the output that it is to have, ``(N, ...)``, in place of its own; what
             only leads to such layers is not evaluated.
+        chunk: images evaluated at a time.
 
     Returns:
         Outputs of the kept layers and the logits of every output that was evaluated.
     """
     kept = {layer.name for layer in spec.layers} if keep is None else set(keep)
     known = dict(given or {})
-    needed = _needed(spec, kept | (set() if known else set(spec.outputs)), known)
-    count = len(next(iter({**inputs, **known}.values())))
+    wanted = kept | (set() if known else set(spec.outputs))
     layers: dict[str, list[np.ndarray]] = {name: [] for name in kept}
-    wanted = [name for name in spec.outputs if name in needed and name not in known]
-    logits: dict[str, list[np.ndarray]] = {name: [] for name in wanted}
-    for start in range(0, count, CHUNK):
-        chunk = {name: array[start : start + CHUNK] for name, array in inputs.items()}
-        values = {name: array[start : start + CHUNK] for name, array in known.items()}
-        for layer in spec.layers:
-            if layer.name not in needed:
-                continue
-            if layer.name not in known:
-                plain, values[layer.name] = _layer(spec, layer, chunk, values)
-                if layer.name in logits:
-                    logits[layer.name].append(plain)
+    logits: dict[str, list[np.ndarray]] = {}
+    for start in range(0, len(next(iter({**inputs, **known}.values()))), chunk):
+        part = {name: array[start : start + chunk] for name, array in inputs.items()}
+        held = {name: array[start : start + chunk] for name, array in known.items()}
+        for layer, plain, value in walk(spec, part, wanted, held):
             if layer.name in kept:
-                layers[layer.name].append(values[layer.name])
+                layers[layer.name].append(value)
+            if layer.name in spec.outputs and layer.name not in known:
+                logits.setdefault(layer.name, []).append(plain)
     return Evaluation(
         {name: np.concatenate(parts) for name, parts in layers.items()},
-        {name: np.concatenate(parts) for name, parts in logits.items()},
+        {name: np.concatenate(logits[name]) for name in spec.outputs if name in logits},
     )
+
+
+def walk(
+    spec: Spec,
+    inputs: Mapping[str, np.ndarray],
+    wanted: Collection[str],
+    given: Mapping[str, np.ndarray] | None = None,
+) -> Iterator[tuple[Layer, np.ndarray, np.ndarray]]:
+    """Layers in the spec's order as they are evaluated, all images at once.
+
+    A layer's values are let go when the last layer that reads them is done.
+
+    Args:
+        spec: the model.
+        inputs: input name to ``(N, ...)``.
+        wanted: the layers that are asked for.
+        given: layer name to the output that it is to have, ``(N, ...)``.
+
+    Yields:
+        A wanted layer with its values before and after its activation.
+    """
+    values = dict(given or {})
+    needed = _needed(spec, wanted, values)
+    last = {
+        name: layer.name for layer in spec.layers for name in layer.inputs if layer.name in needed
+    }
+    for layer in spec.layers:
+        if layer.name not in needed:
+            continue
+        if layer.name in values:
+            plain = values[layer.name]
+        else:
+            plain, values[layer.name] = _layer(spec, layer, inputs, values)
+        if layer.name in wanted:
+            yield layer, plain, values[layer.name]
+        del plain
+        for name in {layer.name, *layer.inputs}:
+            if last.get(name, layer.name) == layer.name:
+                values.pop(name, None)
 
 
 def evaluate_layer(spec: Spec, layer: Layer, inputs: Sequence[np.ndarray]) -> np.ndarray:
