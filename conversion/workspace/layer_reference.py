@@ -129,7 +129,7 @@ class LayerReference:
     def _evaluated(self, inputs: Arrays) -> Iterator[tuple[str, np.ndarray]]:
         names = {layer.name for layer in self.spec.layers}
         for layer, _, value in truth.walk(self.spec, inputs, names):
-            yield layer.name, value
+            yield layer.name, np.concatenate(value)
 
     def _stage(self) -> Any:
         return stage(f"evaluating {len(self.spec.layers)} layers in float64 on {self.count} images")
