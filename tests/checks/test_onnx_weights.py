@@ -12,13 +12,12 @@ from conversion.backends import Capability
 from conversion.core.quantity import About
 from conversion.core.spec import Layer, Spec
 from conversion.proof.checks.case import Case
-from conversion.proof.checks.weights import onnx_weights
+from conversion.proof.checks.weights import file_weights
 from conversion.proof.metrics.folding import identity, roundings, scaled
 from conversion.proof.metrics.layers import LayerError
 from conversion.proof.metrics.weights import Held, Settled, compared, weights
 from conversion.proof.taps import arithmetic
 from conversion.proof.taps.matches import Match
-from conversion.proof.taps.onnx_tensors import network_of
 from conversion.proof.taps.weights_by_content import locate
 
 f32 = np.float32
@@ -170,7 +169,7 @@ def test_every_weight_of_a_good_file_is_found(workspaces, subject, name):
 def good(workspaces):
     """The embedded subject."""
     workspace = workspaces("embedded")
-    assert {m.verdict for m in onnx_weights(Case(workspace, "onnx-fp32"))} == {"pass"}
+    assert {m.verdict for m in file_weights(Case(workspace, "onnx-fp32"))} == {"pass"}
     return workspace
 
 
@@ -184,7 +183,7 @@ def measure(good, tmp_path):
         path = tmp_path / "other.onnx"
         onnx.save(change(model) or model, path)
         other = replace(good, external={"onnx-fp32": path})
-        return onnx_weights(Case(other, "onnx-fp32"))
+        return file_weights(Case(other, "onnx-fp32"))
 
     return measured
 
@@ -415,6 +414,8 @@ PLACES = (("x", "x"), ("c", "a"), ("n", "y"))
 
 
 def measured_norm(**changed):
+    from conversion.proof.taps.onnx_tensors import network_of
+
     spec, model = with_norm(**changed)
     network = network_of(model)
     whole = {name: Match(name, tensor, None, (8, 8, 4), 0.0, (name,)) for name, tensor in PLACES}
@@ -448,6 +449,8 @@ def test_a_wrong_statistic_of_a_norm_operator_is_seen(role, words):
 
 def test_a_difference_and_a_quotient_are_read_as_what_they_are():
     from onnx import TensorProto, helper, numpy_helper
+
+    from conversion.proof.taps.onnx_tensors import network_of
 
     nodes = [
         helper.make_node("Sub", ["x", "s"], ["a"]),

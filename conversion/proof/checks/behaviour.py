@@ -12,7 +12,7 @@ from conversion.proof.checks.case import Case
 from conversion.proof.checks.layers import own_truth
 from conversion.proof.metrics import layouts, limits
 from conversion.proof.metrics.compare import Difference
-from conversion.proof.metrics.layers import LayerError, layer_errors
+from conversion.proof.metrics.layers import LayerError, Layers
 from conversion.proof.taps.opened import Taps
 
 IMAGES = 32
@@ -33,8 +33,8 @@ class Behaviour:
         self._known: dict[str, LayerError | None] = {}
 
     @cached_property
-    def _inputs(self) -> dict[str, np.ndarray]:
-        return {name: a[:IMAGES] for name, a in self._case.workspace.layers.inputs.items()}
+    def _inputs(self) -> Mapping[str, np.ndarray]:
+        return self._case.workspace.layers.first(IMAGES)
 
     @cached_property
     def _tapped(self) -> Mapping[str, np.ndarray]:
@@ -61,8 +61,9 @@ class Behaviour:
             return None
         group, found = self._taps.matches[end].group, self._tapped
         own = own_truth(self._case.workspace.spec, group, found, end, self._inputs)
-        value = {end: found[end].astype(np.float32)}
-        (error,) = layer_errors({end: own}, {end: noise}, value, self._case.heads)
+        compared = Layers(self._case.heads, {end: noise})
+        compared.add(end, own, found[end].astype(np.float32))
+        (error,) = compared.errors()
         return error if not error.doubt else None
 
     def unseen(self, layer: Layer, covers: Iterable[np.ndarray]) -> int:

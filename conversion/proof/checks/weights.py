@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 from conversion.core.errors import NoTruth, RunFailed, UserError
 from conversion.core.measurement import Measurement
@@ -10,19 +10,13 @@ from conversion.proof.checks.behaviour import Behaviour
 from conversion.proof.checks.case import Case
 from conversion.proof.metrics import weights
 from conversion.proof.metrics.weights import Held, Settled
-from conversion.proof.taps.opened import Exposed, Taps, align, expose_onnx, open_litert, open_onnx
+from conversion.proof.taps.opened import Exposed, Taps, align, expose_onnx
 from conversion.proof.taps.weights_by_content import locate
 
-if TYPE_CHECKING:
-    import numpy as np
 
-
-def onnx_weights(case: Case) -> list[Measurement]:
-    """Every stored weight of a float graph is the spec's: bit by bit, folded ones in rounding."""
-    workspace = case.workspace
-    return _measured(
-        case, open_onnx(case.artifact, workspace.spec, workspace.threads, _probe(case))
-    )
+def file_weights(case: Case) -> list[Measurement]:
+    """Every stored weight is the spec's: bit by bit, folded ones in rounding."""
+    return _measured(case, case.exposed, lambda: case.taps)
 
 
 def torch_via_onnx_weights(case: Case) -> list[Measurement]:
@@ -32,26 +26,15 @@ def torch_via_onnx_weights(case: Case) -> list[Measurement]:
     from conversion.backends import torch_via_onnx
 
     model = onnx.load_from_string(torch_via_onnx.graph_in(case.artifact.path))
-    spec, threads = case.workspace.spec, case.workspace.threads
-    return _measured(case, expose_onnx(model, case.artifact.path.name, spec, threads))
+    spec, workspace = case.workspace.spec, case.workspace
+    exposed = expose_onnx(model, case.artifact.path.name, spec, workspace.threads)
+    return _measured(case, exposed, lambda: align(spec, exposed, *workspace.layers.probes))
 
 
-def litert_weights(case: Case) -> list[Measurement]:
-    """The same of a float LiteRT file."""
-    workspace = case.workspace
-    return _measured(
-        case, open_litert(case.artifact, workspace.spec, workspace.threads, _probe(case))
-    )
-
-
-def _probe(case: Case) -> dict[str, np.ndarray]:
-    return {name: array[:1] for name, array in case.workspace.parity_inputs.items()}
-
-
-def _measured(case: Case, exposed: Exposed) -> list[Measurement]:
+def _measured(case: Case, exposed: Exposed, aligned: Callable[[], Taps]) -> list[Measurement]:
     spec = case.workspace.spec
     try:
-        taps = align(spec, exposed, case.workspace.parity_inputs)
+        taps = aligned()
     except (NoTruth, RunFailed, UserError):  # then weights are looked for by what they are alone
         taps = None
     found = locate(spec, exposed.network, None if taps is None else taps.matches)

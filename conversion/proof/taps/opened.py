@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from conversion.backends import Capability, backend
 from conversion.core.artifact import Artifact
 from conversion.core.spec import Spec
 from conversion.proof import truth
-from conversion.proof.taps.by_values import EIGHT_BITS, ROUNDED, match
+from conversion.proof.taps.by_values import ROUNDED, match
 from conversion.proof.taps.matches import Match
 from conversion.proof.taps.network import Network, Run
 
@@ -241,32 +240,3 @@ def open_module(
 
     run = runner(call, spec, threads)
     return Exposed(network_of(call, probe, spec), run, run)
-
-
-def open_taps(
-    name: str,
-    artifact: Artifact,
-    spec: Spec,
-    threads: int,
-    inputs: Mapping[str, np.ndarray],
-    exact: Mapping[str, np.ndarray] | None = None,
-) -> Taps:
-    """An artifact with its layers in view.
-
-    Args:
-        name: its backend.
-        artifact: the file.
-        spec: the model that it should be.
-        threads: threads of an operator.
-        inputs: input name to ``(N, ...)`` float32, of which a few are looked at.
-        exact: layer name to its output for them; computed where it is not given.
-
-    Raises:
-        UserError: the file cannot be opened.
-        KeyError: the backend does not show them.
-    """
-    probe = {each: array[:1] for each, array in inputs.items()}
-    own = backend(name)
-    exposed = own.capability(Capability.TAPS)(artifact, spec, threads, probe)
-    rounded = ROUNDED if own.is_float else EIGHT_BITS
-    return align(spec, exposed, inputs, exact, rounded)

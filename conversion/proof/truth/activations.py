@@ -19,9 +19,14 @@ SELU = (1.6732632423543772, 1.0507009873554805)
 def relu(config: Settings, value: np.ndarray) -> np.ndarray:
     """Keras's ReLU layer with all of its parameters."""
     threshold, slope = config.get("threshold") or 0.0, config.get("negative_slope") or 0.0
-    # A value at the threshold itself becomes 0 in Keras: whole numbers meet it.
-    result = np.where(value > threshold, value, slope * (value - threshold))
-    return result if config.get("max_value") is None else np.minimum(result, config["max_value"])
+    if threshold or slope:
+        # A value at the threshold itself becomes 0 in Keras: whole numbers meet it.
+        result = np.where(value > threshold, value, slope * (value - threshold))
+    else:
+        result = np.maximum(value, 0.0)
+    if config.get("max_value") is not None:
+        np.minimum(result, config["max_value"], out=result)
+    return result
 
 
 def leaky_relu(config: Settings, value: np.ndarray) -> np.ndarray:

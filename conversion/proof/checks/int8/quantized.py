@@ -27,7 +27,7 @@ def onnx_parameters(case: Case) -> list[Measurement]:
     from conversion.proof.checks.int8.quantized_external import Nearby
     from conversion.proof.checks.int8.quantized_graph import Laid
     from conversion.proof.checks.int8.quantized_onnx import Recomputed
-    from conversion.proof.taps.onnx_tensors import network_of
+    from conversion.proof.taps.opened import align, expose_onnx
     from conversion.proof.taps.weights_by_content import locate
 
     workspace, spec = case.workspace, case.workspace.spec
@@ -42,7 +42,10 @@ def onnx_parameters(case: Case) -> list[Measurement]:
     prepared = Laid(spec, load(workspace.artifact("onnx-prepared").path))
     ranges = workspace.artifact("onnx-ranges").provenance["ranges"]
     made = Recomputed(file, prepared, ranges, workspace.settings.onnx)
-    source = locate(spec, network_of(load(workspace.artifact("onnx-prepared").path)))
+    graph = load(workspace.artifact("onnx-prepared").path)
+    exposed = expose_onnx(graph, "onnx-prepared", spec, workspace.threads)
+    taps = align(spec, exposed, *workspace.layers.probes)
+    source = locate(spec, exposed.network, taps.matches)
     held = [*source.held, *source.placed]
     return [
         *quantized.parameters(
