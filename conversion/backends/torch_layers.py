@@ -33,6 +33,7 @@ _ROLES = {
     "moving_mean": "running_mean",
     "moving_variance": "running_var",
     "alpha": "weight",
+    "scale": "weight",
     "mean": "mean",
     "variance": "variance",
 }

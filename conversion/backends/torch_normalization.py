@@ -86,6 +86,19 @@ class GroupNorm(Scaled):
         return normal.movedim(1, self.axis)
 
 
+class RmsNorm(nn.Module):
+    """Mean square 1 over the last axis, times a scale."""
+
+    def __init__(self, config: Config, shape: Shape) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(int(shape[-1] or 0)))
+        self.eps = float(config["epsilon"])
+
+    def forward(self, value: Tensor) -> Tensor:
+        """Normalise a tensor in the source layout."""
+        return F.rms_norm(value, value.shape[-1:], self.weight, self.eps)
+
+
 class UnitNorm(nn.Module):
     """Length 1 over some axes."""
 
@@ -161,6 +174,7 @@ LAYERS: dict[str, Builder] = {
         Stage("", LayerNorm(config, shapes[0]), "source")
     ],
     "GroupNormalization": _group_norm,
+    "RMSNormalization": lambda config, shapes: [Stage("", RmsNorm(config, shapes[0]), "source")],
     "UnitNormalization": _unit_norm,
     "Normalization": lambda config, shapes: [Stage("", Normalization(config, shapes[0]), "source")],
 }

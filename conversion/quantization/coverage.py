@@ -33,10 +33,15 @@ WITHOUT_KERNEL: Mapping[str, Mapping[str, str]] = {
         **dict.fromkeys(("Conv1DTranspose", "Conv2DTranspose"), _TORCH_TRANSPOSED),
         "Dot": _TORCH_DOT,
         **dict.fromkeys(("LayerNormalization", "GroupNormalization"), _TORCH_ELEMENTS),
+        "RMSNormalization": _TORCH_ELEMENTS,
         **dict.fromkeys(("PReLU", "Normalization", "LayerScale"), _TORCH_ELEMENTS),
     },
     "litert": dict.fromkeys(
-        ("ELU", "LayerNormalization", "GroupNormalization", "UnitNormalization"), _LITERT_ELEMENTS
+        (
+            *("ELU", "LayerNormalization", "GroupNormalization"),
+            *("RMSNormalization", "UnitNormalization"),
+        ),
+        _LITERT_ELEMENTS,
     ),
 }
 """Scheme to the kinds of layers with weights for which its runtime has no integer kernel, and why.

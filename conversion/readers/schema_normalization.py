@@ -50,6 +50,13 @@ def _group_norm(config: Config, inputs: Inputs) -> dict[str, Shape]:
     return _scaled(config, (size,))
 
 
+def _rms_norm(config: Config, inputs: Inputs) -> dict[str, Shape]:
+    axes, last = axes_of(config["axis"], inputs[0]), len(inputs[0]) - 1
+    if axes != [last]:  # Keras multiplies its scale along the last axis, whichever it normalises
+        raise UserError(f"axis {config['axis']} is not supported; the last axis is.")
+    return {"scale": _known(axes, inputs[0])}
+
+
 def _unit_norm(config: Config, inputs: Inputs) -> dict[str, Shape]:
     axes_of(config["axis"], inputs[0])
     return {}
@@ -87,6 +94,7 @@ LAYERS: dict[str, LayerRule] = {
         weights=_layer_norm, allowed={"rms_scaling": (False,)}, supported=_AFFINE
     ),
     "GroupNormalization": LayerRule(weights=_group_norm, supported=("groups", *_AFFINE)),
+    "RMSNormalization": LayerRule(weights=_rms_norm, supported=("axis", "epsilon")),
     "UnitNormalization": LayerRule(weights=_unit_norm, supported=("axis",)),
     "Normalization": LayerRule(
         weights=_normalization,

@@ -54,6 +54,13 @@ def test_group_normalization(agree, shape, data, epsilon, chosen, seed):
 
 
 @settings(max_examples=15)
+@given(st.sampled_from([[9], [5, 4], [3, 4, 6]]), epsilons, seeds)
+def test_rms_normalization(agree, shape, epsilon, seed):
+    made = layer("RMSNormalization", epsilon=epsilon)
+    agree(sequential(shape, made), images(shape, seed, mean=0.5), seed=seed, ending=".keras")
+
+
+@settings(max_examples=15)
 @given(one_axis() | several_axes(), seeds)
 def test_unit_normalization(agree, place, seed):
     shape, axis = place
@@ -110,6 +117,7 @@ def test_the_count_that_normalization_stores_is_no_weight(small):
 AFTER_A_CONVOLUTION = {
     "layer": ("LayerNormalization", {}),
     "group": ("GroupNormalization", {"groups": 2}),
+    "rms": ("RMSNormalization", {}),
     "unit": ("UnitNormalization", {}),
     "batch of rows": ("BatchNormalization", {"axis": 1}),
     "stored": ("Normalization", {}),
@@ -132,6 +140,7 @@ REFUSED = {
     "rms scaling": (layer("LayerNormalization", rms_scaling=True), "rms_scaling=True"),
     "axes of both signs": (layer("LayerNormalization", axis=[1, -1]), "as a positive number"),
     "the batch": (layer("UnitNormalization", axis=0), "axis 0"),
+    "mean square of another axis": (layer("RMSNormalization", axis=1), "the last axis is"),
 }
 
 

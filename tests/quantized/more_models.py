@@ -11,6 +11,7 @@ AMONG_CONVOLUTIONS = {
     "ELU": {"alpha": 0.5},
     "LayerNormalization": {},
     "GroupNormalization": {"groups": 2},
+    "RMSNormalization": {},
     "UnitNormalization": {},
     "Normalization": {},
     "Permute": {"dims": [2, 1, 3]},

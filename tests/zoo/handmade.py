@@ -153,6 +153,7 @@ def normalised():
         ("GaussianDropout", "gauss", {"rate": 0.1}),
         ("ActivityRegularization", "held", {"l2": 0.01}),
         ("UnitNormalization", "unit", {}),
+        ("RMSNormalization", "rms", {}),
         ("Identity", "same", {}),
         ("Flatten", "flat", {}),
     )

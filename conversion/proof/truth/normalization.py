@@ -72,6 +72,11 @@ def _group_norm(layer: Layer, value: np.ndarray) -> np.ndarray:
     return _scaled(layer, [axis], normal)
 
 
+def _rms_norm(layer: Layer, value: np.ndarray) -> np.ndarray:
+    power = np.mean(value**2, axis=-1, keepdims=True)
+    return np.asarray(value / np.sqrt(power + layer.config["epsilon"]) * _weight(layer, "scale"))
+
+
 def _unit_norm(layer: Layer, value: np.ndarray) -> np.ndarray:
     norm = np.sqrt(np.sum(value**2, axis=tuple(_axes(layer)), keepdims=True))
     return np.asarray(value / np.maximum(norm, 1e-12))  # Keras's constant
@@ -103,6 +108,7 @@ LAYERS: dict[str, Callable[..., np.ndarray]] = {
     "BatchNormalization": _batch_norm,
     "LayerNormalization": _layer_norm,
     "GroupNormalization": _group_norm,
+    "RMSNormalization": _rms_norm,
     "UnitNormalization": _unit_norm,
     "Normalization": _normalization,
 }
