@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from conversion.core.spec import Layer
 from conversion.proof.taps.candidates import Fit, apart
 from conversion.proof.taps.matches import EQUAL
 from conversion.proof.taps.moving import moves
+from conversion.proof.taps.searching import Search
 from conversion.proof.taps.suspects import ENOUGH, STEPS, following
-
-if TYPE_CHECKING:
-    from conversion.proof.taps.by_values import Search
 
 NO_NUMBERS = 1e12
 """Errors of values that are no numbers are larger; what is computed from such tells nothing."""
@@ -65,13 +63,14 @@ def changed(search: Search, layer: Layer, least: int) -> Changed | None:
     return best
 
 
-def place(search: Search, layer: Layer, changed: Changed) -> None:
+def place(search: Search, layer: Layer, changed: Changed, take: Callable[[Layer], None]) -> None:
     """Place a layer whose values are changed before another one reads them, and that one.
 
     Args:
         search: what was found so far.
         layer: the one that reads them.
         changed: what changes them.
+        take: finds a layer again.
     """
     source = _giving(search, changed)
     search.notes[source] = search.followed(changed.other.tensor)
@@ -87,7 +86,7 @@ def place(search: Search, layer: Layer, changed: Changed) -> None:
         search.known.fits.pop(name, None)
         search.known.other.discard(name)
     for name in between:
-        search.take(search.layers[name])
+        take(search.layers[name])
     search.wanted[layer.name] = search.supposed(layer.name, search.known)
     search.place(layer, changed.own)
 

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from conversion.core.spec import Layer
 from conversion.proof.taps.candidates import Fit
+from conversion.proof.taps.matches import Known
 from conversion.proof.taps.moving import moves
-
-if TYPE_CHECKING:
-    from conversion.proof.taps.by_values import Search
-    from conversion.proof.taps.matches import Known
+from conversion.proof.taps.searching import Search
 
 STEPS = 4
 """Operators between a tensor and another one that may stand in its place."""
