@@ -136,8 +136,8 @@ STEPS = (
         "onnx-places",
         "conversion.proof.taps.onnx_places",
         (".json",),
-        needs=("onnx-prepared",),
-        packages=("onnx",),
+        needs=("onnx-prepared", "calibration"),
+        packages=("onnx", "onnxruntime", "numpy"),
     ),
     Backend(
         "onnx-ranges",

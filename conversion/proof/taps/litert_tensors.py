@@ -61,6 +61,11 @@ def network_of(model: Any, spec: Spec) -> Network:
     return Network(tuple(found.values()), inputs, outputs)
 
 
+def name_of(model: Any, tensor: str) -> str:
+    """What a file calls a tensor of its network."""
+    return str(model.subgraphs[0].tensors[int(tensor)].name.decode())
+
+
 def constants_of(model: Any) -> dict[int, Constant]:
     """The arrays that a LiteRT file stores, by tensor; through what only makes them real numbers.
 

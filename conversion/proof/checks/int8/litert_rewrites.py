@@ -8,14 +8,7 @@ from dataclasses import replace
 from conversion.core.measurement import Measurement, Verdict
 from conversion.core.spec import Spec
 from conversion.proof.taps.ahead import following
-from conversion.proof.taps.graph import Graph
 from conversion.proof.taps.stages import is_affine
-
-Place = tuple[str, bool]
-"""A layer, and whether it is meant as it is before its own activation."""
-
-OVERWRITING = ("sum", "product", "scale", "shift")
-"""Kinds of operators that are written over what they read."""
 
 
 def honest(measured: list[Measurement], unjudged: Mapping[str, str]) -> list[Measurement]:
@@ -57,57 +50,3 @@ def rewritten(spec: Spec) -> dict[str, str]:
             why = f"the converter multiplies {layer.name} into the layer that follows it"
             found |= dict.fromkeys((before.name, layer.name, *(r.name for r in readers)), why)
     return found
-
-
-def clamped(graph: Graph, places: Mapping[str, Place]) -> dict[str, Place]:
-    """What tensors hold in a LiteRT file where an operand has its result's scale.
-
-    So have those of a maximum, of a minimum and of a choice, whose results hold all that matters
-    of them.
-
-    Args:
-        graph: the file's network.
-        places: tensor to the layer that it holds.
-
-    Returns:
-        The same with such operands in the place of their result, and without those whose result
-        is inside a layer.
-    """
-    kept = dict(places)
-    for each in reversed(graph.operations):
-        if "select" in each.applies:
-            for name in each.reads:
-                if each.writes in kept:
-                    kept[name] = kept[each.writes]
-                else:
-                    kept.pop(name, None)
-    return kept
-
-
-def tied(graph: Graph, places: Mapping[str, Place]) -> tuple[dict[str, Place], dict[str, str]]:
-    """How the ranges of tensors hang together in a LiteRT file.
-
-    The operands of a concatenation have the scale that holds them all. A sum, a product, a scale or
-    a shift is written over the first operand that nothing else reads, and TensorFlow 2.21 records
-    its inputs once more afterwards: such an operand has the result's range too
-    (tensorflow/tensorflow#127842).
-
-    Args:
-        graph: the file's network.
-        places: tensor to the layer that it holds.
-
-    Returns:
-        What `clamped` gives without those of which nothing can be said, and tensor to the tensor
-        whose values it had as well.
-    """
-    readers, kept, also = graph.readers(), clamped(graph, places), dict[str, str]()
-    for each in graph.operations:
-        if each.kind == "concat":
-            also |= dict.fromkeys(each.reads, each.writes)
-        elif each.kind in OVERWRITING and len(set(each.reads)) == len(each.reads):
-            name = next((n for n in each.reads if len(readers[n]) == 1), "")
-            if name and each.writes in kept:
-                also.setdefault(name, each.writes)
-            else:
-                kept.pop(name, None)
-    return kept, also

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from conversion.backends import Capability
+from conversion.core.artifact import Artifact
 from conversion.core.measurement import Measurement
 from conversion.core.spec import Spec
 from conversion.proof.checks.case import Case
 from conversion.proof.metrics import quantized, weights
 from conversion.proof.metrics.quantities import SOURCE_EQUAL, SOURCE_FOLDED
+from conversion.proof.metrics.weights import Held
+from conversion.proof.taps.opened import open_onnx, probes_of
 from conversion.quantization.coverage import BY_CHOICE
 
 EXTERNAL = "an external file brings no ranges, so the scales of activations were only "
 """The beginning of what is said of an external file."""
+
+DYNAMIC = (
+    "dynamically quantized: ranges are computed at run time over a batch, so that an image's "
+    "answer depends on the others in it"
+)
+
+SIXTEEN = "activations have 16 bits, kernels 8"
 
 
 def quantized_parameters(case: Case) -> list[Measurement]:
@@ -27,27 +37,48 @@ def onnx_parameters(case: Case) -> list[Measurement]:
     from conversion.proof.checks.int8.quantized_external import Nearby
     from conversion.proof.checks.int8.quantized_graph import Laid
     from conversion.proof.checks.int8.quantized_onnx import Recomputed
-    from conversion.proof.checks.weights import held_weights
+    from conversion.proof.checks.int8.quantized_twins import Likeness
+    from conversion.proof.checks.int8.seen import prepared_in, seen_in
 
     workspace, spec = case.workspace, case.workspace.spec
     order = [layer.name for layer in spec.layers]
-    file = Laid(spec, load(case.artifact.path))
+    file = Laid(load(case.artifact.path))
     if case.artifact.external:
-        near = Nearby(file)
-        remark = EXTERNAL + "compared with each other"
+        near = Nearby(file, seen_in(case))
+        dynamic = any("dynamicquantize" in each.kind for each in file.steps)
+        remark = DYNAMIC if dynamic else EXTERNAL + "compared with each other"
+        dispensable = quantized.PARTS if dynamic else _dispensable(spec)
         return quantized.parameters(
-            case.about, order, near.pairs(), near.unchecked(), remark, _dispensable(spec)
+            *(case.about, order, near.pairs(), near.unchecked(), remark, dispensable),
+            near.weights.settled,
         )
-    prepared = Laid(spec, load(workspace.artifact("onnx-prepared").path))
-    ranges = workspace.artifact("onnx-ranges").provenance["ranges"]
-    made = Recomputed(file, prepared, ranges, workspace.settings.onnx)
-    held, missing = held_weights(spec, prepared.alignment)
+    source, prepared = workspace.artifact("onnx-prepared"), prepared_in(case)
+    int8_graph = open_onnx(case.artifact, spec, workspace.threads, prepared.inputs)
+    made = Recomputed(
+        file,
+        Laid(load(source.path)),
+        prepared.owners,
+        workspace.artifact("onnx-ranges").provenance["ranges"],
+        workspace.settings.onnx,
+        Likeness(int8_graph, prepared.taps.exposed, probes_of(prepared.inputs)),
+    )
+    held, missing = _source_weights(spec, source)
     return [
         *quantized.parameters(
             case.about, order, made.pairs(), made.unchecked(), dispensable=_dispensable(spec)
         ),
         *weights.weights(case.about, order, held, missing, (SOURCE_EQUAL, SOURCE_FOLDED)),
     ]
+
+
+def _source_weights(spec: Spec, source: Artifact) -> tuple[list[Held], list[str]]:
+    """The weights of the float graph that was quantized."""
+    from conversion.backends.onnx_file import load
+    from conversion.proof.checks.weights import held_weights
+    from conversion.proof.taps.alignment import align as laid_over
+    from conversion.proof.taps.onnx_operations import graph_of
+
+    return held_weights(spec, laid_over(spec, graph_of(load(source.path))))
 
 
 def torch_parameters(case: Case) -> list[Measurement]:
@@ -72,23 +103,27 @@ def torch_parameters(case: Case) -> list[Measurement]:
 
 
 def litert_parameters(case: Case) -> list[Measurement]:
-    """Those of a LiteRT file, from the spec."""
-    case.require_map()
     """Kernels, biases, and what LiteRT fixes; `ranges` has the scales that a calibration gives."""
-    from conversion.backends.litert_file import load
-    from conversion.proof.checks.int8.litert_rewrites import honest
+    case.require_map()
     from conversion.proof.checks.int8.quantized_litert import Parameters
+    from conversion.proof.checks.int8.seen import seen_in
     from conversion.quantization.coverage import float_steps
 
-    spec, external = case.workspace.spec, case.artifact.external
+    spec, external, seen = case.workspace.spec, case.artifact.external, seen_in(case)
     partly = () if external else float_steps(spec, case.workspace.settings)
-    found = Parameters(spec, load(case.artifact.path), external, partly, _chosen(case))
+    found = Parameters(seen, external, _chosen(case), partly)
     order = [layer.name for layer in spec.layers]
     pairs, unchecked = found.pairs(), found.unchecked()
-    measured = quantized.parameters(
-        case.about, order, pairs, unchecked, dispensable=_dispensable(spec)
+    wide = {t.steps.zero_point.dtype.name for t in seen.network.tensors if t.steps is not None}
+    return quantized.parameters(
+        case.about,
+        order,
+        pairs,
+        unchecked,
+        SIXTEEN if "int16" in wide else "",
+        _dispensable(spec),
+        found.weights.settled,
     )
-    return honest(measured, found.unjudged)
 
 
 def _chosen(case: Case) -> list[str]:
