@@ -82,9 +82,9 @@ def _wanted(case: Case) -> int:
 
     An external file may leave layers in float, but not all; `integer-kernels` says at what cost.
     """
-    from conversion.proof.checks.int8.seen import seen_in
+    from conversion.proof.checks.int8.seen import held_in
 
-    return case.kernel_elements(seen_in(case).in_float if case.artifact.external else ())
+    return case.kernel_elements(held_in(case).in_float if case.artifact.external else ())
 
 
 def torch_weights(case: Case) -> list[Measurement]:
@@ -133,7 +133,7 @@ def _outside(case: Case) -> set[int]:
     known = {
         each.name
         for each in owners.network.tensors
-        if each.reads and not layers.keys().isdisjoint(owners.layers(each.name))
+        if each.reads and not layers.keys().isdisjoint(owners.around(each.name))
     }
     for each in owners.network.tensors:
         if each.moves and known.issuperset(each.reads):

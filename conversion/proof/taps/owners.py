@@ -57,9 +57,22 @@ class Owners:
         root = self.network.root(tensor)
         return self._layer.get(root, self._end.get(root, ""))
 
-    def layers(self, tensor: str) -> set[str]:
-        """Both of these."""
-        return {self.of(tensor), self.layer(tensor)}
+    def group(self, tensor: str) -> tuple[str, ...]:
+        """The layers that are computed together with the one that computes a tensor."""
+        end = self.of(tensor)
+        return self.matches[end].group if end else ()
+
+    def around(self, tensor: str) -> set[str]:
+        """The layers that may compute a tensor: its group, ahead of its kernel what that reads too.
+
+        Where rounding is coarse a layer is taken to end a few steps too early.
+        """
+        group = self.group(tensor)
+        end = self.of(tensor)
+        holding = [each.name for each in self.parts.get(end, ()) if kernel_of(each) is not None]
+        if not holding or any(self.network.descends(tensor, each) for each in holding):
+            return set(group)
+        return {*group, *(name for each in group for name in self.spec.layer(each).inputs)}
 
     def is_output(self, tensor: str) -> bool:
         """Whether a tensor is a layer's output, not something inside a layer."""

@@ -171,12 +171,10 @@ class Kernels:
         Args:
             layer: one with kernels.
         """
-        match = self._owners.matches[layer.name]
-        place = {each.name for each in self._owners.parts.get(match.group[-1], ())}
-        return [
-            self._best(options, place)
-            for options in ways(self._owners.spec, match.group, layer.name)
-        ]
+        spec, match = self._owners.spec, self._owners.matches.get(layer.name)
+        group = _supposed(spec, layer) if match is None else match.group
+        place = {each.name for each in self._owners.parts.get(group[-1], ())}
+        return [self._best(options, place) for options in ways(spec, group, layer.name)]
 
     def _best(self, options: Sequence[Wanted], place: Collection[str]) -> Found | None:
         found = [each for option in options for each in self._fits(option)]
@@ -197,6 +195,16 @@ class Kernels:
                 away = np.abs(real - wanted.kernel)
                 share = float((away <= slack_of(wanted.kernel, unit)).mean())
                 yield Found(wanted, step, constant, real, unit, share)
+
+
+def _supposed(spec: Spec, layer: Layer) -> tuple[str, ...]:
+    """What may be folded into a layer of a file in which none was found."""
+    group = [layer]
+    while True:
+        after = [each for each in spec.layers if group[-1].name in each.inputs]
+        if len(after) != 1 or not _is_affine(after[0]):
+            return tuple(each.name for each in group)
+        group.append(after[0])
 
 
 def read_as(constant: Constant, shape: tuple[int, ...]) -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -38,13 +38,13 @@ def onnx_parameters(case: Case) -> list[Measurement]:
     from conversion.proof.checks.int8.quantized_graph import Laid
     from conversion.proof.checks.int8.quantized_onnx import Recomputed
     from conversion.proof.checks.int8.quantized_twins import Likeness
-    from conversion.proof.checks.int8.seen import prepared_in, seen_in
+    from conversion.proof.checks.int8.seen import held_in, prepared_in
 
     workspace, spec = case.workspace, case.workspace.spec
     order = [layer.name for layer in spec.layers]
     file = Laid(load(case.artifact.path))
     if case.artifact.external:
-        near = Nearby(file, seen_in(case))
+        near = Nearby(file, held_in(case))
         dynamic = any("dynamicquantize" in each.kind for each in file.steps)
         remark = DYNAMIC if dynamic else EXTERNAL + "compared with each other"
         dispensable = quantized.PARTS if dynamic else _dispensable(spec)
@@ -106,10 +106,10 @@ def litert_parameters(case: Case) -> list[Measurement]:
     """Kernels, biases, and what LiteRT fixes; `ranges` has the scales that a calibration gives."""
     case.require_map()
     from conversion.proof.checks.int8.quantized_litert import Parameters
-    from conversion.proof.checks.int8.seen import seen_in
+    from conversion.proof.checks.int8.seen import held_in
     from conversion.quantization.coverage import float_steps
 
-    spec, external, seen = case.workspace.spec, case.artifact.external, seen_in(case)
+    spec, external, seen = case.workspace.spec, case.artifact.external, held_in(case)
     partly = () if external else float_steps(spec, case.workspace.settings)
     found = Parameters(seen, external, _chosen(case), partly)
     order = [layer.name for layer in spec.layers]

@@ -42,7 +42,9 @@ class Nearby:
 
     def unchecked(self) -> list[str]:
         """What nothing was compared with: parameters of the file, and kernels of the spec."""
-        return [*self.file.parameters.unvisited(self._visited), *self.weights.lost]
+        read = {name for node in self.file.parameters.nodes.values() for name in node.input}
+        left = self.file.parameters.unvisited(self._visited)
+        return [*(name for name in left if name in read), *self.weights.lost]
 
     def _behaving(self) -> set[str]:
         """What is stored in steps of layers that give what they should, beside kernels."""

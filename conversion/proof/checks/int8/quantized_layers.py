@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from conversion.core.measurement import Measurement
+from conversion.core.measurement import Measurement, Verdict
+from conversion.core.spec import Layer
 from conversion.proof import truth
 from conversion.proof.checks.case import Case
 from conversion.proof.checks.int8.kernel_content import Kernels
 from conversion.proof.checks.int8.seen import Seen, seen_in
 from conversion.proof.checks.layers import own_truth
-from conversion.proof.metrics import sqnr
+from conversion.proof.metrics import diagnosis, sqnr
 from conversion.proof.metrics.sqnr import LayerSqnr
 from conversion.proof.taps.kernels import kernels
 from conversion.proof.taps.moving import moves
 
 IMAGES = 64
 """Images that the damage is measured on: it is ranked, not judged."""
+
+HINTED = 4
+"""Images that the usual mistakes are tried on."""
+
+EXPLAINED = 10.0
+"""A mistake explains an error where it leaves so much less, in dB; the rest is eight bits'."""
 
 
 def layer_sqnr(case: Case) -> list[Measurement]:
@@ -54,7 +62,41 @@ def layer_sqnr(case: Case) -> list[Measurement]:
             damage=_damage(case, name, exact[name] + (value - own)),
         )
         found.append(each)
-    return sqnr.layer_sqnr(case.about, found, odd, taps.another, IMAGES, unlike)
+    measured = sqnr.layer_sqnr(case.about, found, odd, taps.another, IMAGES, unlike)
+    return [_explained(seen, each) for each in measured]
+
+
+def _explained(seen: Seen, found: Measurement) -> Measurement:
+    """A failure with the mistake that its layer's values give away, where they do."""
+    if found.verdict is not Verdict.FAIL or not found.layer:
+        return found
+    words = (_hint(seen, found.layer), found.reason)
+    return replace(found, reason="; ".join(filter(None, words)))
+
+
+def _hint(seen: Seen, name: str) -> str:
+    """The usual mistake that gives what a layer gives, but for the rounding of eight bits."""
+    group, few = seen.taps.matches[name].group, {n: v[:HINTED] for n, v in seen.values.items()}
+    inputs = {each: array[:HINTED] for each, array in seen.inputs.items()}
+    if name not in few:
+        return ""
+    own, found = own_truth(seen.spec, group, few, name, inputs), few[name]
+    for layer in map(seen.spec.layer, group):
+        for words, wrong in (*_without_activation(layer), *diagnosis.mistakes(layer)):
+            others = tuple(wrong if each is layer else each for each in seen.spec.layers)
+            spec = replace(seen.spec, layers=others)
+            supposed = own_truth(spec, group, few, name, inputs)
+            if sqnr.sqnr(own - supposed, own - found) > EXPLAINED:
+                return words if layer.name == name else f"{layer.name}: {words}"
+    return ""
+
+
+def _without_activation(layer: Layer) -> Iterator[tuple[str, Layer]]:
+    if layer.activation != "linear" or layer.kind in ("ReLU", "LeakyReLU"):
+        words = layer.kind if layer.activation == "linear" else layer.activation
+        plain = {**layer.config, "activation": "linear"}
+        kind = "Activation" if layer.kind in ("ReLU", "LeakyReLU") else layer.kind
+        yield f"its {words} is missing", replace(layer, kind=kind, config=plain)
 
 
 def _weights(seen: Seen, stored: Kernels, group: Sequence[str]) -> float | None:

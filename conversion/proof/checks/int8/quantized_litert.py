@@ -63,7 +63,7 @@ class Parameters:
     def _known(self, each: Computed) -> bool:
         """Whether the output of an operator must be integers."""
         known = each.kind in (*CALIBRATED, *CHOOSING, *FIXED["int8"], *SAME)
-        return known and self.owners.layers(each.name).isdisjoint(self._in_float)
+        return known and self._in_float.isdisjoint(self.owners.around(each.name))
 
     def _moves_on(self, each: Computed) -> bool:
         return each.moves and self.network.of(each.reads[0]).steps is None
@@ -76,7 +76,8 @@ class Parameters:
 
     def _scales(self, found: Found, bias: Bias | None) -> Iterator[Pair]:
         """Scales and zero point of a kernel, and the scale of the bias beside it."""
-        owner, words = self.owners.of(found.step.name), found.wanted.what
+        words = found.wanted.what
+        owner = self.owners.of(found.step.name) or found.wanted.layer
         steps = found.constant.steps
         if steps is None:
             if not self._external and found.wanted.layer not in self._chosen:

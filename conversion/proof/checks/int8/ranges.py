@@ -27,6 +27,7 @@ from conversion.proof.metrics import limits, ranges
 from conversion.proof.metrics.compare import Incomparable, NoPower
 from conversion.proof.metrics.quantities import RANGES, RANGES_AGAIN
 from conversion.proof.metrics.ranges import Recorded
+from conversion.proof.taps.by_values import RECOGNISED
 from conversion.quantization import calibration
 from conversion.reference import KerasModel
 from conversion.subjects.data import Dataset
@@ -78,11 +79,17 @@ def onnx_ranges(case: Case) -> list[Measurement]:
     return _compared(case, recorded, places, rule)
 
 
+def _behind_lost(seen: Seen, name: str) -> bool:
+    """Whether a layer reads one that was not recognised, so that its own place is not sure."""
+    matches = seen.taps.matches
+    return any(matches[each].error > RECOGNISED for each in seen.spec.layer(name).inputs)
+
+
 def _places(seen: Seen) -> dict[str, Place]:
     """What the tensors of a file hold that hold a layer's values, moved or not."""
-    matches = seen.taps.seen.items()
     places = {name: (layer, True) for name, layer in seen.sums.items()}
-    for layer, match in reversed(matches):  # what only moves elements comes after its layer
+    known = [(name, each) for name, each in seen.taps.seen.items() if not _behind_lost(seen, name)]
+    for layer, match in reversed(known):  # what only moves elements comes after its layer
         places[seen.network.root(match.tensor)] = (layer, False)
     return places
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property, lru_cache
 
 import numpy as np
 
-from conversion.backends import Capability
+from conversion.backends import Capability, backend
 from conversion.core.artifact import Artifact
-from conversion.core.errors import NoTruth
+from conversion.core.errors import NoTruth, RunFailed
 from conversion.core.spec import Layer
 from conversion.proof import truth
 from conversion.proof.checks.case import Case
@@ -22,17 +23,32 @@ from conversion.proof.taps.candidates import apart
 from conversion.proof.taps.kernels import kernels
 from conversion.proof.taps.matches import Match
 from conversion.proof.taps.network import Computed
-from conversion.proof.taps.opened import Taps, open_taps
+from conversion.proof.taps.opened import Exposed, Taps, open_taps
 from conversion.proof.taps.owners import Owners
 from conversion.workspace import Workspace
+
+PROBED = 64
+"""The first images, of which a few tell the layers apart."""
 
 IMAGES = 16
 """Images on which a layer that cannot be compared otherwise is judged by what it gives."""
 
 
-@lru_cache(maxsize=1)
 def seen_in(case: Case) -> Seen:
-    """An artifact opened, once for all checks that look at its layers."""
+    """An artifact opened, once for all checks that look at its layers.
+
+    Raises:
+        RunFailed: it does not run.
+    """
+    found = held_in(case)
+    if found.failure is not None:
+        raise found.failure
+    return found
+
+
+@lru_cache(maxsize=1)
+def held_in(case: Case) -> Seen:
+    """The same of an artifact that need not run: then none of its layers is found."""
     return Seen(case.workspace, case.name, case.artifact)
 
 
@@ -43,14 +59,20 @@ def prepared_in(case: Case) -> Seen:
 
 
 def owners_in(case: Case) -> Owners:
-    """The layers in an artifact's file; none where a layer of the user's own has no truth."""
+    """The layers in an artifact's file; none where it does not run, or a layer has no truth."""
     try:
-        return seen_in(case).owners
+        return held_in(case).owners
     except NoTruth:
-        workspace, spec = case.workspace, case.workspace.spec
-        probe = {name: array[:1] for name, array in workspace.parity_inputs.items()}
-        look = case.backend.capability(Capability.TAPS)
-        return Owners(spec, look(case.artifact, spec, workspace.threads, probe).network, {})
+        exposed = _exposed(case.workspace, case.name, case.artifact)
+        return Owners(case.workspace.spec, exposed.network, {})
+
+
+def _exposed(workspace: Workspace, name: str, artifact: Artifact) -> Exposed:
+    """A file with nothing looked for in it."""
+    probe = {each: array[:1] for each, array in workspace.parity_inputs.items()}
+    look = backend(name).capability(Capability.TAPS)
+    found: Exposed = look(artifact, workspace.spec, workspace.threads, probe)
+    return found
 
 
 class Seen:
@@ -66,18 +88,29 @@ class Seen:
         """
         self.spec = workspace.spec
         self.inputs = {name: a[:IMAGES] for name, a in workspace.parity_inputs.items()}
-        self.exact = truth.evaluate(self.spec, self.inputs).layers
-        parts = (name, artifact, self.spec, workspace.threads)
-        self.taps: Taps = open_taps(*parts, self.inputs, self.exact)
+        probed = {name: a[:PROBED] for name, a in workspace.parity_inputs.items()}
+        self.failure: RunFailed | None = None
+        self.taps: Taps
+        try:
+            self.taps = open_taps(name, artifact, self.spec, workspace.threads, probed)
+        except RunFailed as error:
+            self.failure = error
+            self.taps = Taps(self.spec, {}, _exposed(workspace, name, artifact))
         self.network = self.taps.exposed.network
         self.owners = Owners(self.spec, self.network, self.taps.matches)
         self._noise: dict[str, float] = {}
 
     @cached_property
+    def exact(self) -> Mapping[str, np.ndarray]:
+        """Layer to what it should give, in float64."""
+        return truth.evaluate(self.spec, self.inputs).layers
+
+    @cached_property
     def values(self) -> dict[str, np.ndarray]:
         """Layer to its output in the file, of those that have the layer's shape there."""
-        found = self.taps.layers(self.inputs).layers
-        return {n: each for n, each in found.items() if each.shape == self.exact[n].shape}
+        found = {} if self.failure else self.taps.layers(self.inputs).layers
+        shapes = {name: match.shape for name, match in self.taps.matches.items()}
+        return {n: each for n, each in found.items() if each.shape[1:] == shapes[n]}
 
     def integers(self, layer: str) -> Computed | None:
         """The tensor of integers that holds a layer's output; None where none does."""
@@ -128,8 +161,10 @@ class Seen:
 
     def own(self, layer: str) -> float:
         """SQNR of what a layer's group gives for the inputs that it has in the file, in dB."""
-        group = self.taps.matches[layer].group
-        end = group[-1]
+        match = self.taps.matches.get(layer)
+        if match is None:
+            return -np.inf
+        group, end = match.group, match.group[-1]
         if end not in self._noise:
             self._noise[end] = self._own(end, group)
         return self._noise[end]
