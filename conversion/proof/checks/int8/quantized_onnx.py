@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import cached_property
 
 import numpy as np
 
 from conversion.core.settings import OnnxScheme
-from conversion.proof.checks.int8.quantized_graph import DROPPED, Laid, base
+from conversion.proof.checks.int8.expected_steps import ExpectedSteps
+from conversion.proof.checks.int8.quantized_graph import Laid, base
 from conversion.proof.checks.int8.quantized_twins import Apart, Twins
 from conversion.proof.metrics import int8
 from conversion.proof.metrics.int8 import Steps
@@ -16,12 +16,6 @@ from conversion.proof.metrics.quantized import Pair
 from conversion.proof.taps.network import Computed
 from conversion.proof.taps.onnx_parameters import Slot, Stored
 from conversion.proof.taps.owners import Owners
-
-KEEPING = {
-    "qdq": ("maxpool", "averagepool", "pad", "resize", "slice", "split", "gather"),
-    "qoperator": ("maxpool", "pad", "resize", "split", "gather"),
-}
-"""Format to the operators whose result keeps the scale of the integers that they read."""
 
 _ALWAYS = (
     *("conv", "gemm", "matmul", "add", "mul"),
@@ -54,11 +48,10 @@ class Recomputed:
             scheme: how it was quantized.
             apart: says how alike an int8 tensor and a float one are.
         """
-        self.file, self.prepared, self.owners = file, prepared, owners
-        self.ranges, self.scheme = ranges, scheme
+        self.file, self.prepared, self.owners, self.scheme = file, prepared, owners, scheme
         self._visited: set[str] = set()
-        self._known: dict[str, tuple[Steps, str] | None] = {}
         self._twins = Twins(file, prepared, apart)
+        self._steps = ExpectedSteps(file, prepared, self._twins, ranges, scheme)
 
     def pairs(self) -> list[Pair]:
         """All that can be compared."""
@@ -73,7 +66,7 @@ class Recomputed:
         """Steps of the float graph that are not in the file."""
         yield from (f"{self._words(each)}, which is not there" for each in self._twins.lost())
         for step, before in self._twins.left_out():
-            if self._keeps(before) or step.name not in self._behind(before.name):
+            if self._steps.keeps(before) or step.name not in self._steps.behind(before.name):
                 yield f"{self._words(step)}, which is not there"
 
     def _words(self, step: Computed) -> str:
@@ -87,7 +80,7 @@ class Recomputed:
             if slot.value in parameters.constants or steps is None:
                 continue
             root = self.file.root(slot.value)
-            expected = self._expected(root)
+            expected = self._steps.of(root)
             if expected is None:
                 continue
             (wanted, why), layer, words = expected, self._named(root), self._place(root, slot)
@@ -100,14 +93,9 @@ class Recomputed:
         if root in self.file.network.inputs:
             index = self.file.network.inputs.index(root)
             return self.owners.spec.inputs[index] if index < len(self.owners.spec.inputs) else root
-        found = self._stands_for(root)
+        found = self._steps.stands_for(root)
         known = found in self.prepared.network.position
         return (self.owners.of(found) if known else "") or root
-
-    def _stands_for(self, root: str) -> str:
-        """The float result whose values an int8 one has."""
-        behind = self._behind(root)
-        return behind[-1] if behind else root
 
     def _place(self, root: str, slot: Slot) -> str:
         """Whose scale and zero point a place names, and where it stands."""
@@ -124,7 +112,7 @@ class Recomputed:
         return f"{whose} as {named or kind} reads it"
 
     def _is_output(self, root: str) -> bool:
-        found = self._stands_for(root)
+        found = self._steps.stands_for(root)
         return found in self.prepared.network.position and self.owners.is_output(found)
 
     def _left_in_float(self) -> Iterator[Pair]:
@@ -132,7 +120,7 @@ class Recomputed:
         marked = {self.file.root(slot.value) for slot in self.file.parameters.slots}
         for step in self.file.steps:
             always = base(step) in QUANTIZED[self.scheme.format] and not self._is_float(step)
-            wanted = self._expected(step.name) if always else None
+            wanted = self._steps.of(step.name) if always else None
             if wanted is not None and step.name not in marked:
                 layer = self._named(step.name)
                 words = f"the output of {layer}, which is in float,"
@@ -146,102 +134,6 @@ class Recomputed:
         """The layer whose step one is."""
         twin = self._twins.of(step.name)
         return (self.owners.layer(twin.name) if twin is not None else "") or step.name
-
-    def _expected(self, root: str) -> tuple[Steps, str] | None:
-        """Scale and zero point of a result or an input, and the range that they come from."""
-        if root not in self._known:
-            self._known[root] = None  # should the graph go round in a circle
-            self._known[root] = self._compute(root)
-        return self._known[root]
-
-    def _compute(self, root: str) -> tuple[Steps, str] | None:
-        step, inputs = self.file.step(root), self.file.network.inputs
-        if step is None:
-            known = root in inputs[: len(self.prepared.network.inputs)]
-            if not known:
-                return self._of_shapes(root)
-            return self._of_range(self.prepared.network.inputs[inputs.index(root)])
-        if self._keeps(step):
-            return self._expected(self.file.root(step.reads[0]))
-        if self._twins.of(root) is None:
-            return None
-        if base(step) == "softmax":
-            return self._of_softmax()
-        return self._of_range(self._stands_for(root))
-
-    def _of_shapes(self, root: str) -> tuple[Steps, str] | None:
-        """Of what is made of shapes alone, such as zeros as many as needed: by who reads it."""
-        parameters = self.file.parameters
-        for step in self.file.steps:
-            twin = self._twins.of(step.name)
-            reads = [self.file.source(name) for name in parameters.reads(step.name)]
-            if twin is not None and self.file.source(root) in reads:
-                names = self.prepared.parameters.reads(twin.name)
-                return self._of_range(names[reads.index(self.file.source(root))])
-        return None
-
-    def _keeps(self, step: Computed) -> bool:
-        """Whether a step gives integers on with the scale with which it reads them."""
-        if base(step) not in KEEPING[self.scheme.format]:
-            return False
-        if self.scheme.format == "qdq":  # a ReLU that follows is replaced by a range of its own
-            cast = self.file.step(step.reads[0])
-            return cast is not None and cast.kind == "dequantizelinear" and not self._chain_of(step)
-        return self.file.holds_integers(step.reads[0])
-
-    def _of_softmax(self) -> tuple[Steps, str]:
-        """A softmax has no range of its own: 1/256 in QOperator format, 0 to 1 in QDQ."""
-        kind = self.scheme.activations
-        if self.scheme.format == "qdq":
-            return int8.of_range(0.0, 1.0, kind), "range [0, 1] of a softmax"
-        zero = np.array(np.iinfo(kind).min, kind)
-        return Steps(np.array(1 / 256, np.float32), zero), "1/256 for a softmax"
-
-    def _of_range(self, tensor: str) -> tuple[Steps, str] | None:
-        """From a tensor's range, or that of the same elements moved."""
-        waiting = [tensor]
-        while waiting:
-            name = waiting.pop(0)
-            if name in self.ranges:
-                low, high = self.ranges[name]
-                steps = int8.of_range(low, high, self.scheme.activations)
-                return steps, f"range [{low:.6g}, {high:.6g}]"
-            waiting += [each.name for each in self._readers(name) if each.moves]
-        return None
-
-    def _readers(self, tensor: str) -> list[Computed]:
-        return list(self.prepared.network.readers.get(tensor, []))
-
-    def _behind(self, root: str) -> list[str]:
-        """The float results that an int8 one may stand for, the last one being what it does."""
-        twin = self._twins.of(root)
-        return [] if twin is None else [twin.name, *self._chain(twin.name)]
-
-    def _chain_of(self, step: Computed) -> list[str]:
-        twin = self._twins.of(step.name)
-        return [] if twin is None else self._chain(twin.name)
-
-    def _chain(self, tensor: str) -> list[str]:
-        """The results of the activations whose range a result has, the last one's being it."""
-        found: list[str] = []
-        while True:
-            after = self._readers(tensor)
-            if len(after) != 1 or base(after[0]) not in DROPPED:
-                return found
-            (reader,) = after
-            if tensor in self.prepared.network.outputs or reader.name in self._kept:
-                return found
-            found.append(tensor := reader.name)
-            if self.scheme.format == "qoperator":  # there it is taken over once, not down a chain
-                return found
-
-    @cached_property
-    def _kept(self) -> set[str]:
-        """Float results of activations that are in the file as they are, in QOperator format."""
-        if self.scheme.format == "qdq":
-            return set()
-        twins = (self._twins.of(each.name) for each in self.file.steps if base(each) in DROPPED)
-        return {twin.name for twin in twins if twin is not None}
 
     def _constants(self, step: Computed) -> Iterator[Pair]:
         twin = self._twins.of(step.name)
@@ -295,7 +187,7 @@ class Recomputed:
         kind = "int8" if axis == 0 and operator and base(step) == "conv" else scheme.weights
         symmetric = kind == "int8" or (axis is not None and not operator)
         steps = int8.of_weights(reals, kind, axis, symmetric, scheme.seven_bits)
-        read = self._expected(self.file.root(step.reads[0]))
+        read = self._steps.of(self.file.root(step.reads[0]))
         if read is not None and added is not None and scheme.weights == "int8":
             steps = int8.raised(steps, read[0].scale, added)
         whole = int8.integers(reals, steps, axis)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property, lru_cache
+from math import prod
 
 import numpy as np
 
@@ -30,8 +31,9 @@ from conversion.workspace import Workspace
 PROBED = 64
 """The first images, of which a few tell the layers apart."""
 
-IMAGES = 16
-"""Images on which a layer that cannot be compared otherwise is judged by what it gives."""
+IMAGES, VALUES = 16, 2**25
+"""Images on which a layer that cannot be compared otherwise is judged by what it gives, fewer of a
+large network: all its layers have so many values at most."""
 
 
 def seen_in(case: Case) -> Seen:
@@ -87,7 +89,9 @@ class Seen:
             artifact: the file.
         """
         self.spec = workspace.spec
-        self.inputs = {name: a[:IMAGES] for name, a in workspace.parity_inputs.items()}
+        elements = sum(prod(filter(None, layer.shape)) for layer in self.spec.layers)
+        count = int(np.clip(VALUES // max(elements, 1), 2, IMAGES))
+        self.inputs = {name: a[:count] for name, a in workspace.parity_inputs.items()}
         probed = {name: a[:PROBED] for name, a in workspace.parity_inputs.items()}
         self.failure: RunFailed | None = None
         self.taps: Taps
