@@ -152,7 +152,7 @@ def evaluate(
         store: where finished work is kept between runs.
         custom: Python files with layers of your own, executed because you name them; see
             docs/custom.md.
-        running: threads and seed.
+        running: threads, memory and seed.
 
     Returns:
         Backend name to tally: counts, by class, confusion matrix.
@@ -257,7 +257,7 @@ def verify(
         store: where finished work is kept between runs.
         custom: Python files with layers of your own, executed because you name them; see
             docs/custom.md.
-        running: threads and seed.
+        running: threads, memory and seed.
 
     Returns:
         The measurements with their verdicts.
@@ -447,7 +447,7 @@ def search(
         progress: whether to say on stderr what takes long.
         store: where finished work is kept between runs.
         custom: Python files with layers of your own, executed because you name them.
-        running: threads and seed.
+        running: threads, memory and seed.
 
     Returns:
         The candidates, the recommendation, and the verdict on it.

@@ -174,7 +174,7 @@ def opened(
         artifacts: external files, by the backend that they stand in for.
         settings: the choices.
         demands: what the user allows and asks for beside being right.
-        running: threads and seed.
+        running: threads, memory and seed.
         custom_files: Python files with layers, executed because the user named them.
         out: where the log goes.
         store: where finished work is kept between runs.
@@ -225,7 +225,7 @@ def workspace_of(
         external: external files, by the backend that they stand in for.
         settings: the choices.
         demands: what the user allows and asks for beside being right.
-        running: threads and seed.
+        running: threads, memory and seed.
         store: where finished work is kept between runs.
         announce: told what is left out or warned of, one line a time.
 
@@ -243,6 +243,7 @@ def workspace_of(
         run.threads or os.cpu_count() or 1,
         demands or Demands(),
         run.seed,
+        run.budget,
     )
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from conversion.proof.checks.case import Case
 from conversion.proof.checks.layers import layer_error
-from conversion.proof.checks.weights import onnx_weights
+from conversion.proof.checks.weights import file_weights
 
 pytestmark = [
     # The exporter that needs no further package is the older one, and says so.
@@ -69,7 +69,7 @@ BUGS = {
 
 def test_a_right_one_is_found_layer_by_layer_and_weight_by_weight(exported):
     case = exported()
-    measured = layer_error(case) + onnx_weights(case)
+    measured = layer_error(case) + file_weights(case)
     assert [m.explain() for m in measured if m.verdict.value != "pass"] == []
 
 

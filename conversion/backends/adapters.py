@@ -26,7 +26,7 @@ ADAPTERS = (
             Capability.ONNX_FILE: "conversion.backends.onnx_file:load",
             Capability.FILES_BESIDE: "conversion.backends.onnx_file:external_data",
             Capability.TAPS: f"{_OPENED}:open_onnx",
-            Capability.STORED_WEIGHTS: "conversion.proof.checks.weights:onnx_weights",
+            Capability.STORED_WEIGHTS: "conversion.proof.checks.weights:file_weights",
         },
     ),
     Backend(
@@ -98,7 +98,7 @@ ADAPTERS = (
         packages=(*_TF, "ai-edge-litert"),
         capabilities={
             Capability.TAPS: f"{_OPENED}:open_litert",
-            Capability.STORED_WEIGHTS: "conversion.proof.checks.weights:litert_weights",
+            Capability.STORED_WEIGHTS: "conversion.proof.checks.weights:file_weights",
         },
     ),
     Backend(

@@ -1,4 +1,4 @@
-"""The machine that numbers were measured on: its processor, its instruction sets, its load."""
+"""The machine that numbers were measured on: its processor, memory and load."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from conversion.core import digest
 CPUINFO = Path("/proc/cpuinfo")
 INSTRUCTIONS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8")
 """Instruction sets that decide how fast eight bits are, and whether their sums saturate."""
+
+LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 KEPT = ("model name", "flags", "Features", "CPU part")
 
@@ -60,6 +62,15 @@ def _read(cpuinfo: Path) -> Processor:
         logical,
         digest.of_bytes("\n".join(kept).encode()),
     )
+
+
+def memory() -> int:
+    """Bytes of memory that this process may take: the machine's, or its control group's limit."""
+    whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    try:
+        return min(whole, int(LIMIT.read_text()))
+    except (OSError, ValueError):  # no control group, or one without a limit
+        return whole
 
 
 def load() -> list[float] | None:

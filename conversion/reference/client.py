@@ -28,6 +28,10 @@ TIMEOUT = 600.0
 """Seconds that a job may take; a broken HDF5 file can make Keras hang for ever."""
 
 
+BATCH = 250
+"""Images that Keras computes at a time."""
+
+
 class Reference:
     """A process that holds TensorFlow and answers named jobs; started by the first of them.
 
@@ -141,12 +145,21 @@ class Reference:
 
 @dataclass(frozen=True, eq=False)
 class KerasModel:
-    """One model file as the reference process sees it; opened there on first use."""
+    """One model file as the reference process sees it; opened there on first use.
+
+    Attributes:
+        reference: the process.
+        path: the file.
+        spec: what the reader made of it.
+        digest: SHA-256 of a copy that is packed in another way than the source.
+        batch: images that Keras computes at a time.
+    """
 
     reference: Reference
     path: Path
     spec: Spec
     digest: str = ""
+    batch: int = BATCH
     _ranges: dict[str, np.ndarray] = field(default_factory=dict)
 
     def outputs(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -254,6 +267,7 @@ class KerasModel:
         described = {
             "inputs": spec.inputs,
             "outputs": spec.outputs,
+            "batch": self.batch,
             "graph": [[each.name, each.path or [each.name], each.inputs] for each in spec.layers],
         }
         return self.reference.call(job, {**known, **described, **values}, inputs)

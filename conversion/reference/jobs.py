@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -19,9 +20,6 @@ from conversion.reference.channel import Message
 from conversion.reference.network import Network
 from conversion.reference.repairs import repaired
 
-BATCH = 250
-"""Images that Keras computes at a time."""
-
 ATTEMPTS = 4
 """Conversions of a graph that computes shapes. TensorFlow's optimizer folds the arithmetic behind a
 Flatten in most calls and leaves it, for no reason that can be seen, in others (3 of 48 calls on the
@@ -35,7 +33,7 @@ def outputs(models: Models, message: Message) -> Answer:
     """The model's own outputs."""
     model = _open(models, message)
     names = message.values["outputs"]
-    return {}, _run(message, names, lambda *inputs: model(list(inputs), training=False))
+    return {}, _run(models, message, names, lambda *inputs: model(list(inputs), training=False))
 
 
 def logits(models: Models, message: Message) -> Answer:
@@ -47,7 +45,7 @@ def logits(models: Models, message: Message) -> Answer:
         values = network.values(inputs)
         return [network.plain(name, values) for name in names]
 
-    return {}, _run(message, names, plain)
+    return {}, _run(models, message, names, plain)
 
 
 def layer_outputs(models: Models, message: Message) -> Answer:
@@ -60,7 +58,7 @@ def layer_outputs(models: Models, message: Message) -> Answer:
         values = network.values(inputs)
         return [values[name] for name in names]
 
-    return {}, _run(message, names, tapped)
+    return {}, _run(models, message, names, tapped)
 
 
 def layer_ranges(models: Models, message: Message) -> Answer:
@@ -82,7 +80,7 @@ def layer_ranges(models: Models, message: Message) -> Answer:
         ]
 
     # An array of one row a batch for each; the names of layers may repeat.
-    found = _run(message, [str(index) for index in range(len(asked))], extremes)
+    found = _run(models, message, [str(index) for index in range(len(asked))], extremes)
     batches = np.stack([*found.values()])
     low, high = batches[:, :, 0].min(axis=1), batches[:, :, 1].max(axis=1)
     beyond, count = batches[:, :, 2].sum(axis=1), batches[:, :, 3].sum(axis=1)
@@ -225,14 +223,22 @@ def _open(models: Models, message: Message) -> Any:
     return models[expected]
 
 
-def _run(message: Message, names: list[str], function: Callable[..., Any]) -> dict[str, np.ndarray]:
-    """Run a function over the inputs in batches, cast to float32, and gather what it returns."""
+def _run(
+    models: Models, message: Message, names: list[str], function: Callable[..., Any]
+) -> dict[str, np.ndarray]:
+    """Run a function over the inputs in batches, cast to float32, and gather what it returns.
+
+    It is traced once for all messages that differ in their arrays alone.
+    """
     arrays: Mapping[str, np.ndarray] = message.arrays
     inputs = [arrays[name] for name in message.values["inputs"]]
-    traced = tf.function(function, reduce_retracing=True)
+    asked = f"traced {json.dumps(dict(message.values), sort_keys=True)}"
+    if asked not in models:
+        models[asked] = tf.function(function, reduce_retracing=True)
+    traced, size = models[asked], message.values["batch"]
     parts: list[list[np.ndarray]] = [[] for _ in names]
-    for start in range(0, len(inputs[0]), BATCH):
-        batch = [tf.constant(a[start : start + BATCH].astype(np.float32)) for a in inputs]
+    for start in range(0, len(inputs[0]), size):
+        batch = [tf.constant(a[start : start + size].astype(np.float32)) for a in inputs]
         results = traced(*batch)
         listed = keras.tree.flatten(results)
         for part, result in zip(parts, listed, strict=True):

@@ -13,6 +13,7 @@ import numpy as np
 from conversion.core.artifact import Artifact, Runner, Store
 from conversion.core.demands import Demands
 from conversion.core.errors import UserError
+from conversion.core.running import Running
 from conversion.core.settings import Settings
 from conversion.core.spec import Spec
 from conversion.quantization import coverage
@@ -20,10 +21,11 @@ from conversion.reference import KerasModel, Reference
 from conversion.subjects import Subject
 from conversion.subjects.data import Dataset
 from conversion.workspace.artifacts import Artifacts
-from conversion.workspace.images import LayerReference, ParityImages
-from conversion.workspace.runs import BATCH as BATCH
+from conversion.workspace.images import ParityImages
+from conversion.workspace.layer_reference import LayerReference
 from conversion.workspace.runs import Outputs as Outputs
 from conversion.workspace.runs import Runs
+from conversion.workspace.streaming import Streaming, streaming
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +62,7 @@ class Workspace:
         threads: threads of an operator in evaluation; latency always takes one.
         demands: what the user allows and asks for beside being right.
         seed: of the synthetic inputs.
+        memory: bytes for activations and statistics, beside weights and runtimes.
         exchanged: what was injected; None where everything is made here.
 
     Raises:
@@ -75,6 +78,7 @@ class Workspace:
     threads: int = field(default_factory=lambda: os.cpu_count() or 1)
     demands: Demands = field(default_factory=Demands)
     seed: int = 0
+    memory: int = field(default_factory=lambda: Running().budget)
     exchanged: Exchanged | None = None
 
     def __post_init__(self) -> None:
@@ -120,7 +124,19 @@ class Workspace:
         """The Keras model in the reference process, which starts when it is first asked."""
         if self._original is not None:
             return self._original.keras
-        return self.reference.model(self.subject.model, self.spec)
+        batch = self.streaming.batch
+        return replace(self.reference.model(self.subject.model, self.spec), batch=batch)
+
+    @cached_property
+    def streaming(self) -> Streaming:
+        """How many images are looked at, and how many at a time.
+
+        Raises:
+            UserError: the budget of memory is too small for one image.
+        """
+        test = self.subject.test
+        sizes = {} if test is None else {self.spec.inputs[0]: test.images.shape[1:]}
+        return streaming(self.spec, self.memory, sizes)
 
     @property
     def test(self) -> Dataset:
@@ -140,7 +156,7 @@ class Workspace:
             same = _pixels(original.subject) is _pixels(self.subject)
             if same and original.seed == self.seed:
                 return original.images
-        return ParityImages(self.subject, self.keras, self.store, self.seed)
+        return ParityImages(self.subject, self.keras, self.store, self.seed, self.streaming)
 
     @property
     def parity_inputs(self) -> dict[str, np.ndarray]:
@@ -159,7 +175,7 @@ class Workspace:
 
     @property
     def layers(self) -> LayerReference:
-        """Every layer's truth and Keras's noise on the first parity images."""
+        """What every layer should give on the first parity images, and Keras's noise there."""
         return self.images.layers
 
     def artifact(self, name: str) -> Artifact:
@@ -203,6 +219,7 @@ class Workspace:
             self.artifacts,
             self.images,
             self.threads,
+            self.streaming.batch,
             {} if exchanged is None else exchanged.runners,
             None if original is None else original.runs,
         )

@@ -15,32 +15,12 @@ from conversion.core import digest
 from conversion.core.artifact import Store
 from conversion.core.progress import Stage, stage
 from conversion.proof import truth
-from conversion.proof.metrics.compare import Difference
-from conversion.proof.metrics.layers import layer_noise
 from conversion.reference import KerasModel
 from conversion.subjects import Subject
 from conversion.subjects.synthetic_inputs import synthetic_inputs
 from conversion.workspace.entries import kept, load_outputs, save_outputs
-
-PARITY_IMAGES = 1000
-"""Images on which parity is judged; pooled statistics need at least 200 (DESIGN, contract 2)."""
-
-LEAST_PARITY_IMAGES = 200
-
-
-@dataclass(frozen=True, eq=False)
-class LayerReference:
-    """What every layer should give, on the first parity images.
-
-    Attributes:
-        inputs: input name to ``(200, ...)`` float32.
-        truth: layer name to ``(200, ...)`` float64 from the spec.
-        noise: layer name to Keras's distance from it, or to why it has no power there.
-    """
-
-    inputs: Mapping[str, np.ndarray]
-    truth: Mapping[str, np.ndarray]
-    noise: Mapping[str, Difference | str]
+from conversion.workspace.layer_reference import LayerReference
+from conversion.workspace.streaming import Streaming
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,22 +32,24 @@ class ParityImages:
         keras: the model in the reference process.
         store: where the truth is kept between runs.
         seed: of synthetic inputs, where there are too few images.
+        streaming: how many images are looked at, and how many at a time.
     """
 
     subject: Subject
     keras: KerasModel
     store: Store
     seed: int
+    streaming: Streaming
 
     @cached_property
     def inputs(self) -> dict[str, np.ndarray]:
-        """Input name to the first 1,000 test images, or to synthetic ones where they are few."""
-        spec, test = self.subject.spec, self.subject.test
+        """Input name to the first test images, or to synthetic ones where they are few."""
+        spec, test, least = self.subject.spec, self.subject.test, self.streaming.least_images
         if test is None:
-            return synthetic_inputs(spec, LEAST_PARITY_IMAGES, seed=self.seed)
+            return synthetic_inputs(spec, least, seed=self.seed)
         name = spec.inputs[0]
-        images = test.images[:PARITY_IMAGES].astype(np.float32)
-        missing = max(LEAST_PARITY_IMAGES - len(images), 0)
+        images = test.images[: self.streaming.most_images].astype(np.float32)
+        missing = max(least - len(images), 0)
         if not missing:
             return {name: images}
         more = synthetic_inputs(spec, missing, {name: images}, self.seed)
@@ -76,12 +58,12 @@ class ParityImages:
     @property
     def synthetic_seed(self) -> int | None:
         """The seed of the inputs, where some of them are synthetic."""
-        return self.seed if self._tests < LEAST_PARITY_IMAGES else None
+        return self.seed if self._tests < self.streaming.least_images else None
 
     @property
     def are_all_tests(self) -> bool:
         """Whether they are the subject's test images, each one and no other."""
-        return LEAST_PARITY_IMAGES <= self._tests <= PARITY_IMAGES
+        return self.streaming.least_images <= self._tests <= self.streaming.most_images
 
     @property
     def _tests(self) -> int:
@@ -95,7 +77,7 @@ class ParityImages:
 
         def build(folder: Path) -> Mapping[str, Any]:
             with self._evaluating(inputs):
-                found = truth.evaluate(spec, inputs, keep=spec.outputs).layers
+                found = truth.evaluate(spec, inputs, spec.outputs, chunk=self._at_a_time).layers
             save_outputs(folder / "truth.npz", found, spec)
             return {}
 
@@ -105,16 +87,15 @@ class ParityImages:
 
     @cached_property
     def layers(self) -> LayerReference:
-        """Every layer's truth and Keras's noise; kept in memory, 2 MB an image for ResNet8."""
-        spec = self.subject.spec
-        inputs = {name: a[:LEAST_PARITY_IMAGES] for name, a in self.inputs.items()}
-        with self._evaluating(inputs):
-            exact = truth.evaluate(spec, inputs).layers
-        computed = [layer.name for layer in spec.layers if layer.kind != "InputLayer"]
-        keras = {**inputs, **self.keras.layer_outputs(inputs, computed)}
-        ordered = {layer.name: exact[layer.name] for layer in spec.layers}
-        heads = {name: spec.head(name) for name in spec.outputs}
-        return LayerReference(inputs, ordered, layer_noise(ordered, keras, heads))
+        """What every layer should give, and Keras's noise there."""
+        count = self.streaming.layer_images
+        inputs = {name: array[:count] for name, array in self.inputs.items()}
+        return LayerReference(self.subject.spec, self.keras, self.store, inputs, self.streaming)
+
+    @property
+    def _at_a_time(self) -> int:
+        """Images that are evaluated at a time: float64 takes twice the room."""
+        return min(max(self.streaming.batch // 2, 1), truth.CHUNK)
 
     def _evaluating(self, inputs: Mapping[str, np.ndarray]) -> AbstractContextManager[Stage]:
         layers, images = len(self.subject.spec.layers), len(next(iter(inputs.values())))

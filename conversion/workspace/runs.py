@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from conversion.backends import REFERENCE, backend, implementation
+from conversion.backends import backend, implementation
 from conversion.core import digest
 from conversion.core import environment as machine
 from conversion.core.artifact import Artifact, Runner
@@ -19,9 +19,6 @@ from conversion.subjects.data import Dataset
 from conversion.workspace.artifacts import Artifacts
 from conversion.workspace.entries import kept, load_outputs, save_outputs
 from conversion.workspace.images import ParityImages
-
-BATCH = 250
-"""Images evaluated at a time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +44,7 @@ class Runs:
         artifacts: what is run.
         images: those on which parity is judged.
         threads: threads of an operator.
+        batch: images evaluated at a time.
         exchanged: artifact's name to what opens it on so many threads, in place of its backend.
         original: gives what depends on nothing that is exchanged; None where all is run here.
     """
@@ -54,6 +52,7 @@ class Runs:
     artifacts: Artifacts
     images: ParityImages
     threads: int
+    batch: int
     exchanged: Mapping[str, Callable[[int], Runner]] = field(default_factory=dict)
     original: Runs | None = None
     _runners: dict[tuple[str, int], Runner] = field(default_factory=dict, init=False)
@@ -89,9 +88,10 @@ class Runs:
         """
         original = self._original_of(name)
         # Other images or threads give other outputs, whatever made the artifact.
-        if original is not None and (self.images, self.threads) == (
+        if original is not None and (self.images, self.threads, self.batch) == (
             original.images,
             original.threads,
+            original.batch,
         ):
             return original.outputs(name, data)
         if data is self.images.subject.test and self.images.are_all_tests:
@@ -117,14 +117,13 @@ class Runs:
             inputs: input name to ``(N, ...)``, any numeric dtype.
         """
         runner, count = self.runner(name), len(next(iter(inputs.values())))
-        if name == REFERENCE:  # one message; Keras batches on its side
-            return runner.run(inputs)
         parts: list[dict[str, np.ndarray]] = []
         with stage(f"{name}: evaluating {count} images") as evaluating:
-            for start in range(0, count, BATCH):
-                batch = {k: a[start : start + BATCH].astype(np.float32) for k, a in inputs.items()}
+            for start in range(0, count, self.batch):
+                part = slice(start, start + self.batch)
+                batch = {key: array[part].astype(np.float32) for key, array in inputs.items()}
                 parts.append(runner.run(batch))
-                evaluating.note = f"{min(start + BATCH, count)} of {count}"
+                evaluating.note = f"{min(part.stop, count)} of {count}"
         return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
 
     def _original_of(self, name: str) -> Runs | None:

@@ -24,9 +24,22 @@ def noisy(array, size, seed):
     return (array + drawn).astype(np.float32)
 
 
+def errors_of(truth, keras, found, size=200):
+    """Errors as multiples of Keras's, the images a chunk at a time."""
+    noise = gathered(truth, keras, size).differences()
+    return gathered(truth, found, size, noise).errors()
+
+
+def gathered(truth, found, size, noise=None):
+    all_layers = layers.Layers({}, noise)
+    for start in range(0, 200, size):
+        for name in truth:
+            all_layers.add(name, *(each[name][start : start + size] for each in (truth, found)))
+    return all_layers
+
+
 def judged(truth, keras, found, hint=""):
-    noise = layers.layer_noise(truth, keras, {})
-    errors = layers.layer_errors(truth, noise, found, {})
+    errors = errors_of(truth, keras, found)
     return layers.layer_error(ABOUT, errors, {}, {}, hint, 200)
 
 
@@ -102,8 +115,7 @@ def test_no_layer_is_no_pass():
 def test_a_layer_that_was_not_found_is_no_fault_and_no_pass():
     truth, keras = network()
     found = {**keras, "two": keras["one"]}
-    noise = layers.layer_noise(truth, keras, {})
-    errors = layers.layer_errors(truth, noise, found, {})
+    errors = errors_of(truth, keras, found)
     measured = layers.layer_error(ABOUT, errors, {}, {}, "", 200, ["four"])
     assert verdicts(measured) == ["undecided"] * 3
     assert "two seems to be off by" in measured[0].reason
@@ -112,8 +124,7 @@ def test_a_layer_that_was_not_found_is_no_fault_and_no_pass():
 def test_a_small_fault_that_dies_out_before_the_outputs_is_a_fault():
     truth, keras = network()
     found = {**keras, "two": keras["two"] + np.float32(1e-5)}
-    noise = layers.layer_noise(truth, keras, {})
-    errors = layers.layer_errors(truth, noise, found, {})
+    errors = errors_of(truth, keras, found)
     measured = layers.layer_error(ABOUT, errors, {}, {}, "", 200, ["four"])
     assert measured[0].verdict.value == "fail"
     assert measured[0].layer == "two"

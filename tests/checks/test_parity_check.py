@@ -294,6 +294,7 @@ def test_a_tolerance_forgives_no_outputs_that_cannot_be_compared(reference, cand
 
 
 FLOORS = (
+    "WEIGHTS_SEEN",
     *("INT8_DEFAULT", "INT8_TORCH", "MARGIN", "CLASS_MARGIN", "STABLE_AGREEMENT"),
     *("SQNR", "AGREEMENT", "AGREEMENT_OUTER", "LEVELS_ANSWERS", "INTEGER", "INTEGER_EXTERNAL"),
 )
@@ -329,7 +330,8 @@ def test_the_limits_are_where_the_design_puts_them():
         "STABLE": 0.5,
         "STABLE_AGREEMENT": 95,
         "TAPS": 10,
-        "FOLDED": 4,
+        "FOLDED": 6,
+        "WEIGHTS_SEEN": 0.9,
         "STEP": 0.501,
         "SQNR": 20,
         "AGREEMENT": 97,

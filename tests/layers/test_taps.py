@@ -187,11 +187,9 @@ GROUPS["torch-int8"] = GROUPS["onnx-int8"]
 
 @pytest.mark.parametrize("name", GROUPS)
 def test_what_is_folded_or_fused_is_named_as_a_group(workspaces, name):
-    from conversion.proof.taps.opened import open_taps
+    from conversion.proof.checks.case import Case
 
-    workspace = workspaces("embedded")
-    inputs, exact = workspace.layers.inputs, workspace.layers.truth
-    taps = open_taps(name, workspace.artifact(name), workspace.spec, 1, inputs, exact)
+    taps = Case(workspaces("embedded"), name).taps
     groups = ["+".join(each.group) for each in taps.seen.values() if len(each.group) > 1]
     assert groups == GROUPS[name]
 
@@ -206,7 +204,7 @@ def test_layers_of_a_module_that_was_written_by_hand_are_found(workspaces):
     workspace, model = workspaces("embedded"), ResNet8().eval()
     state = torch.load(workspace.artifact("torch-fp32").path, weights_only=True)["state_dict"]
     model.load_state_dict(state)
-    inputs, exact = workspace.layers.inputs, workspace.layers.truth
+    inputs, exact = workspace.layers.probes
     probe = {name: array[:1] for name, array in inputs.items()}
     taps = align(workspace.spec, open_module(model, workspace.spec, 1, probe), inputs, exact)
     assert list(taps.seen) == [layer.name for layer in workspace.spec.layers]

@@ -5,10 +5,9 @@ import pytest
 from keras_configs import images, layer, sequential
 from test_taps import LIMIT, onnx_taps, wrong  # noqa: F401
 
-from conversion.proof.checks.weights import held_weights
 from conversion.proof.metrics.compare import compare
-from conversion.proof.taps.alignment import align
-from conversion.proof.taps.kernels import kernel, output_axis
+from conversion.proof.taps.opened import align
+from conversion.proof.taps.weights_by_content import locate
 
 IMAGE, SEQUENCE = [7, 8, 4], [11, 4]
 FIRST = {"data_format": "channels_first"}
@@ -91,41 +90,35 @@ def model_around(kind, chosen):
 
 @settings_of_windows
 def test_onnx_file_computes_what_keras_does(small, onnx_taps, kind, chosen):  # noqa: F811
-    from conversion.proof.taps.onnx_operations import graph_of
-
     config, inputs = model_around(kind, chosen)
-    model, kept = small(config), []
-    exposed = onnx_taps(model, lambda graph: kept.append(graph) or graph)
+    model = small(config)
+    exposed = onnx_taps(model)
     named, ends = {model.spec.inputs[0]: inputs}, exposed.network.outputs
     found = dict(zip(model.spec.outputs, exposed.run(named, ends).values(), strict=True))
     (apart,) = compare(model.keras.outputs(named), found, dtype=np.float32)
     assert apart.rms <= LIMIT * apart.level
     assert wrong(model, exposed, [inputs]) == []
-    everything_is_held(model.spec, graph_of(kept[0]))
+    everything_is_held(model.spec, exposed, named)
 
 
 @settings_of_windows
 def test_layers_of_the_module_are_found(small, kind, chosen):
     from conversion.backends.torch_module import from_spec
     from conversion.proof.taps.opened import open_module
-    from conversion.proof.taps.torch_operations import graph_of
 
     config, inputs = model_around(kind, chosen)
     model = small(config)
     body = from_spec(model.spec)
     exposed = open_module(body, model.spec, 1, {model.spec.inputs[0]: inputs[:1]})
     assert wrong(model, exposed, [inputs]) == []
-    everything_is_held(model.spec, graph_of(body))
 
 
-def everything_is_held(spec, graph):
-    alignment = align(spec, graph)
-    assert set(alignment.seen()) >= {"before", "it", "after"}
-    assert [each.node for each in alignment.extra] == []
-    assert {p.layer: p.note for p in alignment.places.values() if p.note} == {}
-    held, missing = held_weights(spec, alignment)
-    assert missing == []
-    assert [h.what for h in held if h.differing().any()] == []
+def everything_is_held(spec, exposed, inputs):
+    found = locate(spec, exposed.network, align(spec, exposed, inputs).matches)
+    assert (found.missing, [h.what for h in found.placed]) == ([], [])
+    assert [h.what for h in found.held if h.differing().any()] == []
+    covered = {id(array) for held in found.held for array in held.covers}
+    assert covered >= {id(array) for each in spec.layers for array in each.weights.values()}
 
 
 def test_padding_between_two_normalizations_is_found(small, onnx_taps):  # noqa: F811
@@ -137,18 +130,7 @@ def test_padding_between_two_normalizations_is_found(small, onnx_taps):  # noqa:
 @pytest.mark.parametrize("bias", [True, False], ids=["bias", "no-bias"])
 @pytest.mark.parametrize("kind", ["Conv1D", "SeparableConv1D", "SeparableConv2D", *TRANSPOSED])
 def test_normalization_that_follows_is_accounted_for(small, onnx_taps, kind, bias):  # noqa: F811
-    from conversion.proof.taps.onnx_operations import graph_of
-
     made = [layer(kind, use_bias=bias, **CONV), layer("BatchNormalization", "after")]
-    model, kept = small(sequential(SEQUENCE if "1D" in kind else IMAGE, *made)), []
-    onnx_taps(model, lambda graph: kept.append(graph) or graph)
-    held, missing = held_weights(model.spec, align(model.spec, graph_of(kept[0])))
-    assert missing == []
-    assert [h.what for h in held if h.differing().any()] == []
-
-
-@pytest.mark.parametrize("kind", ["Conv1D", "Conv2D", "SeparableConv2D", "Dense", *TRANSPOSED])
-def test_output_channels_of_a_kernel(small, kind):
-    chosen = {"units": 6} if kind == "Dense" else CONV
-    spec = small(sequential(SEQUENCE if "1D" in kind else IMAGE, layer(kind, **chosen))).spec
-    assert kernel(spec.layer("it")).shape[output_axis(spec.layer("it"))] == 6
+    shape = SEQUENCE if "1D" in kind else IMAGE
+    model = small(sequential(shape, *made))
+    everything_is_held(model.spec, onnx_taps(model), {model.spec.inputs[0]: images(shape)})

@@ -13,7 +13,7 @@ from conversion.core.measurement import Verdict
 from conversion.proof.checks.case import Case
 from conversion.proof.checks.int8.quantized import quantized_parameters
 from conversion.proof.checks.structure import litert_integer_weights
-from conversion.proof.checks.weights import litert_weights
+from conversion.proof.checks.weights import file_weights
 
 INT8, FLOAT = "litert-int8", "litert-fp32"
 ALL = {**MODELS, **nested_kinds.MODELS}
@@ -136,7 +136,7 @@ def test_a_wrong_float_weight_is_seen(made, tmp_path, name):
         real[len(real) // 2] *= 1.01
         put(model, tensor, real)
 
-    assert failed(litert_weights(changed(made(name), tmp_path, change, FLOAT)))
+    assert failed(file_weights(changed(made(name), tmp_path, change, FLOAT)))
 
 
 @pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) for n in MERGED])

@@ -119,7 +119,19 @@ MODELS = {
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_every_layer_holds_what_the_spec_says(reference, tmp_path, name):
+def test_every_weight_of_a_float_file_is_found_and_the_specs(small, name):
+    from conversion.backends.litert_file import load
+    from conversion.proof.taps.litert_tensors import network_of
+    from conversion.proof.taps.weights_by_content import locate
+
+    made, keras = small(None, MODELS[name], "y")
+    located = locate(keras.spec, network_of(load(made), keras.spec))
+    assert (located.missing, located.placed) == ([], [])
+    assert [held.sentence() for held in located.held if held.differing().any()] == []
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_layer_of_an_int8_file_holds_what_the_spec_says(reference, tmp_path, name):
     described = functional((6, 6, 3), MODELS[name], ["y"])
     workspace = all_kinds.workspace(reference, tmp_path, name, described)
     found = quantized_parameters(Case(workspace, "litert-int8"))

@@ -114,11 +114,10 @@ def own_sqnr(case):
     """SQNR in dB of every layer that can be seen, for the inputs that it has in the file."""
     from conversion.proof.checks.layers import own_truth
     from conversion.proof.taps.moving import moves
-    from conversion.proof.taps.opened import open_taps
 
     workspace, spec = case.workspace, case.workspace.spec
     inputs = {name: values[:LOOKED_AT] for name, values in workspace.parity_inputs.items()}
-    taps = open_taps(case.name, case.artifact, spec, workspace.threads, inputs)
+    taps = case.taps
     seen = taps.layers(inputs).layers
     own = {}
     for name, value in seen.items():

@@ -12,8 +12,8 @@ from conversion.proof.metrics import structure
 from conversion.proof.metrics.compare import Incomparable, NoPower, uncompared
 from conversion.proof.metrics.quantities import BATCH_1, BATCH_7, ROW_ORDER, ROWS
 
-COUNT = 28
-"""Images of the checks on batches and row order; a multiple of 7."""
+COUNTS = (28, 14, 7)
+"""Images of the checks on batches and row order, the more the less one costs; multiples of 7."""
 
 
 def rows(case: Case) -> list[Measurement]:
@@ -22,10 +22,12 @@ def rows(case: Case) -> list[Measurement]:
         noise = {d.output: d.noise for d in case.noise}
     except (NoPower, Incomparable) as error:
         return [uncompared(case.about, ROWS.whole, NoPower(str(error)))]
-    inputs = {name: array[:COUNT] for name, array in case.workspace.parity_inputs.items()}
+    batch = case.workspace.streaming.batch
+    count = next((each for each in COUNTS if each <= batch), COUNTS[-1])
+    inputs = {name: array[:count] for name, array in case.workspace.parity_inputs.items()}
     runner = case.workspace.runner(case.name)
     straight = runner.run(inputs)
-    order = np.random.RandomState(0).permutation(COUNT)
+    order = np.random.RandomState(0).permutation(count)
     shuffled = runner.run({name: array[order] for name, array in inputs.items()})
     ways = {
         BATCH_1: _in_batches(runner.run, inputs, 1),
@@ -45,6 +47,6 @@ def _in_batches(
     inputs: Mapping[str, np.ndarray],
     size: int,
 ) -> dict[str, np.ndarray]:
-    starts = range(0, COUNT, size)
+    starts = range(0, len(next(iter(inputs.values()))), size)
     parts = [run({name: a[start : start + size] for name, a in inputs.items()}) for start in starts]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

@@ -17,7 +17,9 @@ from conversion.core.settings import Settings
 from conversion.proof.metrics import accuracy
 from conversion.proof.metrics.accuracy import Tally
 from conversion.proof.metrics.compare import VIEWS, Difference, compare
-from conversion.proof.taps.kernels import ROLES
+from conversion.proof.metrics.layouts import ROLES
+from conversion.proof.taps.by_values import EIGHT_BITS, ROUNDED
+from conversion.proof.taps.opened import Exposed, Taps, align
 from conversion.quantization import coverage
 from conversion.workspace import Workspace
 
@@ -83,6 +85,26 @@ class Case:
         return accuracy.tally(
             found.arrays[self.workspace.spec.outputs[0]], data.labels
         ), found.cached
+
+    @cached_property
+    def exposed(self) -> Exposed:
+        """The artifact with every tensor in view.
+
+        Raises:
+            UserError: the file cannot be opened.
+        """
+        workspace = self.workspace
+        probe = {name: array[:1] for name, array in workspace.layers.inputs.items()}
+        opening = self.backend.capability(Capability.TAPS)
+        found: Exposed = opening(self.artifact, workspace.spec, workspace.threads, probe)
+        return found
+
+    @cached_property
+    def taps(self) -> Taps:
+        """The artifact with its layers in view, found on a few of the parity images."""
+        rounded = ROUNDED if self.backend.is_float else EIGHT_BITS
+        inputs, exact = self.workspace.layers.probes
+        return align(self.workspace.spec, self.exposed, inputs, exact, rounded)
 
     @cached_property
     def noise(self) -> tuple[Difference, ...]:

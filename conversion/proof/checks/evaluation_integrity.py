@@ -10,7 +10,6 @@ from conversion.proof.checks.case import Case
 from conversion.proof.metrics import evaluation_integrity as evidence
 from conversion.proof.metrics.compare import Incomparable, NoPower, uncompared
 from conversion.proof.metrics.quantities import IMAGES_EVALUATED, OWN_PREDICTIONS
-from conversion.workspace import BATCH
 
 
 def evidence_of(case: Case) -> list[Measurement]:
@@ -44,7 +43,7 @@ def _own(case: Case, count: int) -> list[Measurement]:
     causes = [f"the file is a copy of {copied}'s"] if copied else []
     try:
         noise = {d.output: d.noise for d in case.noise}
-        rows = _sample(min(count, len(workspace.test)))
+        rows = _sample(min(count, len(workspace.test)), workspace.streaming.batch)
         again = _asked_again(case, rows)
         sample = {output: array[rows] for output, array in kept.arrays.items()}
         differing = evidence.differing_rows(sample, again, case.heads, noise)
@@ -59,10 +58,10 @@ def _own(case: Case, count: int) -> list[Measurement]:
     return [evidence.own_predictions(case.about, causes, differing, len(rows))]
 
 
-def _sample(count: int) -> np.ndarray:
+def _sample(count: int, batch: int) -> np.ndarray:
     """The rows of the first batch and of the last."""
-    last = (count - 1) // BATCH * BATCH
-    return np.unique(np.concatenate([np.arange(min(BATCH, count)), np.arange(last, count)]))
+    last = (count - 1) // batch * batch
+    return np.unique(np.concatenate([np.arange(min(batch, count)), np.arange(last, count)]))
 
 
 def _asked_again(case: Case, rows: np.ndarray) -> dict[str, np.ndarray]:
@@ -70,7 +69,8 @@ def _asked_again(case: Case, rows: np.ndarray) -> dict[str, np.ndarray]:
     workspace, spec = case.workspace, case.workspace.spec
     ingredients = Ingredients(spec, workspace.keras, workspace.settings, {})
     runner = implementation(case.backend).open(case.artifact, ingredients, workspace.threads)
-    batches = np.split(rows, np.flatnonzero(np.diff(rows // BATCH)) + 1)
+    batch = workspace.streaming.batch
+    batches = np.split(rows, np.flatnonzero(np.diff(rows // batch)) + 1)
     (name,) = spec.inputs
     parts = [runner.run({name: workspace.test.images[b].astype(np.float32)}) for b in batches]
     return {output: np.concatenate([part[output] for part in parts]) for output in spec.outputs}

@@ -14,9 +14,9 @@ from conversion.proof import truth
 from conversion.proof.checks.case import Case
 from conversion.proof.metrics import diagnosis as mechanism
 from conversion.proof.metrics import layers
-from conversion.proof.metrics.layers import LayerError
-from conversion.proof.taps.matches import Match
-from conversion.proof.taps.opened import Tapped, open_taps
+from conversion.proof.metrics.compare import VIEWS, Comparison
+from conversion.proof.metrics.mistakes import mistakes
+from conversion.proof.taps.opened import Taps
 
 HINTED = 32
 """Images that the pattern of an error is looked for on."""
@@ -36,15 +36,20 @@ def _measured(case: Case) -> list[Measurement]:
 
 def _layer_error(case: Case) -> list[Measurement]:
     workspace, reference = case.workspace, case.workspace.layers
-    deployed = workspace.runner(case.name).run(reference.inputs)
-    taps = open_taps(
-        *(case.name, case.artifact, workspace.spec, workspace.threads),
-        *(reference.inputs, reference.truth),
-    )
-    tapped, matches = taps.layers(reference.inputs), taps.matches
-    errors = _errors(case, tapped)
+    runner = workspace.runner(case.name)
+    taps = case.taps
+    compared = layers.Layers(case.heads, reference.noise)
+    ends = [Comparison(name, VIEWS[head]) for name, head in case.heads.items()]
+    for inputs, exact in reference.chunks():
+        deployed, tapped = runner.run(inputs), taps.layers(inputs)
+        for end in ends:
+            end.add(deployed[end.output], tapped.outputs[end.output])
+        for name, value in exact:
+            if name in tapped.layers:
+                compared.add(name, value, np.asarray(tapped.layers[name], np.float32))
+    errors, matches = compared.errors(), taps.matches
     first = layers.first_at_fault(errors)
-    hint = _hint(case, matches, tapped, first.layer) if first else ""
+    hint = _hint(case, taps, first.layer) if first else ""
     return [
         *layers.layer_error(
             case.about,
@@ -52,12 +57,10 @@ def _layer_error(case: Case) -> list[Measurement]:
             {name: each.group for name, each in matches.items()},
             {name: each.note for name, each in matches.items()},
             hint,
-            len(next(iter(reference.inputs.values()))),
-            case.workspace.spec.outputs,
+            reference.count,
+            workspace.spec.outputs,
         ),
-        *layers.tapped_graph(
-            case.about, deployed, tapped.outputs, case.heads, reference.noise, taps.another
-        ),
+        *layers.tapped_graph(case.about, ends, reference.noise, taps.another),
     ]
 
 
@@ -84,20 +87,13 @@ def located(case: Case, measured: list[Measurement]) -> list[Measurement]:
     ]
 
 
-def _errors(case: Case, tapped: Tapped) -> list[LayerError]:
-    reference = case.workspace.layers
-    found = {name: value.astype(np.float32) for name, value in tapped.layers.items()}
-    return layers.layer_errors(reference.truth, reference.noise, found, case.heads)
-
-
-def _hint(case: Case, matches: Mapping[str, Match], tapped: Tapped, layer: str) -> str:
+def _hint(case: Case, taps: Taps, layer: str) -> str:
     """What the error of one layer looks like, from its own inputs in the artifact."""
-    few = {name: value[:HINTED] for name, value in tapped.layers.items()}
-    inputs = {name: value[:HINTED] for name, value in case.workspace.layers.inputs.items()}
-    group = matches[layer].group
-    wanted = own_truth(case.workspace.spec, group, few, layer, inputs)
-    words = _mistake(case, group, few, layer, inputs, wanted) or mechanism.hint(wanted, few[layer])
-    return "; ".join(filter(None, (words, matches[layer].note)))
+    inputs = case.workspace.layers.first(HINTED)
+    found, match = taps.layers(inputs).layers, taps.matches[layer]
+    wanted = own_truth(case.workspace.spec, match.group, found, layer, inputs)
+    words = _mistake(case, match.group, found, layer, inputs, wanted)
+    return "; ".join(filter(None, (words or mechanism.hint(wanted, found[layer]), match.note)))
 
 
 def _mistake(
@@ -113,7 +109,7 @@ def _mistake(
         return ""
     spec = case.workspace.spec
     for member in group:
-        for words, wrong in mechanism.mistakes(spec.layer(member)):
+        for words, wrong in mistakes(spec.layer(member)):
             others = tuple(wrong if each.name == member else each for each in spec.layers)
             supposed = own_truth(replace(spec, layers=others), group, found, layer, inputs)
             if mechanism.explains(wanted, found[layer], supposed):

@@ -14,7 +14,6 @@ from conversion.proof.checks.margins import not_answers
 from conversion.proof.metrics import optimization_levels as levels
 from conversion.proof.metrics.compare import Incomparable, NoPower, uncompared
 from conversion.proof.metrics.quantities import LEVELS_ERROR
-from conversion.workspace import BATCH
 
 LAYER_IMAGES = 200
 """Images on which layers are compared."""
@@ -54,7 +53,7 @@ def _unoptimised(case: Case, count: int | None) -> dict[str, np.ndarray]:
     session = open_session(str(path), path.name, case.workspace.threads, optimised=False)
     names = [port.name for port in session.get_outputs()]
     inputs = {name: array[:count] for name, array in case.workspace.parity_inputs.items()}
-    found = _run(session, names, spec.inputs, inputs)
+    found = _run(session, names, spec.inputs, inputs, case.workspace.streaming.batch)
     return dict(zip(spec.outputs, found, strict=True))
 
 
@@ -79,20 +78,25 @@ def _layers(case: Case, optimised: bool) -> dict[str, np.ndarray]:
     content = with_outputs(model, names)
     session = open_session(content, path.name, workspace.threads, optimised)
     inputs = {name: array[:LAYER_IMAGES] for name, array in workspace.parity_inputs.items()}
-    found = _run(session, names, workspace.spec.inputs, inputs) if names else []
+    batch = workspace.streaming.batch
+    found = _run(session, names, workspace.spec.inputs, inputs, batch) if names else []
     values = dict(zip(names, found, strict=True))
     return {layer: values[name] for layer, name in places.items()}
 
 
 def _run(
-    session: Any, names: list[str], inputs: Sequence[str], images: Mapping[str, np.ndarray]
+    session: Any,
+    names: list[str],
+    inputs: Sequence[str],
+    images: Mapping[str, np.ndarray],
+    size: int,
 ) -> list[np.ndarray]:
     """What an open session gives, in the batches of every evaluation."""
     from conversion.backends.onnx_file import run_session
 
     ports = [port.name for port in session.get_inputs()]
     parts = []
-    for start in range(0, len(next(iter(images.values()))), BATCH):
-        batch = [images[name][start : start + BATCH] for name in inputs]
+    for start in range(0, len(next(iter(images.values()))), size):
+        batch = [images[name][start : start + size] for name in inputs]
         parts.append(run_session(session, names, dict(zip(ports, batch, strict=True))))
     return [np.concatenate(each) for each in zip(*parts, strict=True)]

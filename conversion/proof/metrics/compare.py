@@ -20,6 +20,13 @@ FLAT = 1e-6
 """Outputs that vary over the images by less than this part of their rms say nothing."""
 
 
+STEADY = 200
+"""Values that pool to a steady rms."""
+
+PRIOR = 4.0
+"""Values that the pooled noise counts for in the noise of a channel of very few."""
+
+
 class Incomparable(Exception):
     """The candidate's outputs cannot be compared, which is a failure of the candidate."""
 
@@ -41,6 +48,7 @@ class Difference:
         largest: the largest absolute difference.
         spread: standard deviation of the reference over the images, pooled.
         level: rms of the reference.
+        positions: values that an image has of each channel.
     """
 
     output: str
@@ -51,6 +59,23 @@ class Difference:
     largest: float
     spread: float
     level: float
+    positions: int = 1
+
+    @property
+    def samples(self) -> int:
+        """Values of a channel, those of all images together."""
+        return self.n * self.positions
+
+    @property
+    def channel_noise(self) -> np.ndarray:
+        """The rms by channel as rounding noise, ``(C,)``.
+
+        Of few values it may be small by chance, as where a channel is zero in all images but one:
+        then some of the pooled noise is added, as much as of `PRIOR` more values.
+        """
+        added = max(PRIOR / self.samples - PRIOR / STEADY, 0.0) * self.rms**2
+        least = limits.LEAST_ERROR.value * self.level
+        return np.maximum(np.sqrt(self.channels**2 + added), least)
 
     @property
     def noise(self) -> float:
@@ -93,7 +118,6 @@ def compare(
     candidate: Mapping[str, np.ndarray],
     views: Mapping[str, View] | None = None,
     dtype: np.dtype | type | None = None,
-    known: Mapping[str, Difference] | None = None,
 ) -> tuple[Difference, ...]:
     """Compare the outputs of a candidate with those of a reference.
 
@@ -102,8 +126,6 @@ def compare(
         candidate: the same names in the same order.
         views: output name to the view in which both sides are compared; identity by default.
         dtype: the dtype that the candidate must have; the reference's by default.
-        known: differences of others from the very same reference in the same view, whose level and
-            spread are not measured again.
 
     Returns:
         One difference an output, in the reference's order.
@@ -118,13 +140,12 @@ def compare(
         raise NoPower("the reference has no outputs")
     if list(reference) != list(candidate):
         raise Incomparable(f"outputs should be {list(reference)}; they are {list(candidate)}")
-    pairs = zip(reference.items(), candidate.values(), strict=True)
-    return tuple(
-        _difference(
-            name, ours, theirs, (views or {}).get(name, identity), dtype, (known or {}).get(name)
-        )
-        for (name, ours), theirs in pairs
-    )
+    found = []
+    for name, ours in reference.items():
+        each = Comparison(name, (views or {}).get(name, identity), dtype)
+        each.add(ours, candidate[name])
+        found.append(each.difference())
+    return tuple(found)
 
 
 def uncompared(about: About, what: Quantity, error: Incomparable | NoPower) -> Measurement:
@@ -160,50 +181,138 @@ def odd_one(reference: Mapping[str, np.ndarray], candidate: Mapping[str, np.ndar
     return ""
 
 
-def _difference(
-    name: str,
-    reference: np.ndarray,
-    candidate: np.ndarray,
-    view: View,
-    dtype: np.dtype | type | None,
-    known: Difference | None,
-) -> Difference:
-    if reference.shape != candidate.shape:
-        raise Incomparable(
-            f"output '{name}' should have the shape {reference.shape}; it has {candidate.shape}"
+class Comparison:
+    """One output of a candidate beside the reference's, a chunk of images at a time.
+
+    However the images are cut into chunks, the difference is the same but for rounding in float64.
+
+    Attributes:
+        output: the output's name.
+    """
+
+    def __init__(
+        self,
+        output: str,
+        view: View = identity,
+        dtype: np.dtype | type | None = None,
+        known: Difference | None = None,
+    ) -> None:
+        """Begin with no image.
+
+        Args:
+            output: its name.
+            view: the view in which both sides are compared.
+            dtype: the dtype that the candidate must have; the reference's by default.
+            known: of another candidate from the very same reference in the same view; level and
+                spread are then not measured again.
+        """
+        self.output, self._view, self._dtype, self._known = output, view, dtype, known
+        self._images: list[np.ndarray] = []
+        self._channels: np.ndarray | float = 0.0
+        self._size, self._largest, self._odd = 0, 0.0, 0
+        self._spread = _Spread()
+        self._error: Incomparable | NoPower | None = None
+
+    def add(self, reference: np.ndarray, candidate: np.ndarray) -> None:
+        """Add the next images.
+
+        Args:
+            reference: ``(N, ...)``.
+            candidate: the same shape.
+        """
+        self._error = self._error or self._refused(reference, candidate)
+        if self._error is not None:
+            return
+        odd = int(np.count_nonzero(~np.isfinite(candidate)))
+        self._odd += odd
+        if odd:
+            return
+        ours = np.asarray(self._view(reference), dtype=np.float64)
+        error = np.subtract(self._view(candidate), ours, dtype=np.float64)
+        if self._known is None:
+            self._spread.add(ours)
+        shaped = error.reshape(len(error), -1, error.shape[-1] if error.ndim > 1 else 1)
+        self._images.append(np.einsum("npc,npc->n", shaped, shaped))
+        self._channels = self._channels + np.einsum("npc,npc->c", shaped, shaped)
+        self._size += error.size
+        self._largest = max(self._largest, float(error.max()), -float(error.min()))
+
+    def _refused(
+        self, reference: np.ndarray, candidate: np.ndarray
+    ) -> Incomparable | NoPower | None:
+        """Why images cannot be compared; None where they can."""
+        name, wanted = self.output, np.dtype(self._dtype or reference.dtype)
+        if reference.shape != candidate.shape:
+            return Incomparable(
+                f"output '{name}' should have the shape {reference.shape}; it has {candidate.shape}"
+            )
+        if candidate.dtype != wanted:
+            return Incomparable(f"output '{name}' should be {wanted}; it is {candidate.dtype}")
+        if reference.size == 0:
+            return NoPower(f"output '{name}' has no elements to compare")
+        if self._known is None and not np.isfinite(reference).all():
+            return NoPower(f"the reference's output '{name}' is not finite")
+        return None
+
+    def difference(self) -> Difference:
+        """How far the candidate lies from the reference on all images that were added.
+
+        Raises:
+            Incomparable: another shape or dtype, NaN or Inf in the candidate.
+            NoPower: an empty batch, NaN or Inf in the reference, or an output so flat that
+                agreement would mean nothing.
+        """
+        name = self.output
+        if self._error is not None:
+            raise self._error
+        if self._odd:
+            raise Incomparable(f"output '{name}' has {self._odd} values that are NaN or Inf")
+        known = self._known or self._spread
+        level, spread = known.level, known.spread
+        if spread <= FLAT * level or spread == 0.0:
+            raise NoPower(f"output '{name}' hardly varies (spread {spread:.2g}, level {level:.2g})")
+        images, channels = np.concatenate(self._images), np.atleast_1d(self._channels)
+        return Difference(
+            output=name,
+            n=len(images),
+            rms=float(np.sqrt(images.sum() / self._size)),
+            channels=np.sqrt(channels * len(channels) / self._size),
+            images=np.sqrt(images * len(images) / self._size),
+            largest=self._largest,
+            spread=spread,
+            level=level,
+            positions=self._size // (len(images) * len(channels)),
         )
-    wanted = np.dtype(reference.dtype if dtype is None else dtype)
-    if candidate.dtype != wanted:
-        raise Incomparable(f"output '{name}' should be {wanted}; it is {candidate.dtype}")
-    if reference.size == 0:
-        raise NoPower(f"output '{name}' has no elements to compare")
-    if known is None and not np.isfinite(reference).all():
-        raise NoPower(f"the reference's output '{name}' is not finite")
-    if not np.isfinite(candidate).all():
-        count = int(np.count_nonzero(~np.isfinite(candidate)))
-        raise Incomparable(f"output '{name}' has {count} values that are NaN or Inf")
-    ours = np.asarray(view(reference), dtype=np.float64)
-    error = np.asarray(view(candidate), dtype=np.float64) - ours
-    level, spread = (known.level, known.spread) if known else _level_and_spread(ours)
-    if spread <= FLAT * level or spread == 0.0:
-        raise NoPower(f"output '{name}' hardly varies (spread {spread:.2g}, level {level:.2g})")
-    shaped = error.reshape(len(error), -1, error.shape[-1] if error.ndim > 1 else 1)
-    images = np.einsum("npc,npc->n", shaped, shaped)
-    channels = np.einsum("npc,npc->c", shaped, shaped)
-    return Difference(
-        output=name,
-        n=len(error),
-        rms=float(np.sqrt(images.sum() / error.size)),
-        channels=np.sqrt(channels * len(channels) / error.size),
-        images=np.sqrt(images * len(images) / error.size),
-        largest=float(max(error.max(), -error.min())),
-        spread=spread,
-        level=level,
-    )
 
 
-def _level_and_spread(values: np.ndarray) -> tuple[float, float]:
-    """Rms, and the standard deviation over the images."""
-    level = float(np.sqrt(np.mean(values**2)))
-    over = float(np.sqrt(np.mean(values.var(axis=0)))) if len(values) > 1 else float(values.std())
-    return level, over
+class _Spread:
+    """Rms of values, and their standard deviation over the images, a chunk at a time."""
+
+    def __init__(self) -> None:
+        self._count, self._size = 0, 0
+        self._squares, self._apart, self._within = 0.0, 0.0, 0.0
+        self._mean: np.ndarray | float = 0.0
+
+    def add(self, values: np.ndarray) -> None:
+        """Add images, ``(N, ...)``.
+
+        Sums of squares about two means are combined exactly (Chan, Golub and LeVeque 1979).
+        """
+        count, mean = len(values), values.mean(axis=0)
+        between = np.square(mean - self._mean).sum() * self._count / (self._count + count)
+        self._apart += float(values.var(axis=0).sum() + between) * count
+        self._mean = self._mean + (mean - self._mean) * (count / (self._count + count))
+        self._count, self._size = self._count + count, self._size + values.size
+        self._squares += float(np.square(values).sum())
+        if self._count == 1:
+            self._within = float(values.std())
+
+    @property
+    def level(self) -> float:
+        """Rms."""
+        return float(np.sqrt(self._squares / self._size))
+
+    @property
+    def spread(self) -> float:
+        """The standard deviation over the images, pooled; of one image alone, over its elements."""
+        return float(np.sqrt(self._apart / self._size)) if self._count > 1 else self._within

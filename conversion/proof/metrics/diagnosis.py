@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import replace
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
-
-from conversion.core.spec import Layer
 
 EXPLAINED = 1e-3
 """A pattern explains an error where what it leaves over is this part of it, in rms."""
@@ -133,69 +129,6 @@ def _order(truth: np.ndarray, found: np.ndarray) -> str:
 
 PATTERNS: tuple[Pattern, ...] = (_order, _border, _shift, _factor, _sign, _channels, _affine)
 """Patterns in the order in which they are tried; a new one is a function and its name here."""
-
-
-def mistakes(layer: Layer) -> Iterator[tuple[str, Layer]]:
-    """The usual ways to get a layer wrong: in words, and the layer as it would then be.
-
-    Args:
-        layer: as the spec has it.
-    """
-    weights, config = layer.weights, layer.config
-    kernel = weights.get("kernel")
-    if kernel is not None and kernel.ndim == 4:
-        if kernel.shape[0] == kernel.shape[1] > 1:
-            yield (
-                "its kernel's height and width are exchanged",
-                _with(layer, "kernel", (1, 0, 2, 3)),
-            )
-        if kernel.shape[2] == kernel.shape[3]:
-            yield (
-                "its kernel's input and output channels are exchanged",
-                _with(layer, "kernel", (0, 1, 3, 2)),
-            )
-        yield "its kernel is rotated by 180 degrees", _weights(layer, kernel=kernel[::-1, ::-1])
-        for axis, words in ((0, "height"), (1, "width")):
-            for step in (-1, 1):
-                yield (
-                    f"its kernel is rolled by one pixel along its {words}",
-                    _weights(layer, kernel=np.roll(kernel, step, axis)),
-                )
-    strided = any(step > 1 for step in config.get("strides") or ())
-    if kernel is not None and kernel.ndim == 4 and strided and config["padding"] == "same":
-        # A larger window with zeros in it begins elsewhere; the truth pads by the kernel's size.
-        around = (1, 1) if max(kernel.shape[:2]) == 1 else (0, 2)
-        words = "late" if max(kernel.shape[:2]) == 1 else "early"
-        wider = np.pad(kernel, (around, around, (0, 0), (0, 0)))
-        yield f"its windows begin one pixel too {words}: padding", _weights(layer, kernel=wider)
-    if kernel is not None and kernel.ndim == 2:
-        turned = kernel.T.reshape(kernel.shape)
-        yield "its kernel is reshaped where it should be transposed", _weights(layer, kernel=turned)
-    if "bias" in weights:
-        yield "its bias is missing", _weights(layer, bias=np.zeros_like(weights["bias"]))
-    if layer.kind == "BatchNormalization":
-        for epsilon in (0.0, 1e-5, 1e-3, 1e-2):
-            if epsilon != config["epsilon"]:
-                changed = replace(layer, config={**config, "epsilon": epsilon})
-                yield f"its epsilon is {epsilon:g}, not {config['epsilon']:g}", changed
-        for one, other in (("gamma", "beta"), ("moving_mean", "moving_variance")):
-            if one in weights and other in weights:
-                swapped = {one: weights[other], other: np.abs(weights[one])}
-                if one == "gamma":
-                    swapped = {one: weights[other], other: weights[one]}
-                yield f"its {one} and {other} are exchanged", _weights(layer, **swapped)
-    for words, dtype in (("float16", np.float16),):
-        if weights:
-            rounded = {role: a.astype(dtype).astype(a.dtype) for role, a in weights.items()}
-            yield f"its weights went through {words}", _weights(layer, **rounded)
-
-
-def _weights(layer: Layer, **weights: Any) -> Layer:
-    return replace(layer, weights={**layer.weights, **weights})
-
-
-def _with(layer: Layer, role: str, axes: tuple[int, ...]) -> Layer:
-    return _weights(layer, **{role: layer.weights[role].transpose(axes)})
 
 
 def explains(truth: np.ndarray, found: np.ndarray, supposed: np.ndarray) -> bool:

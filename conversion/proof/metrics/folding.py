@@ -41,6 +41,11 @@ def identity(bias: np.ndarray | float = 0.0) -> Affine:
     return Affine(_ONE, offset, np.abs(offset))
 
 
+def scaled(factor: np.ndarray | float) -> Affine:
+    """Multiplying with a factor and nothing else."""
+    return Affine(np.asarray(factor, np.float64), np.zeros(()), np.zeros(()))
+
+
 def affine(layer: Layer) -> Affine:
     """What a BatchNormalization, Rescaling or Normalization layer does.
 

@@ -12,10 +12,10 @@ from conversion.core.quantity import About, Quantity
 from conversion.proof.metrics import limits
 from conversion.proof.metrics.compare import (
     VIEWS,
+    Comparison,
     Difference,
     Incomparable,
     NoPower,
-    compare,
 )
 from conversion.proof.metrics.quantities import (
     LAYER_ERROR_CHANNEL,
@@ -64,80 +64,71 @@ class LayerError:
         return bool(self.odd) or over
 
 
-def layer_noise(
-    truth: Mapping[str, np.ndarray], keras: Mapping[str, np.ndarray], heads: Mapping[str, str]
-) -> dict[str, Difference | str]:
-    """Keras's own distance from the truth at every layer.
+class Layers:
+    """Every layer beside the truth, a chunk of images at a time."""
 
-    Args:
-        truth: layer name to ``(N, ...)`` float64 from the spec.
-        keras: layer name to ``(N, ...)`` float32 from the reference.
-        heads: output layer's name to what it means.
+    def __init__(
+        self, heads: Mapping[str, str], noise: Mapping[str, Difference | str] | None = None
+    ) -> None:
+        """Begin with no image.
 
-    Returns:
-        Layer name to the difference, or to why it has no power there.
-    """
-    found: dict[str, Difference | str] = {}
-    for name, exact in truth.items():
-        try:
-            (found[name],) = _compared(name, exact, keras[name], heads)
-        except (NoPower, Incomparable) as why:
-            found[name] = str(why)
-    return found
+        Args:
+            heads: output layer's name to what it means.
+            noise: Keras's own differences, which those of an artifact are multiples of; none where
+                it is Keras's layers that are added.
+        """
+        self._heads, self._noise = heads, noise or {}
+        self._compared: dict[str, Comparison] = {}
+
+    def add(self, name: str, truth: np.ndarray, layer: np.ndarray) -> None:
+        """Add the next images of a layer.
+
+        Args:
+            name: of the layer; the layers are added in the spec's order.
+            truth: ``(N, ...)`` float64 from the spec.
+            layer: ``(N, ...)`` float32 from Keras, or from the artifact's taps.
+        """
+        if name not in self._compared:
+            known = self._noise.get(name)
+            view = VIEWS[self._heads.get(name, "none")]
+            known = None if isinstance(known, str) else known
+            self._compared[name] = Comparison(name, view, np.float32, known)
+        if not isinstance(self._noise.get(name), str):
+            self._compared[name].add(truth, layer)
+
+    def differences(self) -> dict[str, Difference | str]:
+        """Layer name to its distance from the truth, or to why that has no power."""
+        found: dict[str, Difference | str] = {}
+        for name, compared in self._compared.items():
+            try:
+                found[name] = compared.difference()
+            except (NoPower, Incomparable) as why:
+                found[name] = str(why)
+        return found
+
+    def errors(self) -> list[LayerError]:
+        """Every layer's distance from the truth as a multiple of Keras's own."""
+        return [_layer_error(each, self._noise[name]) for name, each in self._compared.items()]
 
 
-def layer_errors(
-    truth: Mapping[str, np.ndarray],
-    noise: Mapping[str, Difference | str],
-    layers: Mapping[str, np.ndarray],
-    heads: Mapping[str, str],
-) -> list[LayerError]:
-    """Every layer's distance from the truth as a multiple of Keras's own.
-
-    Args:
-        truth: layer name to ``(N, ...)`` float64 from the spec.
-        noise: as `layer_noise` gives it.
-        layers: layer name to ``(N, ...)`` float32 from the artifact's taps, in the spec's order.
-        heads: output layer's name to what it means.
-    """
-    return [_layer_error(name, truth[name], noise[name], layers[name], heads) for name in layers]
-
-
-def _layer_error(
-    name: str,
-    truth: np.ndarray,
-    noise: Difference | str,
-    layer: np.ndarray,
-    heads: Mapping[str, str],
-) -> LayerError:
+def _layer_error(compared: Comparison, noise: Difference | str) -> LayerError:
+    name = compared.output
     if isinstance(noise, str):
         return LayerError(name, 0.0, 0.0, 0.0, doubt=noise)
     try:
-        (error,) = _compared(name, truth, layer, heads, {name: noise})
+        error = compared.difference()
     except Incomparable as why:
         return LayerError(name, np.inf, np.inf, np.inf, np.inf, odd=str(why))
-    least = limits.LEAST_ERROR.value * noise.level
     share = noise.rms / noise.spread
     doubt = f"Keras itself is {share:.1e} of the spread from the truth"
     return LayerError(
         name,
         error.rms / noise.noise,
-        float((error.channels / np.maximum(noise.channels, least)).max()),
+        float((error.channels / noise.channel_noise).max()),
         float(error.images.max()) / noise.noise,
         error.rms / noise.spread,
         doubt=doubt if share > limits.KERAS_NOISE.value else "",
     )
-
-
-def _compared(
-    name: str,
-    truth: np.ndarray,
-    layer: np.ndarray,
-    heads: Mapping[str, str],
-    known: Mapping[str, Difference] | None = None,
-) -> tuple[Difference, ...]:
-    views = {name: VIEWS[heads.get(name, "none")]}
-    return compare({name: truth}, {name: layer}, views, np.float32, known)
 
 
 def first_at_fault(errors: Sequence[LayerError]) -> LayerError | None:
@@ -245,9 +236,7 @@ def _worst(
 
 def tapped_graph(
     about: About,
-    deployed: Mapping[str, np.ndarray],
-    tapped: Mapping[str, np.ndarray],
-    heads: Mapping[str, str],
+    compared: Sequence[Comparison],
     noise: Mapping[str, Difference | str],
     another: str,
 ) -> list[Measurement]:
@@ -255,16 +244,13 @@ def tapped_graph(
 
     Args:
         about: what is measured.
-        deployed: output name to ``(N, ...)`` float32 of the file as it is.
-        tapped: the same of the graph with taps.
-        heads: output name to what it means.
-        noise: as `layer_noise` gives it.
+        compared: the outputs of the graph with taps beside those of the file as it is.
+        noise: Keras's own distance from the truth by layer, or why it has no power there.
         another: how the tapped graph differs, in words; empty where it is the very same.
     """
-    views = {name: VIEWS[head] for name, head in heads.items()}
     about_taps = another or "the tapped network is the deployed one"
     try:
-        differences = compare(deployed, tapped, views)
+        differences = [each.difference() for each in compared]
     except (Incomparable, NoPower) as why:
         verdict = Verdict.FAIL if isinstance(why, Incomparable) else Verdict.UNDECIDED
         reason = f"{why}; {about_taps}"

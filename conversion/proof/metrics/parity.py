@@ -10,6 +10,7 @@ from conversion.core.measurement import Measurement, Verdict
 from conversion.core.quantity import About
 from conversion.proof.metrics import limits
 from conversion.proof.metrics.compare import (
+    STEADY,
     VIEWS,
     Difference,
     Incomparable,
@@ -25,9 +26,6 @@ from conversion.proof.metrics.quantities import (
     OUTPUT_TOLERANCE,
     REFERENCE_NOISE,
 )
-
-LEAST_IMAGES = 200
-"""Fewer images do not pool to a steady rms."""
 
 
 def output_error(
@@ -132,13 +130,9 @@ def _no_power(about: About, why: Exception) -> Measurement:
 def _multiples(
     about: About, noise: Difference, error: Difference, cached: bool
 ) -> list[Measurement]:
-    least = limits.LEAST_ERROR.value * noise.level
     values = (
         (OUTPUT_ERROR_POOLED, error.rms / noise.noise),
-        (
-            OUTPUT_ERROR_CHANNEL,
-            float((error.channels / np.maximum(noise.channels, least)).max()),
-        ),
+        (OUTPUT_ERROR_CHANNEL, float((error.channels / noise.channel_noise).max())),
         (OUTPUT_ERROR_IMAGE, float(error.images.max()) / noise.noise),
     )
     doubt = _doubt(noise)
@@ -156,8 +150,9 @@ def _doubt(noise: Difference) -> str:
             f"Keras is {share:.1e} of the outputs' spread from the float64 truth (limit "
             f"{limits.KERAS_NOISE.value:.0e}): its noise would hide a fault"
         )
-    if noise.n < LEAST_IMAGES:
-        return f"{noise.n} images; at least {LEAST_IMAGES} are needed"
+    if noise.samples < STEADY:
+        what = "images" if noise.positions == 1 else "values of each channel"
+        return f"{noise.samples} {what}; at least {STEADY} are needed"
     return ""
 
 

@@ -88,6 +88,20 @@ WEIGHTS_FOLDED = Quantity(
     "how far the weights into which others are folded are from what the source gives, in float64",
     limits.FOLDED,
 )
+WEIGHTS_BEHAVE = Quantity(
+    "weights_by_behaviour",
+    WEIGHTS,
+    "how far layers whose weights are stored in a form that no rule knows are from what their "
+    "inputs in the file should give",
+    limits.POOLED,
+)
+WEIGHTS_SEEN = Quantity(
+    "weights_seen",
+    WEIGHTS,
+    "the share of the source's weights that were compared with the file: exactly, by the rule of "
+    "what is folded into them, or by what their layer does",
+    limits.WEIGHTS_SEEN,
+)
 
 PROVENANCE = Question(
     "provenance", "structure", "the file itself states the digest of this very source file"

@@ -36,8 +36,40 @@ class LayerSqnr:
     damage: float
 
 
+class Sqnr:
+    """Signal to quantization noise ratio, a chunk of values at a time."""
+
+    def __init__(self) -> None:
+        self._power, self._lost = 0.0, 0.0
+
+    def add(self, signal: np.ndarray, found: np.ndarray) -> None:
+        """Add values.
+
+        Args:
+            signal: what should be there, any shape.
+            found: the same shape.
+
+        Raises:
+            ValueError: the shapes differ, or a value is not finite.
+        """
+        if signal.shape != found.shape:
+            raise ValueError(f"shape {found.shape}, not {signal.shape}")
+        noise = np.asarray(found, np.float64) - signal
+        if not np.isfinite(noise).all():
+            raise ValueError("values that are NaN or Inf")
+        self._power += float((np.asarray(signal, np.float64) ** 2).sum())
+        self._lost += float((noise**2).sum())
+
+    @property
+    def decibels(self) -> float:
+        """``10 log10(sum(x^2) / sum((q - x)^2))``."""
+        if self._lost == 0.0:
+            return EXACT
+        return float(min(EXACT, 10 * np.log10(max(self._power, 1e-300) / self._lost)))
+
+
 def sqnr(signal: np.ndarray, found: np.ndarray) -> float:
-    """Signal to quantization noise ratio in dB: ``10 log10(sum(x^2) / sum((q - x)^2))``.
+    """Signal to quantization noise ratio in dB.
 
     Args:
         signal: what should be there, any shape.
@@ -46,15 +78,9 @@ def sqnr(signal: np.ndarray, found: np.ndarray) -> float:
     Raises:
         ValueError: the shapes differ, or a value is not finite.
     """
-    if signal.shape != found.shape:
-        raise ValueError(f"shape {found.shape}, not {signal.shape}")
-    noise = np.asarray(found, np.float64) - signal
-    if not np.isfinite(noise).all():
-        raise ValueError("values that are NaN or Inf")
-    power, lost = float((np.asarray(signal, np.float64) ** 2).sum()), float((noise**2).sum())
-    if lost == 0.0:
-        return EXACT
-    return float(min(EXACT, 10 * np.log10(max(power, 1e-300) / lost)))
+    whole = Sqnr()
+    whole.add(signal, found)
+    return whole.decibels
 
 
 def layer_sqnr(

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
-from conversion.core.measurement import Measurement
+from conversion.core.measurement import Measurement, Verdict
 from conversion.core.quantity import About, Quantity
+from conversion.core.spec import Layer, Spec
 from conversion.proof.metrics import limits
 from conversion.proof.metrics.folding import roundings
-from conversion.proof.metrics.quantities import WEIGHTS_EQUAL, WEIGHTS_FOLDED
+from conversion.proof.metrics.layers import LayerError
+from conversion.proof.metrics.quantities import (
+    WEIGHTS_BEHAVE,
+    WEIGHTS_EQUAL,
+    WEIGHTS_FOLDED,
+    WEIGHTS_SEEN,
+)
 
 LARGEST = 50
 """Rows of a measurement at most."""
@@ -27,6 +34,9 @@ class Held:
         found: as the file has it.
         wanted: float32 as in the spec where it must be the same bit by bit, else float64.
         terms: the size that rounding is relative to; None where it must be the same.
+        covers: arrays of the spec that are seen by it.
+        note: what else is known of it, in words.
+        folds: how many layers are folded into it, each of which adds its roundings.
     """
 
     layer: str
@@ -34,6 +44,17 @@ class Held:
     found: np.ndarray
     wanted: np.ndarray
     terms: np.ndarray | None = None
+    covers: tuple[np.ndarray, ...] = ()
+    note: str = ""
+    folds: int = 1
+
+    @staticmethod
+    def nowhere(layer: Layer) -> Held:
+        """What is to be said of a layer of which a weight is nowhere."""
+        none = np.zeros(0, np.float32)
+        return Held(
+            layer.name, f"a weight of {layer.name}", none, none, None, tuple(layer.weights.values())
+        )
 
     @property
     def exact(self) -> bool:
@@ -50,15 +71,26 @@ class Held:
         bits = f"u{wanted.dtype.itemsize}"
         return np.atleast_1d(found.view(bits) != wanted.view(bits))
 
+    @property
+    def mostly(self) -> bool:
+        """Whether most elements are right, so that it is no other weight; zeros tell nothing."""
+        wrong = self.differing()
+        try:
+            found, wanted, wrong = np.broadcast_arrays(self.found, self.wanted, wrong)
+        except ValueError:
+            return False
+        telling = wrong[(found != 0) | (wanted != 0)]
+        return not telling.size or bool(np.mean(telling) < 0.5)
+
     def distances(self) -> np.ndarray:
-        """How far folded values are from what they must be, in roundings of float32."""
+        """How far folded values are from what they must be, in roundings for each folded layer."""
         wanted = self.wanted
         terms = np.abs(wanted) if self.terms is None else self.terms
         try:
             found, whole, sizes = np.broadcast_arrays(self.found, wanted, terms)
         except ValueError:
             return np.full(wanted.shape or (1,), np.inf)
-        return np.atleast_1d(roundings(found, whole, sizes))
+        return np.atleast_1d(roundings(found, whole, sizes)) / self.folds
 
     def sentence(self) -> str:
         """What is wrong with it."""
@@ -73,58 +105,133 @@ class Held:
         laid = np.broadcast_to(found, wrong.shape) if found.size in (1, wrong.size) else found
         expected = np.broadcast_to(wanted, wrong.shape)
         at = place[0] if len(place) == 1 else place
-        return (
+        said = (
             f"{int(wrong.sum())} of {wrong.size} values of {self.what} differ, the first at {at} "
             f"is {laid[place]:.9g}, expected {expected[place]:.9g}"
         )
+        return f"{said} ({self.note})" if self.note else said
+
+
+@dataclass(frozen=True, eq=False)
+class Settled:
+    """A weight that was not found, and what its layer does.
+
+    Attributes:
+        held: what stands in its place.
+        error: how far the layer is from what it should give; None where it cannot be seen.
+        unseen: elements that the error does not show.
+    """
+
+    held: Held
+    error: LayerError | None
+    unseen: int = 0
+
+    @property
+    def is_right(self) -> bool:
+        """Whether the layer does what it should."""
+        return self.error is not None and not self.error.at_fault
 
 
 def weights(
     about: About,
-    order: Sequence[str],
+    spec: Spec,
     held: Sequence[Held],
-    missing: Sequence[str],
-    names: tuple[Quantity, Quantity] = (WEIGHTS_EQUAL, WEIGHTS_FOLDED),
+    settled: Sequence[Settled] = (),
 ) -> list[Measurement]:
-    """Every weight of the spec is in the file: as it is bit by bit, folded ones within rounding.
+    """Every weight of the spec is in the file, found there or seen in what its layer does.
 
     Args:
         about: what is measured.
-        order: the layers in the spec's order.
+        spec: the model.
         held: the weights that were found.
-        missing: layers of which some weight was not found.
+        settled: those that were not.
+    """
+    faulty = [s.held for s in settled if s.error is not None and s.error.at_fault]
+    measured = compared(about, spec, [*held, *(h for h in faulty if h.found.size)])
+    if any(each.error is not None for each in settled):
+        measured.append(_behaving(about, settled))
+    return [*measured, *_seen(about, spec, held, settled)]
+
+
+def compared(
+    about: About,
+    spec: Spec,
+    held: Sequence[Held],
+    names: tuple[Quantity, Quantity] = (WEIGHTS_EQUAL, WEIGHTS_FOLDED),
+) -> list[Measurement]:
+    """Weights that were found: as they are bit by bit, folded ones within rounding.
+
+    Args:
+        about: what is measured.
+        spec: the model.
+        held: the weights.
         names: what is measured of weights as they are, and of folded ones.
     """
-    rank = {name: index for index, name in enumerate(order)}
-    groups = {True: [h for h in held if h.exact], False: [h for h in held if not h.exact]}
+    rank = {layer.name: index for index, layer in enumerate(spec.layers)}
+    groups = {exact: [h for h in held if h.exact is exact] for exact in (True, False)}
     wrong = {
-        exact: sorted(
-            (h for h in found if h.differing().any()), key=lambda h: rank.get(h.layer, len(rank))
-        )
+        exact: sorted((h for h in found if h.differing().any()), key=lambda h: rank[h.layer])
         for exact, found in groups.items()
     }
     measured = []
-    if groups[True] or not groups[False]:
-        lost = bool(missing) or not held
-        where = ", ".join(missing[:4]) or "any layer"
-        measured.append(
-            _measured(
-                *(about, names[0], len(wrong[True]), wrong[True], len(groups[True])),
-                f"no weights were found of {where}" if lost else "",
-                (missing or (None,))[0],
-            )
-        )
+    if groups[True]:
+        value, count = len(wrong[True]), len(groups[True])
+        measured.append(_measured(about, names[0], value, wrong[True], count))
     if groups[False]:
-        # The other measurement says what is missing, where there is one.
         far = max(float(h.distances().max()) for h in groups[False])
-        lost = bool(missing) and not groups[True] and far <= limits.FOLDED.value
-        measured.append(
-            _measured(
-                *(about, names[1], far, wrong[False], len(groups[False])),
-                f"no weights were found of {', '.join(missing[:4])}" if lost else "",
-            )
-        )
+        measured.append(_measured(about, names[1], far, wrong[False], len(groups[False])))
     return measured
+
+
+def _behaving(about: About, settled: Sequence[Settled]) -> Measurement:
+    """What layers do whose weights are stored in a form that no rule knows."""
+    errors = [each.error for each in settled if each.error is not None]
+    faulty = [error for error in errors if error.at_fault]
+    worst = faulty[0] if faulty else max(errors, key=lambda error: error.pooled)
+    names = ", ".join(dict.fromkeys(error.layer for error in (faulty or errors)))
+    return about.measure(
+        WEIGHTS_BEHAVE,
+        worst.pooled,
+        "" if faulty else f"stored in a form that no rule knows: {names}",
+        verdict=Verdict.FAIL if faulty else None,
+        layer=worst.layer,
+        n=len(settled),
+    )
+
+
+def _seen(
+    about: About, spec: Spec, held: Sequence[Held], settled: Sequence[Settled]
+) -> list[Measurement]:
+    """The share of the model's weights that were compared, and how."""
+    sizes = {id(a): a.size for layer in spec.layers for a in layer.weights.values()}
+    total = sum(sizes.values())
+    if not total:
+        return []
+    by_rule = {id(a) for h in held if not h.exact for a in h.covers}
+    exact = {id(a) for h in held if h.exact for a in h.covers} - by_rule
+    done = [s for s in settled if s.is_right]
+    probed = {id(a) for s in done for a in s.held.covers} - exact - by_rule
+    shown = sum(sizes.get(each, 0) for each in probed) - sum(s.unseen for s in done)
+    shares = {
+        "exactly": sum(sizes.get(each, 0) for each in exact) / total,
+        "by rule": sum(sizes.get(each, 0) for each in by_rule) / total,
+        "by behaviour": max(shown, 0) / total,
+    }
+    value = min(sum(shares.values()), 1.0)
+    parts = ", ".join(f"{share:.2%} {how}" for how, share in shares.items() if share)
+    few = "" if value >= limits.WEIGHTS_SEEN.value else "too few weights are seen"
+    rows = tuple({"how": how, "share": share} for how, share in shares.items())
+    doubtful = Verdict.UNDECIDED if few else None
+    return [
+        about.measure(
+            WEIGHTS_SEEN,
+            value,
+            "; ".join(filter(None, (few, parts))),
+            verdict=doubtful,
+            n=total,
+            rows=rows,
+        )
+    ]
 
 
 def equal_arrays(
@@ -142,27 +249,21 @@ def equal_arrays(
         Held(name.rpartition(".")[0], name, stored.get(name, none), spec.get(name, none))
         for name in dict.fromkeys((*spec, *stored))
     ]
-    return weights(about, (), held, ()) if held else [about.measure(WEIGHTS_EQUAL, 0, n=0)]
+    wrong = [each for each in held if each.differing().any()]
+    return [_measured(about, WEIGHTS_EQUAL, len(wrong), wrong, len(held))]
 
 
 def _measured(
-    about: About,
-    what: Quantity,
-    value: float,
-    wrong: Sequence[Held],
-    n: int,
-    doubt: str,
-    layer: str | None = None,
+    about: About, what: Quantity, value: float, wrong: Sequence[Held], n: int
 ) -> Measurement:
-    found = about.measure(
+    return about.measure(
         what,
         value,
-        doubt=doubt,
-        layer=wrong[0].layer if wrong else layer,
+        "; ".join(filter(None, _first(wrong))),
+        layer=wrong[0].layer if wrong else None,
         n=n,
         rows=tuple(_row(h) for h in wrong[:LARGEST]),
     )
-    return replace(found, reason="; ".join(filter(None, (*_first(wrong), doubt))))
 
 
 def _first(wrong: Sequence[Held]) -> list[str]:

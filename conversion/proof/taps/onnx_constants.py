@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -61,7 +62,12 @@ class Constants:
                 steps = self._counted_from(node, zero)
             axis = self._axis(node, index, known, steps)
             role = names_of(node.op_type, index)
-            found.append(Constant(known.name, role, known.stored, known.shape, steps, axis))
+            each = Constant(known.name, role, known.stored, known.shape, steps, axis)
+            turned = index == 1 and node.op_type.endswith("Gemm") and attributes(node).get("transB")
+            found.append(_turned(each) if turned else each)
+        if node.op_type == "BatchNormalization":
+            epsilon = np.float32(attributes(node).get("epsilon", 1e-5))
+            found.append(Constant("", "epsilon", partial(np.asarray, epsilon), ()))
         return tuple(found)
 
     def steps_of_result(self, node: NodeProto) -> Steps | None:
@@ -124,6 +130,13 @@ class Constants:
         if steps is None or steps is known.steps:
             return known.axis
         return 0 if "Conv" in node.op_type else rank - 1
+
+
+def _turned(each: Constant) -> Constant:
+    """A matrix that its operator reads as its transpose, as it is meant."""
+    return replace(
+        each, stored=lambda: each.stored().T, shape=each.shape[::-1], axis=1 - min(each.axis, 1)
+    )
 
 
 def _of_tensor(tensor: TensorProto, name: str = "") -> Constant:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from conversion.backends import Capability, backend
 from conversion.core.artifact import Artifact
 from conversion.core.spec import Spec
 from conversion.proof import truth
-from conversion.proof.taps.by_values import EIGHT_BITS, ROUNDED, match
+from conversion.proof.taps.by_values import ROUNDED, match
 from conversion.proof.taps.matches import Match
 from conversion.proof.taps.network import Network, Run
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
 
 PROBES = 4
 """Images by which layers are told apart."""
@@ -157,9 +159,21 @@ def one_by_one(
 def open_onnx(artifact: Artifact, spec: Spec, threads: int, probe: Mapping[str, Any]) -> Exposed:
     """An ONNX file with its tensors among its outputs, at full optimisation."""
     from conversion.backends.onnx_file import load
+
+    return expose_onnx(load(artifact.path), artifact.path.name, spec, threads)
+
+
+def expose_onnx(model: ModelProto, name: str, spec: Spec, threads: int) -> Exposed:
+    """An ONNX graph with its tensors among its outputs, at full optimisation.
+
+    Args:
+        model: the graph.
+        name: what messages call it.
+        spec: the model, whose inputs are the graph's in their order.
+        threads: threads of an operator.
+    """
     from conversion.proof.taps.onnx_tensors import network_of, runner
 
-    model, name = load(artifact.path), artifact.path.name
     network = network_of(model)
     another = "{} tensors are outputs of the tapped graph, which ONNX Runtime then fuses less than "
     return Exposed(
@@ -228,32 +242,3 @@ def open_module(
 
     run = runner(call, spec, threads)
     return Exposed(network_of(call, probe, spec), run, run)
-
-
-def open_taps(
-    name: str,
-    artifact: Artifact,
-    spec: Spec,
-    threads: int,
-    inputs: Mapping[str, np.ndarray],
-    exact: Mapping[str, np.ndarray] | None = None,
-) -> Taps:
-    """An artifact with its layers in view.
-
-    Args:
-        name: its backend.
-        artifact: the file.
-        spec: the model that it should be.
-        threads: threads of an operator.
-        inputs: input name to ``(N, ...)`` float32, of which a few are looked at.
-        exact: layer name to its output for them; computed where it is not given.
-
-    Raises:
-        UserError: the file cannot be opened.
-        KeyError: the backend does not show them.
-    """
-    probe = {each: array[:1] for each, array in inputs.items()}
-    own = backend(name)
-    exposed = own.capability(Capability.TAPS)(artifact, spec, threads, probe)
-    rounded = ROUNDED if own.is_float else EIGHT_BITS
-    return align(spec, exposed, inputs, exact, rounded)

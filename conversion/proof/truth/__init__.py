@@ -7,8 +7,13 @@ whatever the conversion broke.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+import os
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -24,9 +29,19 @@ from conversion.proof.truth import (
     windows,
 )
 from conversion.proof.truth.activations import ACTIVATIONS as ACTIVATIONS
+from conversion.proof.truth.blas import one_thread
+
+Arrays = Mapping[str, np.ndarray]
 
 CHUNK = 50
-"""Images evaluated at a time: bounds the memory of the unrolled convolutions."""
+"""Images whose layers are held at a time; a caller who knows what they cost says how many."""
+
+PART = 2**21
+"""Values of the largest layer that a thread evaluates at a time: 16 MB, which are found again in a
+cache, and which the allocator keeps for the next layer."""
+
+OPEN = 256
+"""Stands for a size that the spec leaves open."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +62,7 @@ def evaluate(
     inputs: Mapping[str, np.ndarray],
     keep: Collection[str] | None = None,
     given: Mapping[str, np.ndarray] | None = None,
+    chunk: int = CHUNK,
 ) -> Evaluation:
     """Evaluate a spec in float64.
 
@@ -56,33 +72,97 @@ def evaluate(
         keep: layers whose outputs to return; None for all of them.
         given: layer name to the output that it is to have, ``(N, ...)``, in place of its own; what
             only leads to such layers is not evaluated.
+        chunk: images evaluated at a time.
 
     Returns:
         Outputs of the kept layers and the logits of every output that was evaluated.
     """
     kept = {layer.name for layer in spec.layers} if keep is None else set(keep)
     known = dict(given or {})
-    needed = _needed(spec, kept | (set() if known else set(spec.outputs)), known)
-    count = len(next(iter({**inputs, **known}.values())))
+    wanted = kept | (set() if known else set(spec.outputs))
     layers: dict[str, list[np.ndarray]] = {name: [] for name in kept}
-    wanted = [name for name in spec.outputs if name in needed and name not in known]
-    logits: dict[str, list[np.ndarray]] = {name: [] for name in wanted}
-    for start in range(0, count, CHUNK):
-        chunk = {name: array[start : start + CHUNK] for name, array in inputs.items()}
-        values = {name: array[start : start + CHUNK] for name, array in known.items()}
-        for layer in spec.layers:
-            if layer.name not in needed:
-                continue
-            if layer.name not in known:
-                plain, values[layer.name] = _layer(spec, layer, chunk, values)
-                if layer.name in logits:
-                    logits[layer.name].append(plain)
+    logits: dict[str, list[np.ndarray]] = {}
+    for start in range(0, len(next(iter({**inputs, **known}.values()))), chunk):
+        part = {name: array[start : start + chunk] for name, array in inputs.items()}
+        held = {name: array[start : start + chunk] for name, array in known.items()}
+        for layer, plain, value in walk(spec, part, wanted, held):
             if layer.name in kept:
-                layers[layer.name].append(values[layer.name])
+                layers[layer.name] += value
+            if layer.name in spec.outputs and layer.name not in known:
+                logits.setdefault(layer.name, []).extend(plain)
     return Evaluation(
         {name: np.concatenate(parts) for name, parts in layers.items()},
-        {name: np.concatenate(parts) for name, parts in logits.items()},
+        {name: np.concatenate(logits[name]) for name in spec.outputs if name in logits},
     )
+
+
+def walk(
+    spec: Spec,
+    inputs: Mapping[str, np.ndarray],
+    wanted: Collection[str],
+    given: Mapping[str, np.ndarray] | None = None,
+) -> Iterator[tuple[Layer, list[np.ndarray], list[np.ndarray]]]:
+    """Layers in the spec's order as they are evaluated, all images at once.
+
+    A layer's values are let go when the last layer that reads them is done.
+
+    Args:
+        spec: the model.
+        inputs: input name to ``(N, ...)``.
+        wanted: the layers that are asked for.
+        given: layer name to the output that it is to have, ``(N, ...)``.
+
+    Yields:
+        A wanted layer with its values before and after its activation, some images in each array.
+    """
+    given = given or {}
+    needed = _needed(spec, wanted, given)
+    readers = [layer for layer in spec.layers if layer.name in needed]
+    last = {name: layer.name for layer in readers for name in layer.inputs}
+    parts = _parts(spec, len(next(iter({**inputs, **given}.values()))))
+    images = [{name: array[part] for name, array in inputs.items()} for part in parts]
+    values = [{name: array[part] for name, array in given.items()} for part in parts]
+    with ThreadPoolExecutor(os.cpu_count()) as threads, one_thread():
+        for layer in readers:
+            if layer.name in given:
+                plain = [each[layer.name] for each in values]
+            else:  # a user's function may know no threads
+                run = map if layer.kind in spec.custom.layers else threads.map
+                compute = partial(_watched, np.geterr(), spec, layer)
+                plain = _put(values, layer, run(compute, images, values))
+            if layer.name in wanted:
+                yield layer, plain, [each[layer.name] for each in values]
+            del plain
+            for name in {layer.name, *layer.inputs}:
+                if last.get(name, layer.name) == layer.name:
+                    for each in values:
+                        each.pop(name, None)
+
+
+def _watched(
+    errors: Mapping[str, Any], spec: Spec, layer: Layer, chunk: Arrays, values: Arrays
+) -> tuple[np.ndarray, np.ndarray]:
+    """`_layer` with what NumPy warns of as in the thread that asks for it."""
+    with np.errstate(**errors):
+        return _layer(spec, layer, chunk, values)
+
+
+def _put(
+    values: list[dict[str, np.ndarray]], layer: Layer, found: Iterable[tuple[np.ndarray, ...]]
+) -> list[np.ndarray]:
+    """Put a layer's values in their place; those before its activation are returned."""
+    plain = []
+    for held, (before, after) in zip(values, found, strict=True):
+        held[layer.name] = after
+        plain.append(before)
+    return plain
+
+
+def _parts(spec: Spec, count: int) -> list[slice]:
+    """Images that a thread evaluates at a time."""
+    sizes = ([OPEN if size is None else size for size in layer.shape] for layer in spec.layers)
+    size = min(max(PART // max(map(prod, sizes)), 1), CHUNK)
+    return [slice(start, start + size) for start in range(0, count, size)]
 
 
 def evaluate_layer(spec: Spec, layer: Layer, inputs: Sequence[np.ndarray]) -> np.ndarray:
@@ -110,7 +190,7 @@ def _needed(spec: Spec, kept: Collection[str], given: Collection[str]) -> set[st
 
 
 def _layer(
-    spec: Spec, layer: Layer, chunk: Mapping[str, np.ndarray], values: Mapping[str, np.ndarray]
+    spec: Spec, layer: Layer, chunk: Arrays, values: Arrays
 ) -> tuple[np.ndarray, np.ndarray]:
     """The layer's values before and after its activation."""
     if layer.kind == "InputLayer":

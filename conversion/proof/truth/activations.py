@@ -19,9 +19,14 @@ SELU = (1.6732632423543772, 1.0507009873554805)
 def relu(config: Settings, value: np.ndarray) -> np.ndarray:
     """Keras's ReLU layer with all of its parameters."""
     threshold, slope = config.get("threshold") or 0.0, config.get("negative_slope") or 0.0
-    # A value at the threshold itself becomes 0 in Keras: whole numbers meet it.
-    result = np.where(value > threshold, value, slope * (value - threshold))
-    return result if config.get("max_value") is None else np.minimum(result, config["max_value"])
+    if threshold or slope:
+        # A value at the threshold itself becomes 0 in Keras: whole numbers meet it.
+        result = np.where(value > threshold, value, slope * (value - threshold))
+    else:
+        result = np.maximum(value, 0.0)
+    if config.get("max_value") is not None:
+        np.minimum(result, config["max_value"], out=result)
+    return result
 
 
 def leaky_relu(config: Settings, value: np.ndarray) -> np.ndarray:
@@ -57,6 +62,14 @@ def _gelu(value: np.ndarray) -> np.ndarray:
     from scipy.special import erf
 
     return np.asarray(0.5 * value * (1.0 + erf(value / np.sqrt(2.0))))
+
+
+def gelu(config: Settings, value: np.ndarray) -> np.ndarray:
+    """Either GELU; that by tanh, which no layer of Keras's states, is what a file may have."""
+    if not config.get("approximate"):
+        return _gelu(value)
+    inner = np.sqrt(2.0 / np.pi) * (value + 0.044715 * value**3)
+    return np.asarray(0.5 * value * (1.0 + np.tanh(inner)))
 
 
 def _glu(value: np.ndarray) -> np.ndarray:
@@ -105,6 +118,7 @@ LAYERS: dict[str, Callable[[Settings, np.ndarray], np.ndarray]] = {
     "ReLU": relu,
     "LeakyReLU": leaky_relu,
     "ELU": elu,
+    "GELU": gelu,
     "Softmax": softmax,
 }
 """Layer class to its function of settings and value; it may stand in place of a name too."""

@@ -26,9 +26,12 @@ def _along(array: np.ndarray, axes: Sequence[int], value: np.ndarray) -> np.ndar
 
 
 def _scaled(layer: Layer, axes: Sequence[int], value: np.ndarray) -> np.ndarray:
+    """A layer's own array with its scale and offset, in place."""
     if "gamma" in layer.weights:
-        value = value * _along(_weight(layer, "gamma"), axes, value)
-    return value + _along(_weight(layer, "beta"), axes, value) if "beta" in layer.weights else value
+        value *= _along(_weight(layer, "gamma"), axes, value)
+    if "beta" in layer.weights:
+        value += _along(_weight(layer, "beta"), axes, value)
+    return value
 
 
 def _axes(layer: Layer) -> list[int]:
@@ -41,7 +44,9 @@ def _batch_norm(layer: Layer, value: np.ndarray) -> np.ndarray:
     mean, variance = (
         _along(_weight(layer, role), axes, value) for role in ("moving_mean", "moving_variance")
     )
-    return _scaled(layer, axes, (value - mean) / np.sqrt(variance + layer.config["epsilon"]))
+    normal = value - mean
+    normal /= np.sqrt(variance + layer.config["epsilon"])
+    return _scaled(layer, axes, normal)
 
 
 def _layer_norm(layer: Layer, value: np.ndarray) -> np.ndarray:

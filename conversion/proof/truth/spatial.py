@@ -53,16 +53,27 @@ def _cropping(layer: Layer, value: np.ndarray) -> np.ndarray:
 
 @channels_last
 def _up_sampling(layer: Layer, value: np.ndarray) -> np.ndarray:
-    enlarge = _between if layer.config.get("interpolation") == "bilinear" else np.repeat
+    ways = COORDINATES[layer.config.get("coordinates", "half_pixel")]
     for axis, factor in enumerate(each_axis(layer.config["size"], value.ndim - 2), 1):
-        value = enlarge(value, factor, axis)
+        if layer.config.get("interpolation") == "bilinear":
+            value = _between(value, ways(value.shape[axis], factor), axis)
+        else:
+            value = np.repeat(value, factor, axis)
     return value
 
 
-def _between(value: np.ndarray, factor: int, axis: int) -> np.ndarray:
-    """Linear between the centres of pixels, constant beyond the first and last one."""
+COORDINATES: dict[str, Callable[[int, int], np.ndarray]] = {
+    "half_pixel": lambda size, factor: (np.arange(size * factor) + 0.5) / factor - 0.5,
+    "asymmetric": lambda size, factor: np.arange(size * factor) / factor,
+    "align_corners": lambda size, factor: np.linspace(0, size - 1, size * factor),
+}
+"""ONNX's names of how a position in the larger image is one in the smaller; Keras's the first."""
+
+
+def _between(value: np.ndarray, places: np.ndarray, axis: int) -> np.ndarray:
+    """Linear between the pixels, constant beyond the first and last one."""
     size = value.shape[axis]
-    centres = np.clip((np.arange(size * factor) + 0.5) / factor - 0.5, 0, size - 1)
+    centres = np.clip(places, 0, size - 1)
     before = np.floor(centres).astype(int)
     after = np.minimum(before + 1, size - 1)
     share = (centres - before).reshape(-1, *[1] * (value.ndim - 1 - axis))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import product
 from typing import Any
 
@@ -18,7 +18,10 @@ def _weight(layer: Layer, role: str) -> np.ndarray:
 
 
 def _biased(layer: Layer, value: np.ndarray) -> np.ndarray:
-    return value + _weight(layer, "bias") if "bias" in layer.weights else value
+    """A layer's own array with its bias, which is added in place."""
+    if "bias" in layer.weights:
+        value += _weight(layer, "bias")
+    return value
 
 
 def _pads(padding: str, size: int, reach: int, stride: int) -> tuple[int, int]:
@@ -34,35 +37,53 @@ def _pads(padding: str, size: int, reach: int, stride: int) -> tuple[int, int]:
 def _windows(
     value: np.ndarray, config: Mapping[str, Any], window: Sequence[int], fill: float
 ) -> np.ndarray:
-    """Every window of a padded array: ``(N, H, W, C)`` to ``(N, OH, OW, C, KH, KW)``."""
+    """Every window of a padded array: ``(N, H, W, C)`` to ``(N, OH, OW, KH, KW, C)``, a view."""
     rank = len(window)
     strides = each_axis(config.get("strides") or config.get("pool_size") or 1, rank)
     dilation = each_axis(config.get("dilation_rate") or 1, rank)
     reach = [(k - 1) * d + 1 for k, d in zip(window, dilation, strict=True)]
     axes = zip(value.shape[1:-1], reach, strides, strict=True)
     pads = [_pads(config["padding"], *axis) for axis in axes]
-    padded = np.pad(value, [(0, 0), *pads, (0, 0)], constant_values=fill)
-    seen = sliding_window_view(padded, reach, axis=tuple(range(1, rank + 1)))
+    if any(map(any, pads)):
+        value = np.pad(value, [(0, 0), *pads, (0, 0)], constant_values=fill)
+    seen = sliding_window_view(value, reach, axis=tuple(range(1, rank + 1)))
     starts = tuple(slice(None, None, stride) for stride in strides)
     inside = tuple(slice(None, None, step) for step in dilation)
-    return seen[(slice(None), *starts, slice(None), *inside)]
+    return np.moveaxis(seen[(slice(None), *starts, slice(None), *inside)], rank + 1, -1)
+
+
+UNROLLED = 2**19
+"""Values of windows that are unrolled at a time: 4 MB, which a cache holds."""
+
+
+def _blocks(windows: np.ndarray) -> Iterator[tuple[slice, slice]]:
+    """Images and rows of windows, so many that they may be unrolled at once."""
+    count, rows = windows.shape[:2]
+    row = int(np.prod(windows.shape[2:]))
+    images = min(max(UNROLLED // (rows * row), 1), count)
+    high = min(max(UNROLLED // row, 1), rows)
+    for first in range(0, count, images):
+        for top in range(0, rows, high):
+            yield slice(first, first + images), slice(top, top + high)
 
 
 @channels_last
 def _conv(layer: Layer, value: np.ndarray) -> np.ndarray:
     kernel = _weight(layer, "kernel")
     *window, depth, filters = kernel.shape
-    groups = value.shape[-1] // depth
     windows = _windows(value, layer.config, window, 0.0)
-    places, rank = windows.shape[: len(window) + 1], len(window)
-    by_channel = np.moveaxis(kernel, rank, 0)  # as in the windows: channels, then the window
-    parts = []
+    groups = windows.shape[-1] // depth
+    places = windows.shape[: len(window) + 1]
+    whole = np.empty((*places, filters))
     for group in range(groups):
-        mine = windows[(*[slice(None)] * (rank + 1), slice(group * depth, (group + 1) * depth))]
+        mine = windows[..., group * depth : (group + 1) * depth]
         share = slice(group * filters // groups, (group + 1) * filters // groups)
-        flat = by_channel[..., share].reshape(depth * int(np.prod(window)), -1)
-        parts.append(mine.reshape(int(np.prod(places)), -1) @ flat)
-    return _biased(layer, np.concatenate(parts, axis=1).reshape(*places, filters))
+        flat = kernel[..., share].reshape(-1, filters // groups)
+        for block in _blocks(mine):
+            found = mine[block].reshape(-1, len(flat)) @ flat
+            part = whole[block]
+            part[..., share] = found.reshape(*part.shape[:-1], -1)
+    return _biased(layer, whole)
 
 
 def _spread(value: np.ndarray, config: Mapping[str, Any], kernel: np.ndarray) -> np.ndarray:
@@ -70,7 +91,7 @@ def _spread(value: np.ndarray, config: Mapping[str, Any], kernel: np.ndarray) ->
     *window, _, _ = kernel.shape
     windows = _windows(value, config, window, 0.0)
     inner = "ij"[: len(window)]
-    products = np.einsum(f"...c{inner},{inner}cm->...cm", windows, kernel)
+    products = np.einsum(f"...{inner}c,{inner}cm->...cm", windows, kernel)
     return np.asarray(products.reshape(*products.shape[:-2], -1))
 
 
@@ -133,17 +154,29 @@ def _transposed_ends(
 def _max_pool(layer: Layer, value: np.ndarray) -> np.ndarray:
     pool = each_axis(layer.config["pool_size"], value.ndim - 2)
     windows = _windows(value, layer.config, pool, -np.inf)
-    return np.asarray(windows.max(axis=tuple(range(-len(pool), 0))))
+    return _over(windows, pool, np.maximum)
 
 
 @channels_last
 def _average_pool(layer: Layer, value: np.ndarray) -> np.ndarray:
     pool = each_axis(layer.config["pool_size"], value.ndim - 2)
-    inside = tuple(range(-len(pool), 0))
-    summed = _windows(value, layer.config, pool, 0.0).sum(axis=inside)
+    summed = _over(_windows(value, layer.config, pool, 0.0), pool, np.add)
     # Keras divides by the pixels under the window, not by the padding.
     ones = np.ones((1, *value.shape[1:-1], 1))
-    return np.asarray(summed / _windows(ones, layer.config, pool, 0.0).sum(axis=inside))
+    return np.asarray(summed / _over(_windows(ones, layer.config, pool, 0.0), pool, np.add))
+
+
+def _over(windows: np.ndarray, pool: Sequence[int], join: np.ufunc) -> np.ndarray:
+    """The values under each window joined into one."""
+    first, *others = (windows[_at(place)] for place in product(*map(range, pool)))
+    whole = np.array(first)
+    for other in others:
+        join(whole, other, out=whole)
+    return whole
+
+
+def _at(place: Sequence[int]) -> Any:
+    return (..., *place, slice(None))
 
 
 def _global(reduce: Callable[..., Any]) -> Callable[[Layer, np.ndarray], np.ndarray]:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from conversion.backends import Capability
-from conversion.core.artifact import Artifact
 from conversion.core.measurement import Measurement
 from conversion.core.spec import Spec
 from conversion.proof.checks.case import Case
 from conversion.proof.metrics import quantized, weights
 from conversion.proof.metrics.quantities import SOURCE_EQUAL, SOURCE_FOLDED
-from conversion.proof.metrics.weights import Held
-from conversion.proof.taps.opened import open_onnx, probes_of
+from conversion.proof.taps.weights_by_content import locate
 from conversion.quantization.coverage import BY_CHOICE
 
 EXTERNAL = "an external file brings no ranges, so the scales of activations were only "
@@ -53,32 +51,22 @@ def onnx_parameters(case: Case) -> list[Measurement]:
             near.weights.settled,
         )
     source, prepared = workspace.artifact("onnx-prepared"), prepared_in(case)
-    int8_graph = open_onnx(case.artifact, spec, workspace.threads, prepared.inputs)
     made = Recomputed(
         file,
         Laid(load(source.path)),
         prepared.owners,
         workspace.artifact("onnx-ranges").provenance["ranges"],
         workspace.settings.onnx,
-        Likeness(int8_graph, prepared.taps.exposed, probes_of(prepared.inputs)),
+        Likeness(case.exposed, prepared.taps.exposed, workspace.layers.probes[0]),
     )
-    held, missing = _source_weights(spec, source)
+    source_weights = locate(spec, prepared.network, prepared.taps.matches)
+    held = [*source_weights.held, *source_weights.placed]
     return [
         *quantized.parameters(
             case.about, order, made.pairs(), made.unchecked(), dispensable=_dispensable(spec)
         ),
-        *weights.weights(case.about, order, held, missing, (SOURCE_EQUAL, SOURCE_FOLDED)),
+        *weights.compared(case.about, spec, held, (SOURCE_EQUAL, SOURCE_FOLDED)),
     ]
-
-
-def _source_weights(spec: Spec, source: Artifact) -> tuple[list[Held], list[str]]:
-    """The weights of the float graph that was quantized."""
-    from conversion.backends.onnx_file import load
-    from conversion.proof.checks.weights import held_weights
-    from conversion.proof.taps.alignment import align as laid_over
-    from conversion.proof.taps.onnx_operations import graph_of
-
-    return held_weights(spec, laid_over(spec, graph_of(load(source.path))))
 
 
 def torch_parameters(case: Case) -> list[Measurement]:

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from conversion.core.measurement import Measurement, Verdict
-from conversion.core.spec import Layer
+from conversion.core.spec import Layer, Spec
 from conversion.proof import truth
 from conversion.proof.checks.case import Case
 from conversion.proof.checks.int8.kernel_content import Kernels
 from conversion.proof.checks.int8.seen import Seen, seen_in
 from conversion.proof.checks.layers import own_truth
-from conversion.proof.metrics import diagnosis, sqnr
-from conversion.proof.metrics.sqnr import LayerSqnr
+from conversion.proof.metrics import sqnr
+from conversion.proof.metrics.mistakes import mistakes
+from conversion.proof.metrics.sqnr import LayerSqnr, Sqnr
 from conversion.proof.taps.kernels import kernels
 from conversion.proof.taps.moving import moves
-
-IMAGES = 64
-"""Images that the damage is measured on: it is ranked, not judged."""
 
 HINTED = 4
 """Images that the usual mistakes are tried on."""
@@ -28,42 +26,83 @@ HINTED = 4
 EXPLAINED = 10.0
 """A mistake explains an error where it leaves so much less, in dB; the rest is eight bits'."""
 
+IMAGES = 64
+"""Images that the damage is measured on: it is ranked, not judged."""
+
+DAMAGE_VALUES = 600_000_000
+"""Values of layers that are evaluated for the damage at most: all that follows a layer, once for
+every layer, so that a large model gets fewer images."""
+
+
+@dataclass(eq=False)
+class Gathered:
+    """What is gathered of a layer, or of layers that are computed together, chunk by chunk."""
+
+    reached: Sqnr = field(default_factory=Sqnr)
+    own: Sqnr = field(default_factory=Sqnr)
+    moved: float = 0.0
+
 
 def layer_sqnr(case: Case) -> list[Measurement]:
     """Every layer's own quantization noise lies far enough below its signal."""
     case.require_map()
-    workspace, spec = case.workspace, case.workspace.spec
-    inputs = {name: a[:IMAGES] for name, a in workspace.layers.inputs.items()}
-    exact = {name: a[:IMAGES] for name, a in workspace.layers.truth.items()}
-    seen = seen_in(case)
-    taps, stored = seen.taps, Kernels(seen.owners)
-    tapped = taps.layers(inputs).layers
-    right = {name: value for name, value in tapped.items() if value.shape == exact[name].shape}
-    unlike = "".join(
-        f"not found: {name} has shape {tapped[name].shape[1:]}; the truth has shape "
-        f"{exact[name].shape[1:]}"
-        for name in [name for name in tapped if name not in right][:1]
-    )
-    found, odd = list[LayerSqnr](), ""
-    for name, value in right.items():
-        group = taps.matches[name].group
-        if not np.isfinite(value).all():
-            odd = odd or f"{name} has NaN or Inf"
-            continue
-        given = not spec.layer(name).inputs and np.array_equal(value, inputs[name])
-        if len(group) == 1 and (given or moves(spec.layer(name))):
-            continue
-        own = own_truth(spec, group, right, name, inputs)
-        each = LayerSqnr(
-            layer="+".join(group),
-            reached=sqnr.sqnr(exact[name], value),
-            own=sqnr.sqnr(own, value),
-            weights=_weights(seen, stored, group),
-            damage=_damage(case, name, exact[name] + (value - own)),
+    spec, reference = case.workspace.spec, case.workspace.layers
+    taps, gathered = case.taps, dict[str, Gathered]()
+    odd, unlike, done = "", "", 0
+    damaged = DAMAGE_VALUES // (reference.streaming.values * max(len(taps.seen), 1))
+    damaged = min(max(damaged, 1), IMAGES, reference.count)
+    for inputs, truths in reference.chunks(IMAGES):
+        exact, tapped = dict(truths), taps.layers(inputs).layers
+        right = {name: value for name, value in tapped.items() if _fits(exact[name], value)}
+        for name in (name for name in tapped if name not in right):
+            unlike = unlike or (
+                f"not found: {name} has shape {tapped[name].shape[1:]}; the truth has shape "
+                f"{exact[name].shape[1:]}"
+            )
+        counted = max(min(damaged - done, len(next(iter(inputs.values())))), 0)
+        for name, value in right.items():
+            group = taps.matches[name].group
+            if not np.isfinite(value).all():
+                odd = odd or f"{name} has NaN or Inf"
+                continue
+            given = not spec.layer(name).inputs and np.array_equal(value, inputs[name])
+            if len(group) == 1 and (given or moves(spec.layer(name))):
+                continue
+            own = own_truth(spec, group, right, name, inputs)
+            each = gathered.setdefault(name, Gathered())
+            each.reached.add(exact[name], value)
+            each.own.add(own, value)
+            if counted:
+                few = {name: value[:counted] for name, value in exact.items()}
+                each.moved += _moved(spec, few, name, few[name] + (value - own)[:counted])
+        done += len(next(iter(inputs.values())))
+    seen, spread = seen_in(case), _spread(case)
+    stored = Kernels(seen.owners)
+    found = [
+        LayerSqnr(
+            layer="+".join(taps.matches[name].group),
+            reached=each.reached.decibels,
+            own=each.own.decibels,
+            weights=_weights(seen, stored, taps.matches[name].group),
+            damage=float(np.sqrt(each.moved / damaged / max(spread, 1e-300))),
         )
-        found.append(each)
-    measured = sqnr.layer_sqnr(case.about, found, odd, taps.another, IMAGES, unlike)
+        for name, each in gathered.items()
+    ]
+    measured = sqnr.layer_sqnr(case.about, found, odd, taps.another, done, unlike)
     return [_explained(seen, each) for each in measured]
+
+
+def _fits(exact: np.ndarray, value: np.ndarray) -> bool:
+    return value.shape == exact.shape
+
+
+def _weights(seen: Seen, stored: Kernels, group: Sequence[str]) -> float | None:
+    """SQNR of a stored kernel against the spec's, with what is folded into it."""
+    for layer in map(seen.spec.layer, group):
+        found = stored.found(layer)[-1] if kernels(layer) else None
+        if found is not None and found.is_located:
+            return sqnr.sqnr(found.wanted.kernel, found.real)
+    return None
 
 
 def _explained(seen: Seen, found: Measurement) -> Measurement:
@@ -82,7 +121,7 @@ def _hint(seen: Seen, name: str) -> str:
         return ""
     own, found = own_truth(seen.spec, group, few, name, inputs), few[name]
     for layer in map(seen.spec.layer, group):
-        for words, wrong in (*_without_activation(layer), *diagnosis.mistakes(layer)):
+        for words, wrong in (*_without_activation(layer), *mistakes(layer)):
             others = tuple(wrong if each is layer else each for each in seen.spec.layers)
             spec = replace(seen.spec, layers=others)
             supposed = own_truth(spec, group, few, name, inputs)
@@ -99,27 +138,29 @@ def _without_activation(layer: Layer) -> Iterator[tuple[str, Layer]]:
         yield f"its {words} is missing", replace(layer, kind=kind, config=plain)
 
 
-def _weights(seen: Seen, stored: Kernels, group: Sequence[str]) -> float | None:
-    """SQNR of a stored kernel against the spec's, with what is folded into it."""
-    for layer in map(seen.spec.layer, group):
-        found = stored.found(layer)[-1] if kernels(layer) else None
-        if found is not None and found.is_located:
-            return sqnr.sqnr(found.wanted.kernel, found.real)
-    return None
+def _moved(spec: Spec, exact: Mapping[str, np.ndarray], layer: str, perturbed: np.ndarray) -> float:
+    """How far outputs move where one layer alone has its quantization noise: the squares.
 
+    Args:
+        spec: the model.
+        exact: layer name to its output ``(N, ...)`` from the float64 truth.
+        layer: the layer.
+        perturbed: its output with the noise, ``(N, ...)``.
 
-def _damage(case: Case, layer: str, perturbed: np.ndarray) -> float:
-    """How far the outputs move where one layer alone has its quantization noise."""
-    spec, reference = case.workspace.spec, case.workspace.layers
+    Returns:
+        The mean square over each output's elements, summed over images and outputs.
+    """
     below = {layer}
     for each in spec.layers:
         if below & set(each.inputs):
             below.add(each.name)
-    given = {name: a[:IMAGES] for name, a in reference.truth.items() if name not in below}
+    given = {name: value for name, value in exact.items() if name not in below}
     found = truth.evaluate(spec, {}, spec.outputs, {**given, layer: perturbed}).layers
-    moved, spread = 0.0, 0.0
-    for name in spec.outputs:
-        ours, theirs = reference.truth[name][:IMAGES], found[name]
-        moved += float(((theirs - ours) ** 2).mean())
-        spread += float(ours.var(axis=0).mean())
-    return float(np.sqrt(moved / max(spread, 1e-300)))
+    count = len(perturbed)
+    return sum(float(((found[n] - exact[n]) ** 2).mean()) * count for n in spec.outputs)
+
+
+def _spread(case: Case) -> float:
+    """The variance of the outputs over the images, summed over the outputs."""
+    exact = case.workspace.truth
+    return sum(float(each[:IMAGES].var(axis=0).mean()) for each in exact.values())

@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property, lru_cache
-from math import prod
 
 import numpy as np
 
-from conversion.backends import Capability, backend
-from conversion.core.artifact import Artifact
 from conversion.core.errors import NoTruth, RunFailed
 from conversion.core.spec import Layer
 from conversion.proof import truth
@@ -24,20 +21,16 @@ from conversion.proof.taps.candidates import apart
 from conversion.proof.taps.kernels import kernels
 from conversion.proof.taps.matches import Match
 from conversion.proof.taps.network import Computed
-from conversion.proof.taps.opened import Exposed, Taps, open_taps
+from conversion.proof.taps.opened import Taps, align, open_onnx
 from conversion.proof.taps.owners import Owners
 from conversion.workspace import Workspace
 
-PROBED = 64
-"""The first images, of which a few tell the layers apart."""
-
-IMAGES, VALUES = 16, 2**25
-"""Images on which a layer that cannot be compared otherwise is judged by what it gives, fewer of a
-large network: all its layers have so many values at most."""
+IMAGES = 16
+"""Images at most on which a layer is judged by what it gives."""
 
 
 def seen_in(case: Case) -> Seen:
-    """An artifact opened, once for all checks that look at its layers.
+    """An artifact with its layers in view, once for all checks that look at them.
 
     Raises:
         RunFailed: it does not run.
@@ -51,13 +44,19 @@ def seen_in(case: Case) -> Seen:
 @lru_cache(maxsize=1)
 def held_in(case: Case) -> Seen:
     """The same of an artifact that need not run: then none of its layers is found."""
-    return Seen(case.workspace, case.name, case.artifact)
+    try:
+        return Seen(case.workspace, case.taps)
+    except RunFailed as error:
+        return Seen(case.workspace, Taps(case.workspace.spec, {}, case.exposed), error)
 
 
 @lru_cache(maxsize=1)
 def prepared_in(case: Case) -> Seen:
-    """The float graph that an ONNX artifact of the suite was quantized from, opened once."""
-    return Seen(case.workspace, "onnx-fp32", case.workspace.artifact("onnx-prepared"))
+    """The float graph that an ONNX artifact of the suite was quantized from."""
+    workspace = case.workspace
+    graph, spec = workspace.artifact("onnx-prepared"), workspace.spec
+    exposed = open_onnx(graph, spec, workspace.threads, {})
+    return Seen(workspace, align(spec, exposed, *workspace.layers.probes))
 
 
 def owners_in(case: Case) -> Owners:
@@ -65,43 +64,24 @@ def owners_in(case: Case) -> Owners:
     try:
         return held_in(case).owners
     except NoTruth:
-        exposed = _exposed(case.workspace, case.name, case.artifact)
-        return Owners(case.workspace.spec, exposed.network, {})
-
-
-def _exposed(workspace: Workspace, name: str, artifact: Artifact) -> Exposed:
-    """A file with nothing looked for in it."""
-    probe = {each: array[:1] for each, array in workspace.parity_inputs.items()}
-    look = backend(name).capability(Capability.TAPS)
-    found: Exposed = look(artifact, workspace.spec, workspace.threads, probe)
-    return found
+        return Owners(case.workspace.spec, case.exposed.network, {})
 
 
 class Seen:
-    """A file opened, and its layers."""
+    """A file, its layers, and what they give on a few images."""
 
-    def __init__(self, workspace: Workspace, name: str, artifact: Artifact) -> None:
-        """Find the layers.
+    def __init__(self, workspace: Workspace, taps: Taps, failure: RunFailed | None = None) -> None:
+        """Give every tensor to its layer.
 
         Args:
             workspace: the model and its images.
-            name: a backend that opens the file and shows its layers.
-            artifact: the file.
+            taps: the file with its layers in view.
+            failure: why it does not run, so that none is found; None where it does.
         """
-        self.spec = workspace.spec
-        elements = sum(prod(filter(None, layer.shape)) for layer in self.spec.layers)
-        count = int(np.clip(VALUES // max(elements, 1), 2, IMAGES))
-        self.inputs = {name: a[:count] for name, a in workspace.parity_inputs.items()}
-        probed = {name: a[:PROBED] for name, a in workspace.parity_inputs.items()}
-        self.failure: RunFailed | None = None
-        self.taps: Taps
-        try:
-            self.taps = open_taps(name, artifact, self.spec, workspace.threads, probed)
-        except RunFailed as error:
-            self.failure = error
-            self.taps = Taps(self.spec, {}, _exposed(workspace, name, artifact))
-        self.network = self.taps.exposed.network
-        self.owners = Owners(self.spec, self.network, self.taps.matches)
+        self.spec, self.taps, self.failure = workspace.spec, taps, failure
+        self.inputs = workspace.layers.first(IMAGES)
+        self.network = taps.exposed.network
+        self.owners = Owners(self.spec, self.network, taps.matches)
         self._noise: dict[str, float] = {}
 
     @cached_property

@@ -1,0 +1,477 @@
+"""Where a float file holds the weights of a spec, found by what they are, then by where they stand.
+
+A stored array is a weight's if most of its elements are the weight's, in an order that the operator
+which reads it may have, with whatever a converter folds into it. What is nowhere is compared with
+what stands in its place, and left to the behaviour of the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import product
+
+import numpy as np
+
+from conversion.core.spec import Layer, Spec
+from conversion.proof.metrics import folding, layouts
+from conversion.proof.metrics.folding import Affine, along
+from conversion.proof.metrics.weights import Held
+from conversion.proof.taps import arithmetic
+from conversion.proof.taps.foldings import Folding, ahead, behind, is_affine, readers
+from conversion.proof.taps.matches import Match
+from conversion.proof.taps.network import Computed, Constant, Network
+from conversion.proof.taps.readings import sampled
+
+ALIKE = 16.0
+"""Roundings of float32 up to which two numbers may be the same, in looking for a weight."""
+
+FEW = 8
+"""Arrays of no more elements are looked for only where they should stand."""
+
+
+@dataclass(frozen=True, eq=False)
+class Located:
+    """What a file holds of the weights of a spec.
+
+    Attributes:
+        held: every weight that was found, in the spec's order.
+        placed: what stands in the place of weights that were not found, of shapes that fit.
+        missing: layers of which a weight was not found and nothing stands in its place.
+    """
+
+    held: list[Held]
+    placed: list[Held]
+    missing: list[str]
+
+
+def locate(spec: Spec, network: Network, matches: Mapping[str, Match] | None = None) -> Located:
+    """Find the weights of a spec in a file.
+
+    Args:
+        spec: the model.
+        network: a float file's network.
+        matches: where the layers are, by their values; None where that is not known.
+    """
+    return _Locating(spec, network, matches or {}).all()
+
+
+@dataclass(frozen=True, eq=False)
+class _Use:
+    """A stored array and the operator that reads it."""
+
+    constant: Constant
+    by: Computed
+
+
+class _Locating:
+    def __init__(self, spec: Spec, network: Network, matches: Mapping[str, Match]) -> None:
+        self.spec, self.network, self.matches = spec, network, matches
+        self.following = readers(spec)
+        self.uses: dict[int, list[_Use]] = {}
+        for each in network.tensors:
+            for constant in each.constants:
+                size = int(np.prod(constant.shape))
+                self.uses.setdefault(size, []).append(_Use(constant, each))
+        self.done = set[str]()  # layers of constants that are folded into something found
+        self.found = Located([], [], [])
+        self.segments: dict[str, frozenset[str]] = {}
+
+    def all(self) -> Located:
+        for layer in self.spec.layers:
+            for role in (role for role in layouts.ROLES if role in layer.weights):
+                self._kernel(layer, role)
+        for layer in self.spec.layers:
+            if is_affine(layer):
+                if layer.name not in self.done:
+                    self._affine(layer)
+            else:
+                for role in layer.weights:
+                    if role not in layouts.ROLES and (role != "bias" or not _has_kernel(layer)):
+                        self._plain(layer, role)
+        rank = {layer.name: index for index, layer in enumerate(self.spec.layers)}
+        for each in (self.found.held, self.found.placed):
+            each.sort(key=lambda held: rank[held.layer])
+        missing = sorted(dict.fromkeys(self.found.missing), key=rank.__getitem__)
+        return replace(self.found, missing=missing)
+
+    def _segment(self, name: str) -> frozenset[str]:
+        """Tensors that are computed between what a layer reads and where it is seen."""
+        match = self.matches.get(name)
+        if match is None or not match.group:
+            return frozenset()
+        end = match.group[-1]
+        if end not in self.segments:
+            group, last = set(match.group), self.matches[end].tensor
+            read = {n for m in group for n in self.spec.layer(m).inputs if n not in group}
+            sources = {self.network.root(t) for n in read for t in self._seen(n)}
+            inner = self.network.between(sources, last) if last and sources else []
+            self.segments[end] = frozenset(each.name for each in inner)
+        return self.segments[end]
+
+    def _seen(self, name: str) -> Iterator[str]:
+        """The tensors of a layer, or of what it is computed from where it has none."""
+        match = self.matches.get(name)
+        if match is not None and match.tensor:
+            yield match.tensor
+        else:
+            for each in self.spec.layer(name).inputs:
+                yield from self._seen(each)
+
+    def _likely(self, wanted: np.ndarray, name: str, fits: Callable[[_Use], bool]) -> list[_Use]:
+        """Arrays that may be a layer's: those that stand in its place, else those anywhere."""
+        inside = self._segment(name)
+        uses = [use for use in self.uses.get(wanted.size, []) if fits(use)]
+        own = [use for use in uses if use.by.name in inside]
+        return own if own or (inside and wanted.size <= FEW) else uses
+
+    # kernels and what goes with them
+
+    def _kernel(self, layer: Layer, role: str) -> None:
+        """Find a kernel and, of the last one of a layer, its bias and what is folded into both."""
+        wanted = layouts.kernel(layer, role)
+        last = role == _last_kernel(layer)
+        pairs = [
+            kernel
+            for use in self._likely(wanted, layer.name, lambda use: bool(_arranged(wanted, use)))
+            for kernel in _arranged(wanted, use)
+        ]
+        best: tuple[_Fit, Held, Held | None] | None = None
+        for kernel in pairs:
+            for fit in self._fits(layer, kernel, last):
+                held, bias = self._of_fit(layer, role, kernel, fit, last)
+                if bias is None or bias.mostly:
+                    self._accept(fit, held, bias)
+                    return
+                best = best or (fit, held, bias)
+        if best is not None:
+            self._accept(*best)
+        elif pairs and pairs[0].use.by.name in self._segment(layer.name):
+            self._in_place(layer, role, pairs[0])
+        else:
+            self.found.missing.append(layer.name)
+
+    def _fits(self, layer: Layer, kernel: _Kernel, last: bool) -> Iterator[_Fit]:
+        """The ways in which a stored array is a kernel, the plainest first."""
+        steps = arithmetic.after(self.network, kernel.use.by.name) if last else []
+        own = _bias_of(kernel.use, kernel.wanted.shape[-1]) if last else None
+        first = folding.identity() if own is None else folding.identity(own)
+        theirs = [arithmetic.composed([first, *steps[:count]]) for count in range(len(steps) + 1)]
+        before, sample = list(ahead(self.spec, layer, self.following)), kernel.sample()
+        afterwards = behind(self.spec, layer, self.following) if last else [Folding()]
+        read = self._read(kernel)
+        for after, given in product(afterwards, before):
+            for done, found in product(read if given.layers else read[:1], theirs):
+                fit = _Fit(given, after, done, found)
+                if fit.matches(sample):
+                    yield fit
+
+    def _read(self, kernel: _Kernel) -> list[Affine]:
+        """What the file may have done to what a kernel reads: nothing, one operator, two, ..."""
+        by = kernel.use.by
+        before = arithmetic.before(self.network, by.reads[0]) if len(by.reads) == 1 else []
+        steps = [step for step in map(arithmetic.of_operator, before) if step is not None]
+        counts = range(len(steps), -1, -1)
+        return [arithmetic.composed(steps[count:]) for count in counts]
+
+    def _of_fit(
+        self, layer: Layer, role: str, kernel: _Kernel, fit: _Fit, last: bool
+    ) -> tuple[Held, Held | None]:
+        """A kernel that was found beside what it must be, and so its bias."""
+        bias = layer.weights.get("bias")
+        folded = [each.name for each in (*fit.before.layers, *fit.after.layers)]
+        words = [*folded, *filter(None, (fit.before.words, fit.after.words))]
+        name = fit.after.layers[-1].name if fit.after.layers else layer.name
+        what = layer.name + (f" with {' and '.join(words)} folded in" if words else "")
+        kind = "the depthwise kernel" if role == "depthwise_kernel" else "the kernel"
+        around = [
+            array
+            for each in (*fit.before.layers, *fit.after.layers)
+            for array in each.weights.values()
+        ]
+        held = kernel.held(name, f"{kind} of {what}", fit)
+        held = replace(held, covers=(layer.weights[role], *around))
+        if not last:
+            return held, None
+        covers = () if bias is None else (bias,)
+        plain = np.zeros(kernel.wanted.shape[-1], np.float32) if bias is None else bias
+        offset = fit.offset(kernel.wanted, plain)
+        found = np.broadcast_to(fit.found.offset, plain.shape)
+        if fit.is_plain and not fit.before.words:
+            exact = found.astype(np.float32)
+            if np.array_equal(exact.astype(np.float64), found):
+                return held, Held(name, f"the bias of {what}", exact, plain, None, covers)
+        terms = offset.terms + np.abs(found)
+        said = f"the bias of {what}"
+        return held, Held(name, said, found, offset.offset, terms, covers, folds=fit.folds)
+
+    def _accept(self, fit: _Fit, held: Held, bias: Held | None) -> None:
+        self.done |= {each.name for each in (*fit.before.layers, *fit.after.layers)}
+        self.found.held.append(held)
+        if bias is not None:
+            (self.found.held if bias.mostly else self.found.placed).append(bias)
+
+    def _in_place(self, layer: Layer, role: str, kernel: _Kernel) -> None:
+        """Compare a kernel that is nowhere with the one that stands in its place."""
+        held = kernel.held(layer.name, f"the kernel of {layer.name}", PLAIN)
+        others = (each for each in self.spec.layers if each is not layer and role in each.weights)
+        note = ""
+        for other in (
+            each for each in others if each.weights[role].shape == layer.weights[role].shape
+        ):
+            another = replace(kernel, wanted=layouts.kernel(other, role))
+            if PLAIN.matches(another.sample()):
+                note = f"it is that of {other.name}"
+        self.found.placed.append(replace(held, note=note, covers=(layer.weights[role],)))
+
+    # everything else
+
+    def _affine(self, layer: Layer) -> None:
+        """Find the constants of layers that add and multiply in steps of their own."""
+        run = self._run(layer)
+        self.done |= {each.name for each in run}
+        match, last = self.matches.get(run[-1].name), run[-1]
+        end = "" if match is None else self.matches[match.group[-1]].tensor
+        if not end:
+            self.found.missing.extend(each.name for each in run)
+            return
+        sources = {self.network.root(t) for n in layer.inputs for t in self._seen(n)}
+        steps = arithmetic.before(self.network, end, sources)
+        norms = [each for each in steps if each.kind == "batchnormalization"]
+        if len(norms) == 1 and [each.kind for each in run] == ["BatchNormalization"]:
+            self.found.held.extend(_statistics(layer, norms[0]))
+            return
+        wanted = arithmetic.composed([folding.affine(each) for each in run])
+        done = [step for step in map(arithmetic.of_operator, steps) if step is not None]
+        covers = tuple(array for each in run for array in each.weights.values())
+        pairs = [
+            _pair(last, arithmetic.composed(done[count:]), wanted, covers, len(run))
+            for count in range(len(done))
+        ]
+        if not pairs:
+            self.found.missing.extend(each.name for each in run)
+            return
+        right = next((each for each in pairs if all(held.mostly for held in each)), None)
+        self.found.held.extend(right or ())
+        self.found.placed.extend([] if right else pairs[0])
+
+    def _run(self, layer: Layer) -> list[Layer]:
+        """A layer and those that add and multiply with it in one step."""
+        match = self.matches.get(layer.name)
+        group = (layer.name,) if match is None else match.group
+        run = [layer]
+        for name in group[group.index(layer.name) + 1 :]:
+            each = self.spec.layer(name)
+            if not is_affine(each) or each.inputs != (run[-1].name,):
+                break
+            run.append(each)
+        return run
+
+    def _plain(self, layer: Layer, role: str) -> None:
+        """Find a weight that nothing is folded into, perhaps with the other sign."""
+        wanted, words = layer.weights[role], f"the {role} of {layer.name}"
+        inside = self._segment(layer.name)
+        first: Held | None = None
+
+        def shapes(use: _Use) -> list[np.ndarray]:
+            shape = use.constant.shape
+            return [each for each in layouts.turned(wanted) if layouts.fits(shape, each.shape)]
+
+        for use in self._likely(wanted, layer.name, lambda use: bool(shapes(use))):
+            value = use.constant.stored()
+            for each in shapes(use):
+                laid = each.reshape(value.shape)
+                for right in (laid, -laid):
+                    held = Held(layer.name, words, value, right, None, (wanted,))
+                    if held.mostly:
+                        self.found.held.append(held)
+                        return
+                if first is None and use.by.name in inside:
+                    first = Held(layer.name, words, value, laid, None, (wanted,))
+        if first is not None:
+            self.found.placed.append(first)
+        else:
+            self.found.missing.append(layer.name)
+
+
+@dataclass(frozen=True, eq=False)
+class _Fit:
+    """A way in which a stored array is a kernel.
+
+    Attributes:
+        before: what is folded into it from before its layer, and what the file still does there.
+        after: what is folded into it from behind.
+        read: what the file does before multiplying by it.
+        found: what the file does after that.
+    """
+
+    before: Folding
+    after: Folding
+    read: Affine
+    found: Affine
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the file must have the kernel as it is."""
+        plain = self.before.is_plain and self.after.is_plain
+        return plain and all(np.all(each.factor == 1) for each in (self.read, self.found))
+
+    @property
+    def folds(self) -> int:
+        """How many layers are folded into it, itself counted where there is none."""
+        return max(len(self.before.layers) + len(self.after.layers), 1)
+
+    def matches(self, sample: _Sample) -> bool:
+        """Whether most elements of a sample are the kernel's."""
+        given, done = (_at(a.factor, sample.read) for a in (self.before.affine, self.read))
+        after, found = (_at(a.factor, sample.given) for a in (self.after.affine, self.found))
+        wanted = sample.wanted * given * after
+        return _mostly(sample.found * done * found, wanted, np.abs(wanted))
+
+    def offset(self, kernel: np.ndarray, bias: np.ndarray) -> Affine:
+        """What is added in the end, with the terms that it is made of."""
+        shift, own = self._shift(), folding.identity(bias)
+        if np.any(shift):
+            whole = kernel.astype(np.float64)
+            axes = tuple(range(kernel.ndim - 1))
+            moved = (whole * along(shift, kernel.ndim, kernel.ndim - 2)).sum(axis=axes)
+            terms = np.abs(whole * along(shift, kernel.ndim, kernel.ndim - 2)).sum(axis=axes)
+            own = Affine(own.factor, own.offset + moved, own.terms + terms)
+        return own.then(self.after.affine)
+
+    def _shift(self) -> np.ndarray:
+        """What is added before the kernel in the model and not in the file."""
+        wanted, done = self.before.affine, self.read
+        found = done.offset * wanted.factor / done.factor
+        terms = wanted.terms + np.abs(found)
+        rest = np.asarray(wanted.offset - found)
+        kept = folding.roundings(rest, np.zeros(()), terms) > ALIKE
+        return np.where(kept, rest, 0.0)
+
+
+PLAIN = _Fit(Folding(), Folding(), folding.identity(), folding.identity())
+"""A kernel as it is."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Sample:
+    """Elements of a kernel beside what stands in their place, and their channels."""
+
+    wanted: np.ndarray
+    found: np.ndarray
+    read: np.ndarray
+    given: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class _Kernel:
+    """A kernel and the array of its size that an operator multiplies by.
+
+    Attributes:
+        wanted: ``(*space, read, given)``, as the spec has it.
+        use: the array.
+        order: of its axes.
+        found: it, as stored.
+    """
+
+    wanted: np.ndarray
+    use: _Use
+    order: str
+    found: np.ndarray
+
+    @staticmethod
+    def of(wanted: np.ndarray, use: _Use, order: str) -> _Kernel | None:
+        """The two together; None where the shapes do not fit."""
+        if not layouts.fits(use.constant.shape, layouts.ordered(wanted, order).shape):
+            return None
+        found = use.constant.stored()
+        return _Kernel(wanted, use, order, found) if found.dtype.kind == "f" else None
+
+    def sample(self) -> _Sample:
+        """Some elements of it."""
+        places = sampled(self.wanted.size)
+        index = np.unravel_index(places, layouts.ordered(self.wanted, self.order).shape)
+        at = dict(zip(self._axes(), index, strict=True))
+        wanted = layouts.ordered(self.wanted, self.order)[index].astype(np.float64)
+        found = self.found.reshape(-1)[places].astype(np.float64)
+        rank = self.wanted.ndim
+        return _Sample(wanted, found, at[rank - 2], at[rank - 1])
+
+    def held(self, layer: str, words: str, fit: _Fit) -> Held:
+        """The whole of it beside what it must be."""
+        if fit.is_plain:
+            wanted = layouts.ordered(self.wanted, self.order).reshape(self.found.shape)
+            return Held(layer, words, self.found, wanted)
+        rank, whole = self.wanted.ndim, self.wanted.astype(np.float64)
+        whole = whole * along(fit.before.affine.factor, rank, rank - 2)
+        whole = whole * along(fit.after.affine.factor, rank, rank - 1)
+        right = layouts.ordered(whole, self.order).reshape(self.found.shape)
+        done = along(fit.found.factor, rank, rank - 1) * along(fit.read.factor, rank, rank - 2)
+        done = layouts.ordered(np.broadcast_to(done, whole.shape), self.order)
+        found = self.found * done.reshape(self.found.shape)
+        return Held(layer, words, found, right, np.abs(right), folds=fit.folds)
+
+    def _axes(self) -> list[int]:
+        """The axes of the kernel as the spec has it, in the stored order."""
+        rank = self.wanted.ndim
+        named = {"S": list(range(rank - 2)), "I": [rank - 2], "O": [rank - 1]}
+        return [axis for letter in self.order for axis in named[letter]]
+
+
+def _arranged(wanted: np.ndarray, use: _Use) -> list[_Kernel]:
+    """A kernel beside an array, in every order in which its operator may hold it."""
+    found = (_Kernel.of(wanted, use, order) for order in layouts.orders(use.by.kind))
+    return [each for each in found if each is not None]
+
+
+def _at(value: np.ndarray, index: np.ndarray) -> np.ndarray:
+    return value[index] if value.ndim else value
+
+
+def _mostly(found: np.ndarray, wanted: np.ndarray, terms: np.ndarray) -> bool:
+    """Whether most numbers are those that are wanted, but for rounding; zeros tell nothing."""
+    telling = (found != 0) | (wanted != 0)
+    away = folding.roundings(found[telling], wanted[telling], terms[telling])
+    return not away.size or bool(np.mean(away <= ALIKE) > 0.5)
+
+
+def _has_kernel(layer: Layer) -> bool:
+    return any(role in layer.weights for role in layouts.ROLES)
+
+
+def _last_kernel(layer: Layer) -> str:
+    return [role for role in layouts.ROLES if role in layer.weights][-1]
+
+
+def _bias_of(use: _Use, size: int) -> np.ndarray | None:
+    """The bias that an operator adds itself."""
+    others = [
+        c for c in use.by.constants if c is not use.constant and c.role in ("b", "c", "2", "3")
+    ]
+    fitting = [c for c in others if int(np.prod(c.shape)) in (1, size) and len(c.shape) <= 2]
+    return folding.per_channel(fitting[0].real()) if fitting else None
+
+
+def _statistics(layer: Layer, norm: Computed) -> Iterator[Held]:
+    """An operator for batch normalization, which keeps the four statistics as they are."""
+    held = {constant.role: constant.stored() for constant in norm.constants}
+    names = ("mean", "variance", "gamma", "beta")
+    wanted = folding.statistics(layer, np.float32)
+    for name, role, right in zip(names, arithmetic.STATISTICS, wanted, strict=True):
+        words = f"the {name} of {layer.name}"
+        yield Held(layer.name, words, held[role], right, None, tuple(layer.weights.values()))
+    eps = np.float32(layer.config["epsilon"]).reshape(1)
+    yield Held(layer.name, f"the epsilon of {layer.name}", held["epsilon"].reshape(1), eps)
+
+
+def _pair(
+    layer: Layer, found: Affine, wanted: Affine, covers: tuple[np.ndarray, ...], folds: int
+) -> tuple[Held, Held]:
+    """Factor and offset of a file beside those of a layer, or of several that end with it."""
+    name = layer.name
+    first = f"the factor of {name}", found.factor, wanted.factor, np.abs(wanted.factor)
+    second = f"the offset of {name}", found.offset, wanted.offset, wanted.terms
+    return (
+        Held(name, *first, covers, folds=folds),
+        Held(name, *second, covers, folds=folds),
+    )

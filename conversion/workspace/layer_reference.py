@@ -1,0 +1,165 @@
+"""What every layer should give, a chunk of images at a time, and Keras's own distance from it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from conversion.core import digest
+from conversion.core import environment as machine
+from conversion.core.artifact import Store
+from conversion.core.progress import stage
+from conversion.core.spec import Spec
+from conversion.proof import truth
+from conversion.proof.metrics.compare import Difference
+from conversion.proof.metrics.layers import Layers
+from conversion.reference import KerasModel
+from conversion.workspace.entries import kept
+from conversion.workspace.streaming import Streaming
+
+Arrays = dict[str, np.ndarray]
+
+PACKAGES = ("tensorflow", "keras", "numpy")
+"""What Keras's noise depends on."""
+
+
+@dataclass(frozen=True, eq=False)
+class LayerReference:
+    """What every layer should give, on the first parity images.
+
+    Attributes:
+        spec: the model.
+        keras: the model in the reference process.
+        store: where Keras's noise is kept between runs.
+        inputs: input name to ``(N, ...)`` float32.
+        streaming: how many images are looked at, and how many at a time.
+    """
+
+    spec: Spec
+    keras: KerasModel
+    store: Store
+    inputs: Mapping[str, np.ndarray]
+    streaming: Streaming
+
+    @property
+    def count(self) -> int:
+        """Images on which layers are compared."""
+        return len(next(iter(self.inputs.values())))
+
+    def chunks(self, most: int = 0) -> Iterator[tuple[Arrays, Iterator[tuple[str, np.ndarray]]]]:
+        """The images a chunk at a time, each with its truth.
+
+        Args:
+            most: only so many images; 0 for all.
+
+        Yields:
+            Input name to ``(n, ...)`` float32, and every layer's name and output ``(n, ...)`` in
+            float64, in the spec's order; to be read before the next chunk is asked for.
+        """
+        count = min(most or self.count, self.count)
+        for start in range(0, count, self.streaming.chunk):
+            part = slice(start, min(start + self.streaming.chunk, count))
+            inputs = {name: array[part] for name, array in self.inputs.items()}
+            if self.streaming.holds_truth:
+                yield inputs, ((name, array[part]) for name, array in self._held.items())
+            else:
+                yield inputs, self._evaluated(inputs)
+
+    def first(self, count: int) -> Arrays:
+        """The first images, at most a chunk of them."""
+        count = min(count, self.streaming.chunk)
+        return {name: array[:count] for name, array in self.inputs.items()}
+
+    @cached_property
+    def probes(self) -> tuple[Arrays, Arrays | None]:
+        """A few images by which the layers of a file are found, and the truth if it is held."""
+        chosen = np.linspace(0, self.count - 1, min(self.streaming.probes, self.count))
+        rows = np.unique(chosen.astype(int))
+        inputs = {name: array[rows] for name, array in self.inputs.items()}
+        if not self.streaming.holds_truth:
+            return inputs, None
+        return inputs, {name: array[rows] for name, array in self._held.items()}
+
+    @cached_property
+    def noise(self) -> Mapping[str, Difference | str]:
+        """Layer name to Keras's distance from the truth, or to why it has no power there."""
+        key = {
+            "spec": self.spec.digest,
+            "inputs": digest.of_arrays(self.inputs.values()),
+            "chunk": self.streaming.chunk,
+            "cpu": machine.processor().digest,
+        }
+
+        def build(folder: Path) -> Mapping[str, Any]:
+            _save(folder, self._measured())
+            return {}
+
+        makers = (__name__, __name__)
+        entry = kept(self.store, self.spec, "layer-noise", key, PACKAGES, build, makers)
+        return _load(entry.file(SCALARS), entry.file(ARRAYS))
+
+    def _measured(self) -> dict[str, Difference | str]:
+        heads = {name: self.spec.head(name) for name in self.spec.outputs}
+        layers, computed = (
+            Layers(heads),
+            [e.name for e in self.spec.layers if e.kind != "InputLayer"],
+        )
+        with self._stage() as comparing:
+            done = 0
+            for inputs, exact in self.chunks():
+                keras = {**inputs, **self.keras.layer_outputs(inputs, computed)}
+                for name, value in exact:
+                    layers.add(name, value, keras.pop(name))
+                done += len(next(iter(inputs.values())))
+                comparing.note = f"{done} of {self.count}"
+        return layers.differences()
+
+    @cached_property
+    def _held(self) -> Arrays:
+        with self._stage():
+            found = truth.evaluate(self.spec, self.inputs).layers
+        return {layer.name: found[layer.name] for layer in self.spec.layers}
+
+    def _evaluated(self, inputs: Arrays) -> Iterator[tuple[str, np.ndarray]]:
+        names = {layer.name for layer in self.spec.layers}
+        for layer, _, value in truth.walk(self.spec, inputs, names):
+            yield layer.name, np.concatenate(value)
+
+    def _stage(self) -> Any:
+        return stage(f"evaluating {len(self.spec.layers)} layers in float64 on {self.count} images")
+
+
+SCALARS, ARRAYS = "noise.json", "noise.npz"
+
+
+def _save(folder: Path, noise: Mapping[str, Difference | str]) -> None:
+    """Save differences by their numbers: a layer's name may not be a file's name."""
+    scalars: list[tuple[str, Any]] = []
+    arrays: dict[str, Any] = {}
+    for index, (name, found) in enumerate(noise.items()):
+        if isinstance(found, str):
+            scalars.append((name, found))
+            continue
+        values = asdict(found)
+        arrays |= {f"{index}-{each}": values.pop(each) for each in ("channels", "images")}
+        scalars.append((name, values))
+    (folder / SCALARS).write_text(json.dumps(scalars))
+    np.savez(folder / ARRAYS, **arrays)
+
+
+def _load(scalars: Path, arrays: Path) -> dict[str, Difference | str]:
+    found: dict[str, Difference | str] = {}
+    with np.load(arrays, allow_pickle=False) as content:
+        for index, (name, values) in enumerate(json.loads(scalars.read_text())):
+            if isinstance(values, str):
+                found[name] = values
+                continue
+            rest = {each: content[f"{index}-{each}"] for each in ("channels", "images")}
+            found[name] = Difference(**values, **rest)
+    return found
