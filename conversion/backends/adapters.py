@@ -64,7 +64,6 @@ ADAPTERS = (
             Capability.ONNX_FILE: "conversion.backends.onnx_file:load",
             Capability.FILES_BESIDE: "conversion.backends.onnx_file:external_data",
             Capability.TAPS: f"{_OPENED}:open_onnx",
-            Capability.OPERATIONS: f"{_TAPS}.onnx_operations:graph_in",
             Capability.EIGHT_BIT_WEIGHTS: f"{_STRUCTURE}:onnx_integer_weights",
             Capability.QUANTIZATION_PARAMETERS: f"{_INT8}.quantized:onnx_parameters",
             Capability.RANGES: f"{_INT8}.ranges:onnx_ranges",
@@ -84,7 +83,6 @@ ADAPTERS = (
         baseline="torch-fp32",
         capabilities={
             Capability.TAPS: f"{_OPENED}:open_torch_int8",
-            Capability.OPERATIONS: f"{_TAPS}.torch_operations:integer_graph_in",
             Capability.EIGHT_BIT_WEIGHTS: f"{_STRUCTURE}:torch_integer_weights",
             Capability.QUANTIZATION_PARAMETERS: f"{_INT8}.quantized:torch_parameters",
             Capability.RANGES: f"{_INT8}.ranges:torch_ranges",
@@ -115,7 +113,6 @@ ADAPTERS = (
         baseline="onnx-fp32",
         capabilities={
             Capability.TAPS: f"{_OPENED}:open_litert",
-            Capability.OPERATIONS: f"{_TAPS}.litert_operations:graph_in",
             Capability.EIGHT_BIT_WEIGHTS: f"{_STRUCTURE}:litert_integer_weights",
             Capability.QUANTIZATION_PARAMETERS: f"{_INT8}.quantized:litert_parameters",
             Capability.RANGES: f"{_INT8}.ranges:litert_ranges",
@@ -136,8 +133,8 @@ STEPS = (
         "onnx-places",
         "conversion.proof.taps.onnx_places",
         (".json",),
-        needs=("onnx-prepared",),
-        packages=("onnx",),
+        needs=("onnx-prepared", "calibration"),
+        packages=("onnx", "onnxruntime", "numpy"),
     ),
     Backend(
         "onnx-ranges",

@@ -30,8 +30,6 @@ class Capability(StrEnum):
     """``(path) -> ModelProto``"""
     TAPS = "intermediate outputs"
     """``(artifact, spec, threads, {input: one image}) -> conversion.proof.taps.opened.Exposed``"""
-    OPERATIONS = "operations with their constants"
-    """``(path, spec) -> conversion.proof.taps.graph.Graph``"""
     STORED_WEIGHTS = "stored weights"
     """``(case) -> measurements``: are those in the file the spec's?"""
     EIGHT_BIT_WEIGHTS = "weights in eight bits"

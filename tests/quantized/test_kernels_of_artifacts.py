@@ -24,10 +24,12 @@ def by_layer(embedded, name):
     from conversion.backends.onnx_deployed import deployed
     from conversion.backends.onnx_file import load
     from conversion.proof.checks.deployed_layers import DeployedLayers
+    from conversion.proof.checks.int8.seen import owners_in
 
     path = embedded.artifact(name).path
     model = deployed(path).model
-    layers, costs = DeployedLayers(embedded.spec, load(path), model), multiply_accumulates(model)
+    owners, costs = owners_in(Case(embedded, name)), multiply_accumulates(model)
+    layers = DeployedLayers(owners, load(path), model)
     nodes = {node.output[0]: node for node in model.graph.node}
     return {layers.of(nodes[output]): cost for output, cost in costs.items()}
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import all_kinds
 import numpy as np
 import pytest
 from small_models import functional, images, saved
@@ -11,6 +12,7 @@ from conversion.backends import missing
 from conversion.core.measurement import Verdict
 from conversion.proof.checks import checks
 from conversion.proof.checks.case import Case
+from conversion.proof.checks.int8.quantized import quantized_parameters
 from conversion.readers import read_spec
 from conversion.subjects import mlperf_tiny
 
@@ -117,20 +119,24 @@ MODELS = {
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_every_layer_is_found_and_holds_what_the_spec_says(small, name):
+def test_every_weight_of_a_float_file_is_found_and_the_specs(small, name):
     from conversion.backends.litert_file import load
-    from conversion.proof.checks.int8.quantized_litert import Parameters
     from conversion.proof.taps.litert_tensors import network_of
     from conversion.proof.taps.weights_by_content import locate
 
-    values = images((6, 6, 3))
     made, keras = small(None, MODELS[name], "y")
     located = locate(keras.spec, network_of(load(made), keras.spec))
     assert (located.missing, located.placed) == ([], [])
     assert [held.sentence() for held in located.held if held.differing().any()] == []
-    found = Parameters(keras.spec, load(small(values, MODELS[name], "y")[0]))
-    assert [pair.sentence() for pair in found.pairs() if pair.differing().any()] == []
-    assert found.unchecked() == []
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_layer_of_an_int8_file_holds_what_the_spec_says(reference, tmp_path, name):
+    described = functional((6, 6, 3), MODELS[name], ["y"])
+    workspace = all_kinds.workspace(reference, tmp_path, name, described)
+    found = quantized_parameters(Case(workspace, "litert-int8"))
+    judged = (Verdict.PASS, Verdict.SKIPPED)
+    assert [m.explain() for m in found if m.verdict not in judged] == []
 
 
 @pytest.fixture

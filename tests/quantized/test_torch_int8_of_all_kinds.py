@@ -305,18 +305,6 @@ def test_a_right_external_file_passes(made, name):
     all_pass(measured(external, *LOOKED_AT), "ranges")
 
 
-def test_a_quantized_relu6_is_mapped_to_the_second_of_two_activations(made):
-    from conversion.proof.taps.alignment import align
-    from conversion.proof.taps.torch_operations import graph_of
-    from conversion.quantization.torch_static import rebuild_integer
-
-    workspace = made("relu, relu6")
-    module, _ = rebuild_integer(workspace.artifact("torch-int8").path)
-    places = align(workspace.spec, graph_of(module.body)).places
-    found = {name: [each.kind for each in place.operations] for name, place in places.items()}
-    assert (found["a"], found["m"]) == (["conv"], ["clip"])
-
-
 # Every parameter changed
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -146,8 +147,13 @@ class Case:
                     f"'{layer.name}' of the --custom file has no place in the map of layers"
                 )
 
-    def kernel_elements(self) -> int:
-        """How many elements the kernels have that are not left in float."""
-        layers = [each for each in self.workspace.spec.layers if each.name not in self.in_float]
+    def kernel_elements(self, left: Collection[str] = ()) -> int:
+        """How many elements the kernels have that are not left in float.
+
+        Args:
+            left: layers that are, beside those of the scheme.
+        """
+        known = {*self.in_float, *left}
+        layers = [each for each in self.workspace.spec.layers if each.name not in known]
         kernels = [each.weights[role] for each in layers for role in ROLES if role in each.weights]
         return sum({id(kernel): kernel.size for kernel in kernels}.values())  # a shared one is one

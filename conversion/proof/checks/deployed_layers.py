@@ -6,8 +6,7 @@ import re
 
 from onnx import ModelProto, NodeProto
 
-from conversion.core.spec import Spec
-from conversion.proof.checks.int8.quantized_graph import Laid
+from conversion.proof.taps.owners import Owners, kernel_of
 
 
 class DeployedLayers:
@@ -17,22 +16,22 @@ class DeployedLayers:
     node or result that it is named after: the kernel that is nearest ahead of that in the file.
     """
 
-    def __init__(self, spec: Spec, file: ModelProto, optimised: ModelProto) -> None:
-        """Lay the spec over the file.
+    def __init__(self, owners: Owners, file: ModelProto, optimised: ModelProto) -> None:
+        """Take in both graphs.
 
         Args:
-            spec: the model.
-            file: the graph as it is written.
+            owners: the layers in the graph as it is written.
+            file: that graph.
             optimised: the graph as it is run.
         """
-        self._laid = laid = Laid(spec, file)
+        self._owners = owners
         self._writers = {name: each for each in optimised.graph.node for name in each.output}
         self._results = {node.name: node.output[0] for node in file.graph.node}
         self._by_constant = {
-            stored.name: name
-            for out, name in laid.layer.items()
-            for stored in (laid.parameters.kernel(out), laid.parameters.bias(out))
-            if stored is not None
+            constant.name: owners.layer(step.name)
+            for step in owners.network.tensors
+            if kernel_of(step) is not None
+            for constant in step.constants
         }
 
     def of(self, node: NodeProto) -> str:
@@ -49,11 +48,11 @@ class DeployedLayers:
         return name
 
     def _behind(self, tensor: str) -> str:
-        parameters, layers = self._laid.parameters, self._laid.layer
-        found = self._laid.writer.get(tensor)
-        while found is not None and parameters.kernel(found.writes) is None:
-            found = self._laid.writer.get(found.reads[0]) if found.reads else None
-        return layers.get(found.writes, "") if found is not None else ""
+        network = self._owners.network
+        found = network.of(tensor) if tensor in network.position else None
+        while found is not None and kernel_of(found) is None:
+            found = network.of(found.reads[0]) if found.reads else None
+        return self._owners.layer(found.name) if found is not None else ""
 
 
 _ADDED = re.compile(r"(_nchwc|_token_\d+)+$")

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from conversion.core.errors import NoTruth
 from conversion.core.measurement import Measurement
 from conversion.proof.checks.case import Case
 from conversion.proof.checks.margins import not_answers
@@ -63,16 +64,16 @@ def _layers(case: Case, optimised: bool) -> dict[str, np.ndarray]:
     keeping ONNX Runtime from fusing what computes it, a float one cannot.
     """
     from conversion.backends.onnx_file import load, open_session, with_outputs
-    from conversion.proof.taps.alignment import align
-    from conversion.proof.taps.onnx_operations import graph_of
+    from conversion.proof.checks.int8.seen import seen_in
 
     workspace, path = case.workspace, case.artifact.path
     model = load(path)
-    graph = graph_of(model)
-    integer = {name for name, tensor in graph.tensors.items() if tensor.scale is not None}
-    seen = align(workspace.spec, graph).seen().items()
-    held = {layer: [name for name in place.tensors if name in integer] for layer, place in seen}
-    places = {layer: names[0] for layer, names in held.items() if names}
+    try:
+        seen = seen_in(case)
+    except NoTruth:  # of a layer of the user's own nobody knows where it is
+        return {}
+    held = {name: seen.integers(name) for name in seen.taps.seen}
+    places = {name: each.name for name, each in held.items() if each is not None}
     names = list(dict.fromkeys(places.values()))
     content = with_outputs(model, names)
     session = open_session(content, path.name, workspace.threads, optimised)

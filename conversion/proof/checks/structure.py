@@ -74,7 +74,17 @@ def onnx_integer_weights(case: Case) -> list[Measurement]:
     from conversion.backends import onnx_file
 
     stored = onnx_file.eight_bit_elements(_onnx_content(case))
-    return [structure.eight_bit_weights(case.about, stored, case.kernel_elements())]
+    return [structure.eight_bit_weights(case.about, stored, _wanted(case))]
+
+
+def _wanted(case: Case) -> int:
+    """How many elements of kernels there must be in eight bits.
+
+    An external file may leave layers in float, but not all; `integer-kernels` says at what cost.
+    """
+    from conversion.proof.checks.int8.seen import held_in
+
+    return case.kernel_elements(held_in(case).in_float if case.artifact.external else ())
 
 
 def torch_weights(case: Case) -> list[Measurement]:
@@ -104,29 +114,30 @@ def litert_integer_weights(case: Case) -> list[Measurement]:
 
     model = litert_file.load(case.artifact.path)
     stored = litert_file.eight_bit_elements(model)
-    floats = litert_file.float_operators(model, _outside(case, model))
+    floats = litert_file.float_operators(model, _outside(case))
     return [
-        structure.eight_bit_weights(case.about, stored, case.kernel_elements()),
+        structure.eight_bit_weights(case.about, stored, _wanted(case)),
         structure.expected(FLOAT_OPERATORS, case.about, [], floats),
     ]
 
 
-def _outside(case: Case, model: Any) -> set[int]:
+def _outside(case: Case) -> set[int]:
     """Tensors that the layers compute of which a step may be in float."""
-    from conversion.proof.taps.alignment import align
-    from conversion.proof.taps.litert_operations import graph_of
+    from conversion.proof.checks.int8.seen import owners_in
     from conversion.quantization.coverage import float_steps
 
     spec = case.workspace.spec
-    layers = {} if case.artifact.external else float_steps(spec, case.workspace.settings)
-    if not layers:
+    if case.artifact.external or not float_steps(spec, case.workspace.settings):
         return set()
-    graph = graph_of(model, spec)
-    places = align(spec, graph).places
-    known = {o.writes for name in layers for o in places[name].operations}
-    for each in graph.operations:
+    owners, layers = owners_in(case), float_steps(spec, case.workspace.settings)
+    known = {
+        each.name
+        for each in owners.network.tensors
+        if each.reads and not layers.keys().isdisjoint(owners.around(each.name))
+    }
+    for each in owners.network.tensors:
         if each.moves and known.issuperset(each.reads):
-            known.add(each.writes)
+            known.add(each.name)
     return {int(name) for name in known}
 
 

@@ -459,6 +459,13 @@ RANGES_EXCESS = Quantity(
     "how far a range that a histogram chose reaches past Keras's lowest and highest value",
     limits.RANGE,
 )
+RANGES_FIT = Quantity(
+    "ranges_fit",
+    RANGE_CHECK,
+    "what is left of the truth's values once they are rounded in the steps that an external file "
+    "has for them: the first layer or input below the limit, else the least",
+    limits.SQNR,
+)
 RANGES_AGAIN = Quantity(
     "ranges_again",
     RANGE_CHECK,

@@ -86,6 +86,7 @@ def parameters(
     unchecked: Sequence[str],
     remark: str = "",
     dispensable: Sequence[str] = DISPENSABLE,
+    settled: Sequence[str] = (),
 ) -> list[Measurement]:
     """Every parameter of a file beside what it must be.
 
@@ -96,11 +97,20 @@ def parameters(
         unchecked: parameters of the file that nothing was compared with, in words.
         remark: what could not be compared at all, for the reason.
         dispensable: parts of which a file may have none.
+        settled: layers whose weights could not be compared and that give what they should.
     """
+    given = f"judged by what they give: {', '.join(settled)}" if settled else ""
     listed = list(pairs)
     rank = {name: index for index, name in enumerate(order)}
     measured = [
-        _part(about, rank, part, [p for p in listed if p.part == part], remark, part in dispensable)
+        _part(
+            about,
+            rank,
+            part,
+            [p for p in listed if p.part == part],
+            remark if part in ("scales", "zero_points") else given,  # it is about activations
+            part in dispensable,
+        )
         for part in PARTS
     ]
     named = ", ".join((*unchecked[:4], *["..."] * (len(unchecked) > 4)))
@@ -123,8 +133,7 @@ def _part(
     sentence = wrong[0].sentence() if wrong else ""
     others = dict.fromkeys(pair.what for pair in wrong[1:])
     more = f"{len(others)} more places differ" if others else ""
-    named = part not in ("scales", "zero_points")  # what `remark` says is about activations
-    reason = "; ".join(filter(None, (missing, sentence, more, "" if named else remark)))
+    reason = "; ".join(filter(None, (missing, sentence, more, remark)))
     found = Verdict.FAIL if wrong or (missing and not dispensable) else Verdict.PASS
     return about.measure(
         QUANTIZED[part],

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from conversion.core.measurement import Measurement, Verdict
 from conversion.core.quantity import About, Quantity
 from conversion.proof.metrics import limits
-from conversion.proof.metrics.quantities import RANGES, RANGES_CUT, RANGES_EXCESS
+from conversion.proof.metrics.int8 import Steps
+from conversion.proof.metrics.quantities import RANGES, RANGES_CUT, RANGES_EXCESS, RANGES_FIT
+from conversion.proof.metrics.sqnr import sqnr
 
 HANDFUL = 5
 """Values of a tensor that do not count: of 1,200 logits one alone would be a share of 8e-4."""
@@ -66,6 +69,88 @@ class Recorded:
         """Both ranges in words."""
         ours, theirs = (f"[{low:.4g}, {high:.4g}]" for low, high in (self.range, self.wanted))
         return f"range of {self.layer} is {ours}; the calibration images give {theirs}"
+
+
+@dataclass(frozen=True, eq=False)
+class Fitting:
+    """A layer's values beside the steps that an external file has for them.
+
+    Attributes:
+        layer: its name.
+        is_input: whether it is an input of the model.
+        steps: the file's scale and zero point.
+        exact: what the layer should give, ``(N, ...)``.
+    """
+
+    layer: str
+    is_input: bool
+    steps: Steps
+    exact: np.ndarray
+
+    @cached_property
+    def range(self) -> tuple[float, float]:
+        """What the file's integers reach."""
+        ends = np.iinfo(self.steps.zero_point.dtype)
+        scale, zero = float(self.steps.scale), int(self.steps.zero_point)
+        return (ends.min - zero) * scale, (ends.max - zero) * scale
+
+    @cached_property
+    def beyond(self) -> float:
+        """The share of the values that lie past the range by more than half a step."""
+        low, high = self.range
+        half = float(self.steps.scale) / 2
+        return float(((self.exact < low - half) | (self.exact > high + half)).mean())
+
+    @cached_property
+    def left(self) -> float:
+        """SQNR of the values once they are rounded in the file's steps, in dB."""
+        scale, zero = float(self.steps.scale), int(self.steps.zero_point)
+        whole = np.rint(np.clip(self.exact, *self.range) / scale + zero) - zero
+        return sqnr(self.exact, whole * scale)
+
+    def words(self) -> str:
+        """What is wrong with the range."""
+        scale, (low, high) = float(self.steps.scale), self.range
+        least, most = float(self.exact.min()), float(self.exact.max())
+        if self.is_input:
+            cut = f"{self.beyond:.1%} of what it is given lies beyond; "
+            return (
+                f"the input's quantization: scale {scale:.5g}, zero point "
+                f"{int(self.steps.zero_point)}, values from {low:.4g} to {high:.4g}; "
+                f"{cut if self.beyond else ''}calibrated on other preprocessing"
+            )
+        return (
+            f"range of {self.layer} is [{low:.4g}, {high:.4g}]; here it has values from "
+            f"{least:.4g} to {most:.4g}, {self.beyond:.1%} of them beyond"
+        )
+
+
+def fitting_ranges(about: About, found: Sequence[Fitting], n: int) -> Measurement:
+    """The layer that loses most by the ranges of an external file; the first that loses too much.
+
+    Args:
+        about: what is measured.
+        found: every layer whose scale the file has, in the spec's order; at least one.
+        n: images.
+    """
+    low = [each for each in found if each.left < limits.SQNR.value]
+    shown = low[0] if low else min(found, key=lambda each: each.left)
+    return about.measure(
+        RANGES_FIT,
+        shown.left,
+        shown.words() if low else "",
+        layer=shown.layer,
+        n=n,
+        rows=tuple(
+            {
+                "layer": each.layer,
+                "range": each.range,
+                "beyond": each.beyond,
+                "left, dB": each.left,
+            }
+            for each in found
+        ),
+    )
 
 
 def exact_ranges(

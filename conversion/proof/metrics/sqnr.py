@@ -9,6 +9,7 @@ import numpy as np
 
 from conversion.core.measurement import Measurement, Verdict
 from conversion.core.quantity import About
+from conversion.proof.metrics import limits
 from conversion.proof.metrics.quantities import LAYER_SQNR
 
 EXACT = 150.0
@@ -90,11 +91,13 @@ def layer_sqnr(
     n: int,
     unlike: str = "",
 ) -> list[Measurement]:
-    """The layer with the least SQNR of its own, and all of them ranked by damage.
+    """The least SQNR that a layer has of its own, and all layers ranked by damage.
+
+    Named is the first that has too little: what follows an error is not to blame.
 
     Args:
         about: what is measured.
-        layers: one a layer that can be seen.
+        layers: one a layer that can be seen, in the spec's order.
         odd: a layer whose values are no numbers; empty where all are.
         another: how the network that is tapped differs from the deployed one.
         n: images.
@@ -106,6 +109,7 @@ def layer_sqnr(
         reason = odd or "no layer of the model was found in the file"
         return [about.measure(LAYER_SQNR, reason=reason, verdict=verdict)]
     worst = min(layers, key=lambda each: each.own)
+    named = next((each for each in layers if each.own < limits.SQNR.value), worst)
     ranked = sorted(layers, key=lambda each: -each.damage)
     said = f"most damage: {', '.join(f'{e.layer} {e.damage:.2%}' for e in ranked[:3])}"
     return [
@@ -114,7 +118,7 @@ def layer_sqnr(
             worst.own,
             "; ".join(filter(None, (said, another))),
             doubt=unlike,
-            layer=worst.layer.rpartition("+")[2],
+            layer=named.layer.rpartition("+")[2],
             n=n,
             rows=tuple(asdict(each) for each in ranked),
         )

@@ -19,7 +19,8 @@ from conversion.proof.metrics.compare import (
 )
 from conversion.proof.metrics.quantities import EIGHT_BIT_WEIGHTS, OPERATOR_COUNTS
 
-_CONV = ("Conv", "QLinearConv")
+_CONV = ("Conv", "QLinearConv", "ConvInteger")
+_PRODUCTS = ("MatMul", "Gemm", "QLinearMatMul", "QGemm", "MatMulInteger")
 _WINDOWS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "Conv{}D": (_CONV,),
     "DepthwiseConv{}D": (_CONV,),
@@ -30,7 +31,9 @@ _WINDOWS: Mapping[str, tuple[tuple[str, ...], ...]] = {
 }
 OPERATORS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     **{kind.format(rank): nodes for rank in (1, 2) for kind, nodes in _WINDOWS.items()},
-    **dict.fromkeys(("Dense", "Dot"), (("MatMul", "Gemm", "QLinearMatMul", "QGemm"),)),
+    **dict.fromkeys(
+        ("Dense", "Dot"), (("MatMul", "Gemm", "QLinearMatMul", "QGemm", "MatMulInteger"),)
+    ),
 }
 """Layer class to its nodes, each by the ONNX operators that it may be. Operators that tf2onnx also
 uses for the arithmetic of shapes, such as Concat, would false-alarm."""

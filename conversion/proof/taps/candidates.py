@@ -13,6 +13,9 @@ from conversion.proof.taps.readings import Reading, readings, sampled
 NO_NUMBER = 1e18
 """Stands for NaN and infinities: values that are no numbers in the same places are alike."""
 
+LARGEST = 1e140
+"""What squares of can be summed."""
+
 CLOSEST, NEAR = 8, 4.0
 """Tensors that are compared whole: so many, and so many times as far as the closest by samples."""
 
@@ -40,8 +43,8 @@ def apart(wanted: np.ndarray, found: np.ndarray, spread: float | None = None) ->
         found: of the same shape.
         spread: what `spread_of` gives for them, where it is known.
     """
-    away = np.subtract(found, wanted, dtype=np.float32, casting="same_kind").ravel()
     with np.errstate(all="ignore"):
+        away = np.subtract(found, wanted, dtype=np.float32, casting="same_kind").ravel()
         square = float(np.dot(away, away))
     if not np.isfinite(square):
         away = (_plain(found) - _plain(wanted)).ravel()
@@ -56,9 +59,10 @@ def spread_of(wanted: np.ndarray) -> float:
     Where they are much larger than that, the rounding of float32 counts.
     """
     numbers = np.asarray(wanted, np.float64).ravel()
-    mean, square = float(numbers.mean()), float(np.dot(numbers, numbers)) / max(numbers.size, 1)
+    with np.errstate(all="ignore"):
+        mean, square = float(numbers.mean()), float(np.dot(numbers, numbers) / max(numbers.size, 1))
     if not np.isfinite(square):
-        numbers = numbers[np.isfinite(numbers)]
+        numbers = np.clip(numbers[np.isfinite(numbers)], -LARGEST, LARGEST)
         mean = float(numbers.mean()) if numbers.size else 0.0
         square = float(np.square(numbers).mean()) if numbers.size else 1.0
     deviation = np.sqrt(max(square - mean**2, 0.0))
@@ -129,7 +133,8 @@ class Candidates:
         if size not in self._rows:
             return []
         sample = wanted.reshape(len(wanted), -1)[:, sampled(size)].ravel()
-        away = self._rows[size] - _plain(sample).astype(np.float32)
+        with np.errstate(over="ignore"):
+            away = self._rows[size] - _plain(sample).astype(np.float32)
         rough = np.sqrt(np.einsum("ij,ij->i", away, away))
         order = [
             i
@@ -155,6 +160,7 @@ class Candidates:
 
 
 def _plain(values: np.ndarray) -> np.ndarray:
-    return np.nan_to_num(
+    numbers = np.nan_to_num(
         np.asarray(values, np.float64), nan=NO_NUMBER, posinf=NO_NUMBER, neginf=NO_NUMBER
     )
+    return np.clip(numbers, -LARGEST, LARGEST)

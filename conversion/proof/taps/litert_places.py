@@ -1,22 +1,25 @@
 """Which operators TensorFlow's converter leaves in float, for choices that name layers.
 
 It is told so by the names of tensors, which it makes up as it converts: so the file is made up to
-its ranges, the spec is laid over it, and the very same file is quantized afterwards.
+its ranges, the layers are found in it, and the very same file is quantized afterwards.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from conversion.backends.backend import Ingredients
 from conversion.backends.litert_file import load
+from conversion.core.artifact import Artifact
 from conversion.core.errors import UserError
-from conversion.proof.taps.alignment import align
-from conversion.proof.taps.graph import Graph
-from conversion.proof.taps.litert_operations import graph_of
+from conversion.proof.taps.litert_tensors import name_of
+from conversion.proof.taps.network import Network
+from conversion.proof.taps.opened import PROBES, align, open_litert
+from conversion.proof.taps.owners import Owners
+from conversion.quantization.calibration import batches
 
 
 def build(ingredients: Ingredients, target: Path) -> Mapping[str, Any]:
@@ -30,17 +33,21 @@ def build(ingredients: Ingredients, target: Path) -> Mapping[str, Any]:
         UserError: the converter gave one of them a name that another tensor has too.
     """
     chosen = ingredients.settings.litert.float_layers
-    route = {"source": ingredients.spec.digest, "route": "aligned by topology"}
+    route = {"source": ingredients.spec.digest, "route": "aligned by values"}
     if not chosen:
         target.write_bytes(b"")
         return {**route, "nodes": {}, "between": [], "warnings": []}
     images = ingredients.artifacts["calibration"].path
     content, warnings = ingredients.keras.to_litert(images, quantized=False)
     target.write_bytes(content)
-    graph = graph_of(load(target), ingredients.spec)
-    places = align(ingredients.spec, graph).places
-    steps = {name: [o.node for o in places[name].operations if not o.moves] for name in chosen}
-    count = Counter(operation.node for operation in graph.operations)
+    spec, model = ingredients.spec, load(target)
+    probes = dict.fromkeys(spec.inputs, next(batches(images))[:PROBES])
+    file = open_litert(Artifact("litert-places", target, "", {}), spec, 1, probes)
+    owners = Owners(spec, file.network, align(spec, file, probes).matches)
+    names = {t.name: name_of(model, t.name) for t in file.network.tensors if t.reads}
+    computing = owners.steps()
+    steps = {name: [names[each] for each in computing[name]] for name in chosen}
+    count = Counter(names.values())
     for name, given in steps.items():
         if any(count[node] > 1 for node in given):
             raise UserError(
@@ -49,22 +56,21 @@ def build(ingredients: Ingredients, target: Path) -> Mapping[str, Any]:
                 "--float-layers, or make --backends onnx-int8,torch-int8."
             )
     nodes = {name: found for name, found in steps.items() if found}
-    return {**route, "nodes": nodes, "between": _between(graph, nodes), "warnings": warnings}
+    left = {each for name in nodes for each in computing[name]}
+    between = [names[each] for each in _between(file.network, left)]
+    return {**route, "nodes": nodes, "between": between, "warnings": warnings}
 
 
-def _between(graph: Graph, nodes: Mapping[str, list[str]]) -> list[str]:
+def _between(network: Network, left: Collection[str]) -> list[str]:
     """What only moves elements from one operator in float to others, and needs no cast."""
-    left = {node for found in nodes.values() for node in found}
-    readers, writer = graph.readers(), graph.writer()
 
     def in_float(tensor: str) -> bool:
-        behind = readers.get(tensor, ())
-        return all(o.node in left or (o.moves and in_float(o.writes)) for o in behind)
+        behind = network.readers[tensor]
+        return all(o.name in left or (o.moves and in_float(o.name)) for o in behind)
 
     found: list[str] = []
-    for operation in graph.operations:
-        before = writer.get(operation.reads[0]) if operation.moves and operation.reads else None
-        from_float = before is not None and before.node in {*left, *found}
-        if from_float and readers.get(operation.writes) and in_float(operation.writes):
-            found.append(operation.node)
+    for each in network.tensors:
+        from_float = each.moves and each.reads[:1] and each.reads[0] in {*left, *found}
+        if from_float and network.readers[each.name] and in_float(each.name):
+            found.append(each.name)
     return found

@@ -12,6 +12,7 @@ import numpy as np
 
 from conversion.backends.litert_file import TYPES, operator, ports, stored
 from conversion.backends.litert_runner import open_interpreter, quantized, resize, steps
+from conversion.core.errors import RunFailed
 from conversion.core.spec import Spec
 from conversion.proof.metrics.int8 import Steps
 from conversion.proof.taps.network import Computed, Constant, Network, Run
@@ -61,6 +62,11 @@ def network_of(model: Any, spec: Spec) -> Network:
     return Network(tuple(found.values()), inputs, outputs)
 
 
+def name_of(model: Any, tensor: str) -> str:
+    """What a file calls a tensor of its network."""
+    return str(model.subgraphs[0].tensors[int(tensor)].name.decode())
+
+
 def constants_of(model: Any) -> dict[int, Constant]:
     """The arrays that a LiteRT file stores, by tensor; through what only makes them real numbers.
 
@@ -100,6 +106,13 @@ def runner(path: Path, network: Network, spec: Spec, threads: int) -> Run:
     details = {str(each["index"]): each for each in interpreter.get_tensor_details()}
 
     def run(inputs: Mapping[str, np.ndarray], names: Sequence[str]) -> dict[str, np.ndarray]:
+        try:
+            return given(inputs, names)
+        except (RuntimeError, ValueError) as error:  # LiteRT has no classes of its own
+            sentence = " ".join(str(error).split())[:300]
+            raise RunFailed(f"LiteRT stops: {sentence}") from None
+
+    def given(inputs: Mapping[str, np.ndarray], names: Sequence[str]) -> dict[str, np.ndarray]:
         feed = [inputs[name] for name in spec.inputs]
         resize(interpreter, [int(name) for name in network.inputs], len(feed[0]))
         for name, value in zip(network.inputs, feed, strict=True):

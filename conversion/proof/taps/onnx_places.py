@@ -9,22 +9,31 @@ from typing import Any
 
 from conversion.backends.backend import Ingredients
 from conversion.backends.onnx_file import load
-from conversion.proof.taps.alignment import align
-from conversion.proof.taps.onnx_operations import graph_of
+from conversion.core.errors import NoTruth
+from conversion.proof.taps.opened import PROBES, align, open_onnx
+from conversion.proof.taps.owners import Owners
+from conversion.quantization.calibration import batches
 
 
 def build(ingredients: Ingredients, target: Path) -> Mapping[str, Any]:
-    """Lay the spec over the graph and save, for every layer that computes, the names of its nodes.
+    """Find the layers in the graph and save, for every one that computes, the names of its nodes.
 
     Returns:
         The provenance.
     """
-    prepared = ingredients.artifacts["onnx-prepared"]
-    places = align(ingredients.spec, graph_of(load(prepared.path))).places
-    nodes = {name: [each.node for each in place.operations] for name, place in places.items()}
-    target.write_text(json.dumps({name: found for name, found in nodes.items() if found}))
+    spec, prepared = ingredients.spec, ingredients.artifacts["onnx-prepared"]
+    images = next(batches(ingredients.artifacts["calibration"].path))[:PROBES]
+    probes = dict.fromkeys(spec.inputs, images)
+    file = open_onnx(prepared, spec, 1, probes)
+    try:
+        steps = Owners(spec, file.network, align(spec, file, probes).matches).steps()
+    except NoTruth:  # of a layer of the user's own nobody knows where it is
+        steps = {}
+    names = {name: node.name for node in load(prepared.path).graph.node for name in node.output}
+    nodes = {layer: [names[each] for each in found] for layer, found in steps.items() if found}
+    target.write_text(json.dumps(nodes))
     return {
-        "source": ingredients.spec.digest,
-        "route": "aligned by topology",
+        "source": spec.digest,
+        "route": "aligned by values",
         "onnx": prepared.digest,
     }

@@ -109,15 +109,17 @@ def align(
             computed where it is not given.
         rounded: the error that rounding explains, as a part of a layer's spread.
     """
-    count = len(next(iter(inputs.values())))
-    chosen = np.unique(np.linspace(0, count - 1, PROBES).astype(int))
-    probes = {name: array[chosen] for name, array in inputs.items()}
-    if exact is None:
-        known = _one_by_one(spec, probes)
-    else:
-        known = {name: array[chosen] for name, array in exact.items()}
+    probes = probes_of(inputs)
+    known = _one_by_one(spec, probes) if exact is None else probes_of(exact)
     values = one_by_one(exposed.look, [each.name for each in exposed.network.tensors], probes)
     return Taps(spec, match(spec, known, exposed.network, values, rounded), exposed)
+
+
+def probes_of(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The images by which layers are told apart, the same places of every array ``(N, ...)``."""
+    count = len(next(iter(arrays.values())))
+    chosen = np.unique(np.linspace(0, count - 1, PROBES).astype(int))
+    return {name: array[chosen] for name, array in arrays.items()}
 
 
 def _one_by_one(spec: Spec, probes: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

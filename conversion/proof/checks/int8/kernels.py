@@ -41,6 +41,7 @@ def onnx_steps(case: Case) -> list[Step]:
     from conversion.backends.onnx_deployed import deployed
     from conversion.backends.onnx_nodes import INTEGER
     from conversion.proof.checks.deployed_layers import DeployedLayers
+    from conversion.proof.checks.int8.seen import owners_in
 
     spec, path = case.workspace.spec, case.artifact.path
     file = onnx_file.load(path)
@@ -51,7 +52,7 @@ def onnx_steps(case: Case) -> list[Step]:
     costs = onnx_cost.multiply_accumulates(found.model)
     of_layers = multiply_accumulates(spec)  # blocks of channels are filled up with zeros
     results = onnx_cost.run_on_zeros(found.model, [node.output[0] for node in nodes])
-    layers = DeployedLayers(spec, file, found.model)
+    layers = DeployedLayers(owners_in(case), file, found.model)
     named = {name: layers.of(node) for node in nodes if (name := node.output[0]) in costs}
     return [
         Step(

@@ -8,10 +8,18 @@ from conversion.core.spec import Spec
 from conversion.proof.checks.case import Case
 from conversion.proof.metrics import quantized, weights
 from conversion.proof.metrics.quantities import SOURCE_EQUAL, SOURCE_FOLDED
+from conversion.proof.taps.weights_by_content import locate
 from conversion.quantization.coverage import BY_CHOICE
 
 EXTERNAL = "an external file brings no ranges, so the scales of activations were only "
 """The beginning of what is said of an external file."""
+
+DYNAMIC = (
+    "dynamically quantized: ranges are computed at run time over a batch, so that an image's "
+    "answer depends on the others in it"
+)
+
+SIXTEEN = "activations have 16 bits, kernels 8"
 
 
 def quantized_parameters(case: Case) -> list[Measurement]:
@@ -27,26 +35,32 @@ def onnx_parameters(case: Case) -> list[Measurement]:
     from conversion.proof.checks.int8.quantized_external import Nearby
     from conversion.proof.checks.int8.quantized_graph import Laid
     from conversion.proof.checks.int8.quantized_onnx import Recomputed
-    from conversion.proof.taps.opened import align, expose_onnx
-    from conversion.proof.taps.weights_by_content import locate
+    from conversion.proof.checks.int8.quantized_twins import Likeness
+    from conversion.proof.checks.int8.seen import held_in, prepared_in
 
     workspace, spec = case.workspace, case.workspace.spec
     order = [layer.name for layer in spec.layers]
-    file = Laid(spec, load(case.artifact.path))
+    file = Laid(load(case.artifact.path))
     if case.artifact.external:
-        near = Nearby(file)
-        remark = EXTERNAL + "compared with each other"
+        near = Nearby(file, held_in(case))
+        dynamic = any("dynamicquantize" in each.kind for each in file.steps)
+        remark = DYNAMIC if dynamic else EXTERNAL + "compared with each other"
+        dispensable = quantized.PARTS if dynamic else _dispensable(spec)
         return quantized.parameters(
-            case.about, order, near.pairs(), near.unchecked(), remark, _dispensable(spec)
+            *(case.about, order, near.pairs(), near.unchecked(), remark, dispensable),
+            near.weights.settled,
         )
-    prepared = Laid(spec, load(workspace.artifact("onnx-prepared").path))
-    ranges = workspace.artifact("onnx-ranges").provenance["ranges"]
-    made = Recomputed(file, prepared, ranges, workspace.settings.onnx)
-    graph = load(workspace.artifact("onnx-prepared").path)
-    exposed = expose_onnx(graph, "onnx-prepared", spec, workspace.threads)
-    taps = align(spec, exposed, *workspace.layers.probes)
-    source = locate(spec, exposed.network, taps.matches)
-    held = [*source.held, *source.placed]
+    source, prepared = workspace.artifact("onnx-prepared"), prepared_in(case)
+    made = Recomputed(
+        file,
+        Laid(load(source.path)),
+        prepared.owners,
+        workspace.artifact("onnx-ranges").provenance["ranges"],
+        workspace.settings.onnx,
+        Likeness(case.exposed, prepared.taps.exposed, workspace.layers.probes[0]),
+    )
+    source_weights = locate(spec, prepared.network, prepared.taps.matches)
+    held = [*source_weights.held, *source_weights.placed]
     return [
         *quantized.parameters(
             case.about, order, made.pairs(), made.unchecked(), dispensable=_dispensable(spec)
@@ -77,23 +91,27 @@ def torch_parameters(case: Case) -> list[Measurement]:
 
 
 def litert_parameters(case: Case) -> list[Measurement]:
-    """Those of a LiteRT file, from the spec."""
-    case.require_map()
     """Kernels, biases, and what LiteRT fixes; `ranges` has the scales that a calibration gives."""
-    from conversion.backends.litert_file import load
-    from conversion.proof.checks.int8.litert_rewrites import honest
+    case.require_map()
     from conversion.proof.checks.int8.quantized_litert import Parameters
+    from conversion.proof.checks.int8.seen import held_in
     from conversion.quantization.coverage import float_steps
 
-    spec, external = case.workspace.spec, case.artifact.external
+    spec, external, seen = case.workspace.spec, case.artifact.external, held_in(case)
     partly = () if external else float_steps(spec, case.workspace.settings)
-    found = Parameters(spec, load(case.artifact.path), external, partly, _chosen(case))
+    found = Parameters(seen, external, _chosen(case), partly)
     order = [layer.name for layer in spec.layers]
     pairs, unchecked = found.pairs(), found.unchecked()
-    measured = quantized.parameters(
-        case.about, order, pairs, unchecked, dispensable=_dispensable(spec)
+    wide = {t.steps.zero_point.dtype.name for t in seen.network.tensors if t.steps is not None}
+    return quantized.parameters(
+        case.about,
+        order,
+        pairs,
+        unchecked,
+        SIXTEEN if "int16" in wide else "",
+        _dispensable(spec),
+        found.weights.settled,
     )
-    return honest(measured, found.unjudged)
 
 
 def _chosen(case: Case) -> list[str]:

@@ -6,41 +6,54 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from conversion.core.spec import Layer
+from conversion.backends.onnx_nodes import is_value
+from conversion.proof.checks.int8.kernel_content import Found
 from conversion.proof.checks.int8.quantized_graph import Laid
-from conversion.proof.metrics import folding, int8
+from conversion.proof.checks.int8.seen import Seen
+from conversion.proof.checks.int8.stored_weights import Bias, Weights
 from conversion.proof.metrics.int8 import Steps
-from conversion.proof.metrics.limits import STEP
 from conversion.proof.metrics.quantized import Pair
-from conversion.proof.taps.graph import Operation
-from conversion.proof.taps.kernels import kernel
-from conversion.proof.taps.onnx_parameters import Slot, Stored
-from conversion.proof.taps.stages import is_affine
-
-STEPS = f"within {STEP.value:g} steps of the spec's"
+from conversion.proof.taps.onnx_parameters import Slot
 
 
 class Nearby:
     """Every parameter of an int8 file of which only the spec is known."""
 
-    def __init__(self, file: Laid) -> None:
-        self.file = file
+    def __init__(self, file: Laid, seen: Seen) -> None:
+        """Look at a file.
+
+        Args:
+            file: its graph.
+            seen: its layers.
+        """
+        self.file, self.seen, self.owners = file, seen, seen.owners
+        self.weights = Weights(seen.owners, seen.behaves, self._scales)
         self._visited: set[str] = set()
-        self._compared: set[str] = set()
 
     def pairs(self) -> list[Pair]:
         """All that can be compared."""
-        constants = [p for each in self.file.graph.operations for p in self._constants(each)]
-        return [*self._activations(), *constants]
+        found = [*self._activations(), *self.weights.pairs()]
+        self._visited |= self.weights.visited | self._behaving()
+        for node in self.file.parameters.nodes.values():
+            if self._visited.intersection(node.input):
+                beside = enumerate(node.input)
+                self._visited |= {name for i, name in beside if not is_value(node.op_type, i)}
+        return found
 
     def unchecked(self) -> list[str]:
         """What nothing was compared with: parameters of the file, and kernels of the spec."""
-        return [*self.file.parameters.unvisited(self._visited), *self._lost()]
+        read = {name for node in self.file.parameters.nodes.values() for name in node.input}
+        left = self.file.parameters.unvisited(self._visited)
+        return [*(name for name in left if name in read), *self.weights.lost]
 
-    def _lost(self) -> Iterator[str]:
-        for layer in self.file.spec.layers:
-            if "kernel" in layer.weights and layer.name not in self._compared:
-                yield f"kernel of {layer.name}, which was not found"
+    def _behaving(self) -> set[str]:
+        """What is stored in steps of layers that give what they should, beside kernels."""
+        return {
+            constant.name
+            for step in self.file.network.tensors
+            for constant in step.constants
+            if (layer := self.owners.of(step.name)) and self.seen.behaves(layer)
+        }
 
     def _activations(self) -> Iterator[Pair]:
         """Whoever reads a tensor reads it with the scale with which it was written."""
@@ -50,86 +63,35 @@ class Nearby:
             if slot.value in parameters.constants or steps is None:
                 continue
             wanted = first.setdefault(slot.value, Steps(_finite(steps[0]), steps[1]))
-            layer, words = self.file.named(self.file.root(slot.value)), self.file.words(slot)
+            layer, words = self._named(slot.value), self._words(slot)
             why = "finite" if wanted.scale is steps[0] else "as it was written"
             self._visited |= {slot.scale, slot.zero}
             yield Pair("scales", layer, words, steps[0], wanted.scale, why=why)
             yield Pair("zero_points", layer, words, steps[1], wanted.zero_point, why=why)
 
-    def _constants(self, operation: Operation) -> Iterator[Pair]:
-        """Weights within half a step of the spec's, with what follows folded in."""
-        parameters, name = self.file.parameters, self.file.layer.get(operation.writes)
-        layer = None if name is None else self.file.spec.layer(name)
-        stored = parameters.kernel(operation.writes)
-        if layer is None or stored is None or "kernel" not in layer.weights:
-            return
-        whole, rest = self._folded(layer)
-        axis = parameters.channel_axis(operation.writes)
-        if layer.kind == "Dense" and axis == 0:
-            whole = whole.T
-        steps = None if stored.slot is None else parameters.steps(stored.slot)
-        if steps is None:
-            return
-        self._compared.add(layer.name)
-        words = f"the kernel of {name}"
-        yield from self._near(operation, words, stored, whole, steps, axis, "weights")
-        bias, read = parameters.bias(operation.writes), self._read_scale(operation)
-        if bias is None:
-            return
-        pair = None if bias.slot is None else parameters.steps(bias.slot)
-        if pair is None and read is not None:  # QOperator format: the scale goes without saying
-            pair = int8.bias_scale(read, steps[0]), np.zeros(steps[0].shape, np.int32)
-        if pair is not None:
-            total = np.broadcast_to(rest.offset, len(parameters.constants[bias.name]))
-            yield from self._near(operation, f"the bias of {name}", bias, total, pair, 0, "biases")
+    def _named(self, tensor: str) -> str:
+        known = tensor in self.file.network.position
+        return (self.owners.of(tensor) if known else "") or tensor
 
-    def _near(
-        self,
-        operation: Operation,
-        words: str,
-        stored: Stored,
-        whole: np.ndarray,
-        steps: tuple[np.ndarray, np.ndarray],
-        axis: int,
-        part: str,
-    ) -> Iterator[Pair]:
-        """What stored integers stand for beside the spec's weights."""
-        owner, slot = self.file.owner[operation.writes], stored.slot
-        found = self.file.parameters.constants[stored.name]
-        if slot is not None:
-            self._visited |= {slot.scale, slot.zero}
-            yield Pair("scales", owner, words, steps[0], _finite(steps[0]), why="finite")
-            axis = _stated(slot, axis, found.ndim)
-        self._visited.add(stored.name)
-        try:
-            real = int8.reals(found, Steps(*steps), axis)
-            unit = folding.along(np.broadcast_to(steps[0], steps[0].shape), found.ndim, axis)
-            slack = np.broadcast_to(STEP.value * unit.astype(np.float64), whole.shape)
-        except ValueError:  # another shape, or not one scale a channel
-            real, slack = np.full(whole.shape, np.nan), np.ones(whole.shape)
-        if real.shape != whole.shape:
-            real = np.full(whole.shape, np.nan)
-        yield Pair(part, owner, words, real, whole, slack, STEPS)
+    def _words(self, slot: Slot) -> str:
+        """Whose scale and zero point a place names, and where it stands."""
+        layer = self._named(slot.value)
+        inside = slot.value in self.file.network.position and not self.owners.is_output(slot.value)
+        whose = f"the {'sums' if inside else 'output'} of {layer}"
+        if self.file.step(self.file.root(slot.value)) is None:
+            whose = f"the input {layer}"
+        if slot.writes:
+            return whose
+        reader = self.owners.layer(slot.node) or self.file.parameters.nodes[slot.node].op_type
+        return f"{whose} as {reader} reads it"
 
-    def _folded(self, layer: Layer) -> tuple[np.ndarray, folding.Affine]:
-        group = self.file.alignment.places[layer.name].group
-        after = [self.file.spec.layer(n) for n in group[group.index(layer.name) + 1 :]]
-        stored = kernel(layer)
-        axis = 0 if stored.ndim > 2 else stored.ndim - 1
-        chain = [each for each in after if is_affine(each)]
-        return folding.folded(stored, layer.weights.get("bias"), chain, axis)
-
-    def _read_scale(self, operation: Operation) -> np.ndarray | None:
-        slots = (s for s in self.file.parameters.slots if s.node == operation.writes)
-        found = next((self.file.parameters.steps(s) for s in slots if not s.writes), None)
-        return None if found is None else found[0]
-
-
-def _stated(slot: Slot, axis: int, rank: int) -> int:
-    """The axis that a DequantizeLinear states, else the operator's own."""
-    if slot.axis is None:
-        return axis
-    return slot.axis if -rank <= slot.axis < rank else 0
+    def _scales(self, found: Found, bias: Bias | None) -> Iterator[Pair]:
+        """A scale may be any that does not clip, which the weights show."""
+        steps = found.constant.steps
+        if steps is not None:
+            owner = self.owners.of(found.step.name) or found.wanted.layer
+            what, finite = found.wanted.what, _finite(steps.scale)
+            yield Pair("scales", owner, what, steps.scale, finite, why="finite")
 
 
 def _finite(scale: np.ndarray) -> np.ndarray:

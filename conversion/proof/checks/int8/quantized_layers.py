@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import takewhile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from conversion.backends import Capability
-from conversion.core.measurement import Measurement
-from conversion.core.spec import Spec
+from conversion.core.measurement import Measurement, Verdict
+from conversion.core.spec import Layer, Spec
 from conversion.proof import truth
 from conversion.proof.checks.case import Case
+from conversion.proof.checks.int8.kernel_content import Kernels
+from conversion.proof.checks.int8.seen import Seen, seen_in
 from conversion.proof.checks.layers import own_truth
 from conversion.proof.metrics import sqnr
-from conversion.proof.metrics.folding import along, folded
+from conversion.proof.metrics.mistakes import mistakes
 from conversion.proof.metrics.sqnr import LayerSqnr, Sqnr
-from conversion.proof.taps.alignment import Alignment, align
-from conversion.proof.taps.kernels import kernels, output_axis
+from conversion.proof.taps.kernels import kernels
 from conversion.proof.taps.moving import moves
-from conversion.proof.taps.stages import is_affine
+
+HINTED = 4
+"""Images that the usual mistakes are tried on."""
+
+EXPLAINED = 10.0
+"""A mistake explains an error where it leaves so much less, in dB; the rest is eight bits'."""
 
 IMAGES = 64
 """Images that the damage is measured on: it is ranked, not judged."""
@@ -72,62 +76,66 @@ def layer_sqnr(case: Case) -> list[Measurement]:
                 few = {name: value[:counted] for name, value in exact.items()}
                 each.moved += _moved(spec, few, name, few[name] + (value - own)[:counted])
         done += len(next(iter(inputs.values())))
-    stored, spread = _alignment(case), _spread(case)
+    seen, spread = seen_in(case), _spread(case)
+    stored = Kernels(seen.owners)
     found = [
         LayerSqnr(
             layer="+".join(taps.matches[name].group),
             reached=each.reached.decibels,
             own=each.own.decibels,
-            weights=_weights(spec, stored, taps.matches[name].group),
+            weights=_weights(seen, stored, taps.matches[name].group),
             damage=float(np.sqrt(each.moved / damaged / max(spread, 1e-300))),
         )
         for name, each in gathered.items()
     ]
-    return sqnr.layer_sqnr(case.about, found, odd, taps.another, done, unlike)
+    measured = sqnr.layer_sqnr(case.about, found, odd, taps.another, done, unlike)
+    return [_explained(seen, each) for each in measured]
 
 
 def _fits(exact: np.ndarray, value: np.ndarray) -> bool:
     return value.shape == exact.shape
 
 
-def _alignment(case: Case) -> Alignment:
-    """Which stored kernel is which layer's, by topology."""
-    operations = case.backend.capability(Capability.OPERATIONS)
-    return align(case.workspace.spec, operations(case.artifact.path, case.workspace.spec))
-
-
-def _weights(spec: Spec, alignment: Alignment, group: Sequence[str]) -> float | None:
+def _weights(seen: Seen, stored: Kernels, group: Sequence[str]) -> float | None:
     """SQNR of a stored kernel against the spec's, with what is folded into it."""
-    for member in group:
-        layer, known = spec.layer(member), alignment.places[member]
-        stored = [o.constants for o in known.operations if "kernel" in o.constants]
-        if not kernels(layer) or len(stored) != len(kernels(layer)):
-            continue
-        axis = output_axis(layer)
-        after = [spec.layer(n) for n in group[group.index(member) + 1 :]]
-        chain = list(takewhile(is_affine, after))
-        wanted, _ = folded(kernels(layer)[-1], layer.weights.get("bias"), chain, axis)
-        factor = known.factor if len(stored) == 1 else 1.0
-        real = _dequantized(stored[-1], axis)
-        fits = real.shape == wanted.shape and bool(np.isfinite(real).all())
-        return sqnr.sqnr(wanted * factor, real) if fits else None
+    for layer in map(seen.spec.layer, group):
+        found = stored.found(layer)[-1] if kernels(layer) else None
+        if found is not None and found.is_located:
+            return sqnr.sqnr(found.wanted.kernel, found.real)
     return None
 
 
-def _dequantized(stored: Mapping[str, np.ndarray], axis: int) -> np.ndarray:
-    value = stored["kernel"].astype(np.float64)
-    if "kernel_scale" not in stored:
-        return value
-    scale, zero = (
-        each.reshape(()) if each.size == 1 else along(each.reshape(-1), value.ndim, axis)
-        for each in (
-            np.asarray(stored[role], np.float64) for role in ("kernel_scale", "kernel_zero_point")
-        )
-    )
-    try:
-        return np.asarray((value - zero) * scale)
-    except ValueError:  # scales of another axis, which `quantized_scales` says
-        return np.full(value.shape, np.nan)
+def _explained(seen: Seen, found: Measurement) -> Measurement:
+    """A failure with the mistake that its layer's values give away, where they do."""
+    if found.verdict is not Verdict.FAIL or not found.layer:
+        return found
+    words = (_hint(seen, found.layer), found.reason)
+    return replace(found, reason="; ".join(filter(None, words)))
+
+
+def _hint(seen: Seen, name: str) -> str:
+    """The usual mistake that gives what a layer gives, but for the rounding of eight bits."""
+    group, few = seen.taps.matches[name].group, {n: v[:HINTED] for n, v in seen.values.items()}
+    inputs = {each: array[:HINTED] for each, array in seen.inputs.items()}
+    if name not in few:
+        return ""
+    own, found = own_truth(seen.spec, group, few, name, inputs), few[name]
+    for layer in map(seen.spec.layer, group):
+        for words, wrong in (*_without_activation(layer), *mistakes(layer)):
+            others = tuple(wrong if each is layer else each for each in seen.spec.layers)
+            spec = replace(seen.spec, layers=others)
+            supposed = own_truth(spec, group, few, name, inputs)
+            if sqnr.sqnr(own - supposed, own - found) > EXPLAINED:
+                return words if layer.name == name else f"{layer.name}: {words}"
+    return ""
+
+
+def _without_activation(layer: Layer) -> Iterator[tuple[str, Layer]]:
+    if layer.activation != "linear" or layer.kind in ("ReLU", "LeakyReLU"):
+        words = layer.kind if layer.activation == "linear" else layer.activation
+        plain = {**layer.config, "activation": "linear"}
+        kind = "Activation" if layer.kind in ("ReLU", "LeakyReLU") else layer.kind
+        yield f"its {words} is missing", replace(layer, kind=kind, config=plain)
 
 
 def _moved(spec: Spec, exact: Mapping[str, np.ndarray], layer: str, perturbed: np.ndarray) -> float:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import lru_cache
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,13 @@ from conversion.core.settings import Settings
 from conversion.core.spec import Spec
 from conversion.proof.checks.case import Case
 from conversion.proof.checks.int8.calibration import honest_images, unknown
+from conversion.proof.checks.int8.fitting_ranges import fitting_ranges
+from conversion.proof.checks.int8.seen import Seen, prepared_in, seen_in
 from conversion.proof.metrics import limits, ranges
 from conversion.proof.metrics.compare import Incomparable, NoPower
 from conversion.proof.metrics.quantities import RANGES, RANGES_AGAIN
 from conversion.proof.metrics.ranges import Recorded
+from conversion.proof.taps.by_values import RECOGNISED
 from conversion.quantization import calibration
 from conversion.reference import KerasModel
 from conversion.subjects.data import Dataset
@@ -54,35 +58,40 @@ class Rule:
 
 
 def onnx_ranges(case: Case) -> list[Measurement]:
-    """The recorded range of every tensor is the reference's at the aligned layer."""
+    """The recorded range of every tensor is the reference's at the layer that it holds."""
     case.require_map()
+    if case.artifact.external:
+        return fitting_ranges(case)
     if reason := unknown(case):
         return case.skip(RANGES, reason)
     from onnxruntime.quantization.calibrate import load_tensors_data
 
-    from conversion.backends.onnx_file import load
-    from conversion.proof.taps.alignment import align
-    from conversion.proof.taps.graph import ACTIVATIONS
-    from conversion.proof.taps.onnx_operations import graph_of
-
-    spec, graph = case.workspace.spec, graph_of(load(case.workspace.artifact("onnx-prepared").path))
-    places: dict[str, Place] = {}
-    for layer, place in align(spec, graph).places.items():
-        places |= {name: (layer, False) for name in place.tensors if name not in places}
-        if spec.layer(layer).weights and len(place.operations) > 1:
-            before, last = place.operations[-2:]
-            if last.kind in ACTIVATIONS:
-                places.setdefault(before.writes, (layer, True))
-    for operation in graph.operations:  # what only moves elements has their range
-        if operation.moves and operation.reads[0] in places:
-            places.setdefault(operation.writes, places[operation.reads[0]])
     recorded: dict[str, Range] = {
         name: (np.asarray(data.range_value[0]).item(), np.asarray(data.range_value[1]).item())
         for name, data in load_tensors_data(case.workspace.artifact("onnx-ranges").path).items()
     }
+    known = _places(prepared_in(case))
+    network = prepared_in(case).network
+    roots = {name: network.root(name) for name in recorded if name in network.position}
+    places = {name: known[root] for name, root in roots.items() if root in known}
     exact = case.workspace.settings.onnx.method == "minmax"
     rule = Rule(exact, _rounding(case) if exact else limits.RANGE_ROUNDED.value, STEPS)
     return _compared(case, recorded, places, rule)
+
+
+def _behind_lost(seen: Seen, name: str) -> bool:
+    """Whether a layer reads one that was not recognised, so that its own place is not sure."""
+    matches = seen.taps.matches
+    return any(matches[each].error > RECOGNISED for each in seen.spec.layer(name).inputs)
+
+
+def _places(seen: Seen) -> dict[str, Place]:
+    """What the tensors of a file hold that hold a layer's values, moved or not."""
+    places = {name: (layer, True) for name, layer in seen.sums.items()}
+    known = [(name, each) for name, each in seen.taps.seen.items() if not _behind_lost(seen, name)]
+    for layer, match in reversed(known):  # what only moves elements comes after its layer
+        places[seen.network.root(match.tensor)] = (layer, False)
+    return places
 
 
 def torch_ranges(case: Case) -> list[Measurement]:
@@ -130,41 +139,22 @@ def litert_ranges(case: Case) -> list[Measurement]:
     too (tensorflow/tensorflow#127842).
     """
     case.require_map()
+    if case.artifact.external:
+        return fitting_ranges(case)
     if reason := unknown(case):
         return case.skip(RANGES, reason)
-    from conversion.backends.litert_file import load
-    from conversion.proof.checks.int8.litert_rewrites import rewritten, tied
-    from conversion.proof.checks.int8.quantized_litert import CALIBRATED
-    from conversion.proof.taps.alignment import align
-    from conversion.proof.taps.graph import ACTIVATIONS
-    from conversion.proof.taps.litert_operations import graph_of
+    from conversion.proof.checks.int8.litert_scales import CALIBRATED, tied
 
-    spec = case.workspace.spec
-    graph = graph_of(load(case.artifact.path), spec)
-    alignment = align(spec, graph)
-    places: dict[str, Place] = {}
-    for layer, place in alignment.places.items():
-        last = place.group[-1]
-        onwards = any(alignment.places[name].factor != 1 for name in place.group)
-        if onwards and layer != last:  # it holds a multiple of the layer's output
-            continue
-        if place.operations:
-            places[place.operations[-1].writes] = (last, False)
-            first, *more = (o for o in place.operations if o.kind != "shift")
-            if len(more) == 1 and "kernel" in first.constants and more[0].kind in ACTIVATIONS:
-                places.setdefault(first.writes, (layer, True))  # before the layer's own activation
-        else:
-            places |= {name: (layer, False) for name in place.tensors if name not in places}
-    for name in rewritten(spec):
-        places = {tensor: found for tensor, found in places.items() if found[0] != name}
-    kinds = (*CALIBRATED, "concat")
-    calibrated = {each.writes for each in graph.operations if each.kind in kinds}
+    seen = seen_in(case)
     recorded: dict[str, Range] = {}
-    for name, tensor in graph.tensors.items():
-        if tensor.scale is not None and name in {*calibrated, *graph.inputs}:
-            low = (-128 - tensor.zero_point) * tensor.scale
-            recorded[name] = low, low + STEPS * tensor.scale
-    places, overwritten = tied(graph, places)
+    for each in seen.network.tensors:
+        ranged = each.kind in (*CALIBRATED, "concatenation") or not each.reads
+        if each.steps is not None and each.steps.zero_point.dtype == np.int8 and ranged:
+            scale, zero = float(each.steps.scale), int(each.steps.zero_point)
+            low = (-128 - zero) * scale
+            recorded[each.name] = low, low + STEPS * scale
+    sizes = {name: prod(each.shape) for name, each in seen.taps.matches.items()}
+    places, overwritten = tied(seen.network, _places(seen), sizes)
     rule = Rule(True, limits.RANGE_ROUNDED.value, STEPS, holds_zero=True)
     return _compared(case, recorded, places, rule, overwritten)
 
@@ -253,6 +243,8 @@ def _compared(
         overwritten: tensor to the one whose values it held as well while it was observed.
     """
     workspace, honest = case.workspace, honest_images(case)
+    if not places:
+        return [ranges.exact_ranges(case.about, [], rule.limit, len(honest))]
     order = {layer.name: index for index, layer in enumerate(workspace.spec.layers)}
     known = [name for name in recorded if name in places]
     known.sort(key=lambda name: (order[places[name][0]], not places[name][1], name))

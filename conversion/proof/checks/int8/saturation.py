@@ -30,6 +30,7 @@ def saturation(case: Case) -> list[Measurement]:
     from conversion.backends import onnx_file
     from conversion.backends.onnx_deployed import deployed
     from conversion.proof.checks.deployed_layers import DeployedLayers
+    from conversion.proof.checks.int8.seen import owners_in
     from conversion.proof.saturating import bound, products
 
     file, model = onnx_file.load(case.artifact.path), deployed(case.artifact.path).model
@@ -41,7 +42,7 @@ def saturation(case: Case) -> list[Measurement]:
     emulation, effect = None, None
     if any(each.worst > 1 for each in bounds):
         emulation, effect = _emulated(case, model)
-    layers = DeployedLayers(case.workspace.spec, file, model)
+    layers = DeployedLayers(owners_in(case), file, model)
     seen = {e.product.node.output[0]: e for e in emulation.nodes} if emulation else {}
     sums = []
     for product, limits in zip(found, bounds, strict=True):

@@ -1,0 +1,251 @@
+"""The kernels of layers in a quantized file, found by what they hold, and not by where they are."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+
+import numpy as np
+
+from conversion.core.spec import Layer, Spec
+from conversion.proof.metrics import folding
+from conversion.proof.metrics.limits import FOLDED, STEP
+from conversion.proof.taps.kernels import kernels, output_axis
+from conversion.proof.taps.moving import moves
+from conversion.proof.taps.network import Computed, Constant
+from conversion.proof.taps.owners import Owners, kernel_of
+
+AFFINE = ("BatchNormalization", "Rescaling", "Normalization")
+"""Kinds of layers that multiply and add constants, and may be folded into a neighbour."""
+
+TURNS = {2: ((0, 1), (1, 0)), 3: ((0, 1, 2),), 4: ((0, 1, 2, 3), (0, 3, 1, 2), (3, 0, 1, 2))}
+"""Ways to turn the axes of a stored kernel into the order of `kernels`."""
+
+ESTIMATED = 1.5
+"""Steps that stand for one where the scale is computed at run time and estimated here: what it is
+off by moves the largest integers by a quarter of a step."""
+
+MOST = 0.5
+"""A kernel is found where more than this share of its elements is what it should be."""
+
+
+@dataclass(frozen=True, eq=False)
+class Wanted:
+    """What a kernel of a layer may have become.
+
+    Attributes:
+        layer: its name.
+        what: which of its kernels, in words.
+        kernel: in float64, in the layout of `kernels`.
+        axis: its axis of output channels.
+        rest: what is added after it.
+    """
+
+    layer: str
+    what: str
+    kernel: np.ndarray
+    axis: int
+    rest: folding.Affine
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """A kernel of a layer in a file.
+
+    Attributes:
+        wanted: what it should be.
+        step: the step that multiplies by it.
+        constant: the array.
+        real: what is stored, in the layout of what is wanted.
+        unit: the size of a step of each element; 0 where it is stored in float.
+        share: of the elements that are as they should be.
+    """
+
+    wanted: Wanted
+    step: Computed
+    constant: Constant
+    real: np.ndarray
+    unit: np.ndarray
+    share: float
+
+    @property
+    def slack(self) -> np.ndarray:
+        """How far each element may be from what it should be."""
+        return slack_of(self.wanted.kernel, self.unit)
+
+    @property
+    def is_located(self) -> bool:
+        """Whether it is this kernel beyond doubt, with whatever errors."""
+        return self.share > MOST
+
+
+def slack_of(wanted: np.ndarray, unit: np.ndarray, terms: np.ndarray | None = None) -> np.ndarray:
+    """How far numbers may be from what they should be.
+
+    Args:
+        wanted: the numbers.
+        unit: the step in which they are stored; 0 in float.
+        terms: the size that rounding is relative to; the numbers' own by default.
+    """
+    size = np.abs(wanted if terms is None else terms).astype(np.float32)
+    return np.asarray(STEP.value * unit + FOLDED.value * np.spacing(size).astype(np.float64))
+
+
+def ways(spec: Spec, group: Sequence[str], name: str) -> list[list[Wanted]]:
+    """What the kernels of a layer may have become: a list a kernel, the most folded first.
+
+    Args:
+        spec: the model.
+        group: the layers that are computed together.
+        name: one of them, with kernels.
+    """
+    layer = spec.layer(name)
+    kept = [spec.layer(each) for each in group if each == name or not moves(spec.layer(each))]
+    place = kept.index(layer)
+    after = list(takewhile(_is_affine, kept[place + 1 :]))
+    before = list(takewhile(_is_affine, reversed(kept[:place])))
+    ahead = folding.identity()
+    for each in reversed(before):
+        ahead = ahead.then(folding.affine(each))
+    *first, last = kernels(layer)
+    words, axis = f"kernel of {name}", output_axis(layer)
+    found = []
+    for kernel in first:
+        turned, _ = _behind(layer, kernel, ahead, depthwise=True)
+        what = f"the depthwise {words}"
+        found.append([Wanted(name, what, turned, 0, folding.identity(np.zeros(len(kernel))))])
+        ahead = folding.identity()
+    turned, offset = _behind(layer, last, ahead, layer.kind.startswith("Depthwise"))
+    bias = np.zeros(last.shape[axis]) if "bias" not in layer.weights else layer.weights["bias"]
+    options = []
+    for count in range(len(after), -1, -1):
+        whole, rest = folding.folded(turned, bias + offset, after[:count], axis)
+        options.append(Wanted(name, f"the {words}", whole, axis, rest))
+    return [*found, options]
+
+
+def _is_affine(layer: Layer) -> bool:
+    return layer.kind in AFFINE
+
+
+def _behind(
+    layer: Layer, kernel: np.ndarray, ahead: folding.Affine, depthwise: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
+    """A kernel that takes over a factor and an offset of what it reads, and what that adds."""
+    axis = 0 if depthwise or layer.kind == "Dense" or layer.kind.endswith("Transpose") else 1
+    count = kernel.shape[axis]
+    factor, offset = (
+        np.broadcast_to(_spread(each, count), count) for each in (ahead.factor, ahead.offset)
+    )
+    others = tuple(i for i in range(kernel.ndim) if i != (0 if depthwise else output_axis(layer)))
+    added = (kernel * folding.along(offset, kernel.ndim, axis)).sum(axis=others)
+    return kernel * folding.along(factor, kernel.ndim, axis), np.asarray(added)
+
+
+def _spread(values: np.ndarray, count: int) -> np.ndarray:
+    """One value a channel, repeated where a channel is read more than once."""
+    flat = np.asarray(values, np.float64).reshape(-1)
+    return np.repeat(flat, count // flat.size) if count % flat.size == 0 else np.full(count, np.nan)
+
+
+class Kernels:
+    """Every kernel that a file holds, and which of a spec's it is."""
+
+    def __init__(self, owners: Owners) -> None:
+        """List what the file's steps multiply by.
+
+        Args:
+            owners: the layers in the file.
+        """
+        self._owners = owners
+        self._held = [
+            (step, constant)
+            for step in owners.network.tensors
+            if (constant := kernel_of(step)) is not None
+        ]
+
+    def found(self, layer: Layer) -> list[Found | None]:
+        """The kernels of a layer in the file, None for one of whose size there is none.
+
+        Args:
+            layer: one with kernels.
+        """
+        spec, match = self._owners.spec, self._owners.matches.get(layer.name)
+        group = _supposed(spec, layer) if match is None else match.group
+        place = {each.name for each in self._owners.parts.get(group[-1], ())}
+        return [self._best(options, place) for options in ways(spec, group, layer.name)]
+
+    def _best(self, options: Sequence[Wanted], place: Collection[str]) -> Found | None:
+        found = [each for option in options for each in self._fits(option)]
+
+        def order(each: Found) -> tuple[float, bool]:
+            return (-round(each.share, 2), each.step.name not in place)
+
+        return min(found, key=order, default=None)
+
+    def _fits(self, wanted: Wanted) -> Iterator[Found]:
+        """Every stored array of a kernel's size, in every layout that gives its shape."""
+        for step, constant in self._held:
+            if np.prod(constant.shape) != wanted.kernel.size:
+                continue
+            for real, unit in read_as(constant, wanted.kernel.shape):
+                if _is_counted(constant):
+                    real, unit = _scaled(real, wanted)
+                away = np.abs(real - wanted.kernel)
+                share = float((away <= slack_of(wanted.kernel, unit)).mean())
+                yield Found(wanted, step, constant, real, unit, share)
+
+
+def _supposed(spec: Spec, layer: Layer) -> tuple[str, ...]:
+    """What may be folded into a layer of a file in which none was found."""
+    group = [layer]
+    while True:
+        after = [each for each in spec.layers if group[-1].name in each.inputs]
+        if len(after) != 1 or not _is_affine(after[0]):
+            return tuple(each.name for each in group)
+        group.append(after[0])
+
+
+def read_as(constant: Constant, shape: tuple[int, ...]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """A stored array and the step of each element, in every layout of a shape.
+
+    Args:
+        constant: the array.
+        shape: the wanted one, up to axes of size 1.
+    """
+    try:
+        real, unit = constant.real().astype(np.float64), units(constant)
+    except ValueError:  # as many scales as no axis has
+        return
+    wide = [size for size in shape if size != 1]
+    for turn in TURNS.get(real.ndim, ()):
+        if [real.shape[i] for i in turn if real.shape[i] != 1] == wide:
+            yield real.transpose(turn).reshape(shape), unit.transpose(turn).reshape(shape)
+
+
+def units(constant: Constant) -> np.ndarray:
+    """The step in which each element of an array is stored; 0 in float.
+
+    Raises:
+        ValueError: there is not one scale, nor one for each channel.
+    """
+    if constant.steps is None:
+        return np.zeros(constant.shape)
+    scale = np.abs(constant.steps.scale.astype(np.float64)).reshape(-1)
+    if scale.size > 1:
+        scale = folding.along(scale, len(constant.shape), constant.axis)
+    return np.array(np.broadcast_to(scale, constant.shape))
+
+
+def _is_counted(constant: Constant) -> bool:
+    """Whether another step multiplies by the scale of an array's integers."""
+    return constant.steps is not None and bool((constant.steps.scale == 1).all())
+
+
+def _scaled(real: np.ndarray, wanted: Wanted) -> tuple[np.ndarray, np.ndarray]:
+    """Integers times the scale of each channel that brings them closest, and that scale."""
+    others = tuple(i for i in range(real.ndim) if i != wanted.axis)
+    square = np.maximum((real * real).sum(axis=others, keepdims=True), 1e-300)
+    scale = (real * wanted.kernel).sum(axis=others, keepdims=True) / square
+    return real * scale, np.broadcast_to(ESTIMATED * np.abs(scale), real.shape)

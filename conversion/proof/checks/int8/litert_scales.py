@@ -1,0 +1,83 @@
+"""Which tensors of an int8 LiteRT file have a scale of their own, and which hang together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from conversion.proof.taps.network import Network
+
+Place = tuple[str, bool]
+"""A layer, and whether it is meant as it is before its own activation."""
+
+CALIBRATED = (
+    *("conv_2d", "depthwise_conv_2d", "transpose_conv", "fully_connected", "batch_matmul"),
+    *("add", "sub", "mul", "div", "relu", "relu6", "leaky_relu", "mean"),
+)
+"""Operators whose output has a range of its own, which a calibration gives."""
+
+_OF_ONE = (1 / 256, -128)
+FIXED = {
+    "int8": {"softmax": _OF_ONE, "logistic": _OF_ONE, "tanh": (1 / 128, 0)},
+    "uint8": {"softmax": (1 / 256, 0), "logistic": (1 / 256, 0), "tanh": (1 / 128, 128)},
+    "int16": dict.fromkeys(("softmax", "logistic", "tanh"), (1 / 32768, 0)),
+}
+"""Integers to the operators whose output has one scale and zero point in every file (LiteRT's
+8-bit quantization specification)."""
+
+SAME = (
+    *("max_pool_2d", "average_pool_2d", "reduce_max", "concatenation"),
+    *("reshape", "squeeze", "expand_dims", "batch_to_space_nd", "space_to_batch_nd", "transpose"),
+    *("pack", "unpack", "broadcast_to", "pad", "padv2", "strided_slice", "slice", "tile"),
+    *("resize_bilinear", "resize_nearest_neighbor"),
+)
+"""Operators whose output must have the scale and zero point of what they read (the same)."""
+
+OVERWRITING = ("add", "sub", "mul", "div")
+"""Operators that are written over what they read."""
+
+CHOOSING = ("select", "select_v2", "maximum", "minimum")
+"""Operators that give one or the other of their operands, each with the result's scale."""
+
+
+def tied(
+    network: Network, places: Mapping[str, Place], sizes: Mapping[str, int]
+) -> tuple[dict[str, Place], dict[str, str]]:
+    """How the ranges of tensors hang together in a LiteRT file.
+
+    The operands of a choice have its result's scale, which holds all that matters of them. The
+    operands of a concatenation have the scale that holds them all. A sum, a product, a scale or a
+    shift is written over the first operand of its size that nothing else reads, and TensorFlow 2.21
+    records its inputs once more afterwards: such an operand has the result's range too
+    (tensorflow/tensorflow#127842).
+
+    Args:
+        network: the file's.
+        places: tensor to the layer that it holds.
+        sizes: layer to the number of its elements.
+
+    Returns:
+        What tensors hold, without those of which nothing can be said, and tensor to the tensor
+        whose values it had as well.
+    """
+    kept, also = dict(places), dict[str, str]()
+
+    def fits(operand: str, result: str) -> bool:
+        known = operand in kept and result in kept
+        found = {sizes[kept[each][0]] for each in (operand, result) if known}
+        return len(found) < 2 and len(network.readers[operand]) == 1
+
+    for each in reversed(network.tensors):
+        for name in each.reads if each.kind in CHOOSING else ():
+            kept.pop(name, None)
+            if each.name in kept:
+                kept[name] = kept[each.name]
+    for each in network.tensors:
+        if each.kind == "concatenation":
+            also |= dict.fromkeys(each.reads, each.name)
+        elif each.kind in OVERWRITING and (len(each.reads) > 1 or each.constants):
+            name = next((n for n in each.reads if fits(n, each.name)), "")
+            if name and each.name in kept:
+                also.setdefault(name, each.name)
+            else:
+                kept.pop(name, None)
+    return kept, also

@@ -1,0 +1,160 @@
+"""An int8 file with its layers in view, and whether each gives what it should for its inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cached_property, lru_cache
+
+import numpy as np
+
+from conversion.core.errors import NoTruth, RunFailed
+from conversion.core.spec import Layer
+from conversion.proof import truth
+from conversion.proof.checks.case import Case
+from conversion.proof.checks.int8.kernel_content import Kernels
+from conversion.proof.checks.layers import own_truth
+from conversion.proof.metrics import limits
+from conversion.proof.metrics.sqnr import sqnr
+from conversion.proof.taps.by_values import EIGHT_BITS
+from conversion.proof.taps.candidates import apart
+from conversion.proof.taps.kernels import kernels
+from conversion.proof.taps.matches import Match
+from conversion.proof.taps.network import Computed
+from conversion.proof.taps.opened import Taps, align, open_onnx
+from conversion.proof.taps.owners import Owners
+from conversion.workspace import Workspace
+
+IMAGES = 16
+"""Images at most on which a layer is judged by what it gives."""
+
+
+def seen_in(case: Case) -> Seen:
+    """An artifact with its layers in view, once for all checks that look at them.
+
+    Raises:
+        RunFailed: it does not run.
+    """
+    found = held_in(case)
+    if found.failure is not None:
+        raise found.failure
+    return found
+
+
+@lru_cache(maxsize=1)
+def held_in(case: Case) -> Seen:
+    """The same of an artifact that need not run: then none of its layers is found."""
+    try:
+        return Seen(case.workspace, case.taps)
+    except RunFailed as error:
+        return Seen(case.workspace, Taps(case.workspace.spec, {}, case.exposed), error)
+
+
+@lru_cache(maxsize=1)
+def prepared_in(case: Case) -> Seen:
+    """The float graph that an ONNX artifact of the suite was quantized from."""
+    workspace = case.workspace
+    graph, spec = workspace.artifact("onnx-prepared"), workspace.spec
+    exposed = open_onnx(graph, spec, workspace.threads, {})
+    return Seen(workspace, align(spec, exposed, *workspace.layers.probes))
+
+
+def owners_in(case: Case) -> Owners:
+    """The layers in an artifact's file; none where it does not run, or a layer has no truth."""
+    try:
+        return held_in(case).owners
+    except NoTruth:
+        return Owners(case.workspace.spec, case.exposed.network, {})
+
+
+class Seen:
+    """A file, its layers, and what they give on a few images."""
+
+    def __init__(self, workspace: Workspace, taps: Taps, failure: RunFailed | None = None) -> None:
+        """Give every tensor to its layer.
+
+        Args:
+            workspace: the model and its images.
+            taps: the file with its layers in view.
+            failure: why it does not run, so that none is found; None where it does.
+        """
+        self.spec, self.taps, self.failure = workspace.spec, taps, failure
+        self.inputs = workspace.layers.first(IMAGES)
+        self.network = taps.exposed.network
+        self.owners = Owners(self.spec, self.network, taps.matches)
+        self._noise: dict[str, float] = {}
+
+    @cached_property
+    def exact(self) -> Mapping[str, np.ndarray]:
+        """Layer to what it should give, in float64."""
+        return truth.evaluate(self.spec, self.inputs).layers
+
+    @cached_property
+    def values(self) -> dict[str, np.ndarray]:
+        """Layer to its output in the file, of those that have the layer's shape there."""
+        found = {} if self.failure else self.taps.layers(self.inputs).layers
+        shapes = {name: match.shape for name, match in self.taps.matches.items()}
+        return {n: each for n, each in found.items() if each.shape[1:] == shapes[n]}
+
+    def integers(self, layer: str) -> Computed | None:
+        """The tensor of integers that holds a layer's output; None where none does."""
+        each = self.network.of(self.taps.matches[layer].tensor)
+        while each.steps is None and each.moves and len(each.reads) == 1:
+            each = self.network.of(each.reads[0])
+        return None if each.steps is None else each
+
+    @cached_property
+    def sums(self) -> dict[str, str]:
+        """Tensor to the layer whose value it holds as that is before its own activation."""
+        found: dict[str, str] = {}
+        for layer in self.spec.layers:
+            match = self.taps.matches[layer.name]
+            if match.tensor and layer.weights and layer.activation != "linear":
+                found |= dict.fromkeys(self._sums(layer, match), layer.name)
+        return found
+
+    def _sums(self, layer: Layer, match: Match) -> list[str]:
+        """Of one layer the tensor that is closest, where one is close."""
+        names = [each.name for each in self.owners.parts[layer.name]]
+        names = [name for name in names if name != self.network.root(match.tensor)]
+        plain = replace(layer, config={**layer.config, "activation": "linear"})
+        others = tuple(plain if each is layer else each for each in self.spec.layers)
+        spec = replace(self.spec, layers=others)
+        wanted = own_truth(spec, match.group, self.values, layer.name, self.inputs)
+        given = self.taps.exposed.run(self.inputs, names) if names else {}
+        read = {name: match.read(value) for name, value in given.items()}
+        error = {n: apart(wanted, each) for n, each in read.items() if each.shape == wanted.shape}
+        best = min(error, key=error.__getitem__, default="")
+        return [best] if best and error[best] <= EIGHT_BITS else []
+
+    @cached_property
+    def in_float(self) -> frozenset[str]:
+        """The layers whose kernels are stored in float; none where all are."""
+        held = Kernels(self.owners)
+        found = {layer.name: held.found(layer) for layer in self.spec.layers if kernels(layer)}
+        floats = frozenset(
+            name
+            for name, each in found.items()
+            if all(k is not None and k.is_located and k.constant.steps is None for k in each)
+        )
+        return floats if len(floats) < len(found) else frozenset()
+
+    def behaves(self, layer: str) -> bool:
+        """Whether a layer gives what it should for its inputs in the file, but for rounding."""
+        return self.own(layer) >= limits.BEHAVES.value
+
+    def own(self, layer: str) -> float:
+        """SQNR of what a layer's group gives for the inputs that it has in the file, in dB."""
+        match = self.taps.matches.get(layer)
+        if match is None:
+            return -np.inf
+        group, end = match.group, match.group[-1]
+        if end not in self._noise:
+            self._noise[end] = self._own(end, group)
+        return self._noise[end]
+
+    def _own(self, end: str, group: tuple[str, ...]) -> float:
+        value = self.values.get(end)
+        if value is None or not np.isfinite(value).all():
+            return -np.inf
+        return sqnr(own_truth(self.spec, group, self.values, end, self.inputs), value)

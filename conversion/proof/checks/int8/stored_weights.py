@@ -1,0 +1,148 @@
+"""What an int8 file holds of a spec's weights, whoever made it and whatever format it has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from conversion.core.spec import Layer
+from conversion.proof.checks.int8.kernel_content import (
+    MOST,
+    Found,
+    Kernels,
+    slack_of,
+    units,
+)
+from conversion.proof.metrics.quantized import Pair
+from conversion.proof.taps.kernels import kernels
+from conversion.proof.taps.network import Constant
+from conversion.proof.taps.owners import Owners
+
+NEAR = "within half a step of the spec's"
+
+
+@dataclass(frozen=True, eq=False)
+class Bias:
+    """What is added after a kernel.
+
+    Attributes:
+        constant: the array.
+        real: what is stored, ``(C,)``; one number where there is one for all.
+        unit: the step of each.
+        scale: of its integers as the file states it; None where it does not.
+        at_kernel: whether the step that multiplies adds it too.
+    """
+
+    constant: Constant
+    real: np.ndarray
+    unit: np.ndarray
+    scale: np.ndarray | None
+    at_kernel: bool
+
+
+Scales = Callable[[Found, "Bias | None"], Iterator[Pair]]
+"""What a scheme says of the scales of a kernel and of the bias beside it."""
+
+
+@dataclass(eq=False)
+class Weights:
+    """The kernels and biases of a file beside those of a spec.
+
+    Attributes:
+        owners: the layers in the file.
+        behaves: whether a layer gives what it should for the inputs that it has in the file.
+        scales: what the scheme says of the scales.
+        visited: names of the arrays that were compared.
+        lost: what of the spec was not found, in words.
+        settled: the layers that could not be compared and give what they should.
+    """
+
+    owners: Owners
+    behaves: Callable[[str], bool]
+    scales: Scales
+    visited: set[str] = field(default_factory=set)
+    lost: list[str] = field(default_factory=list)
+    settled: list[str] = field(default_factory=list)
+
+    def pairs(self) -> list[Pair]:
+        """All that can be compared."""
+        held = Kernels(self.owners)
+        found = [
+            pair
+            for layer in self.owners.spec.layers
+            if kernels(layer)
+            for pair in self._of_layer(layer, held.found(layer))
+        ]
+        self.settled = list(dict.fromkeys(self.settled))
+        return found
+
+    def _of_layer(self, layer: Layer, found: list[Found | None]) -> Iterator[Pair]:
+        for each in found:
+            if each is not None and (each.is_located or not self.behaves(layer.name)):
+                yield from self._compared(each)
+            else:
+                self._settle(layer.name, each)
+
+    def _settle(self, layer: str, found: Found | None) -> None:
+        """Leave a layer to what it gives, where that is what it should give."""
+        if found is not None:
+            self.visited.add(found.constant.name)
+        self._missing(layer, f"kernel of {layer}, which was not found")
+
+    def _compared(self, found: Found) -> Iterator[Pair]:
+        wanted, owner = found.wanted, self.owners.of(found.step.name) or found.wanted.layer
+        self.visited.add(found.constant.name)
+        yield Pair("weights", owner, wanted.what, found.real, wanted.kernel, found.slack, NEAR)
+        bias = self._bias(found)
+        yield from self.scales(found, bias)
+        words, offset = wanted.what.replace("kernel", "bias"), wanted.rest.offset
+        if bias is None:
+            if np.any(offset):
+                self._missing(wanted.layer, f"{words}, which was not found")
+            return
+        self.visited.add(bias.constant.name)
+        value = np.broadcast_to(offset, bias.real.shape)
+        slack = slack_of(value, bias.unit, np.broadcast_to(wanted.rest.terms, value.shape))
+        if (np.abs(bias.real - value) <= slack).mean() <= MOST and self.behaves(wanted.layer):
+            self.settled.append(wanted.layer)
+            return
+        yield Pair("biases", owner, words, bias.real, value, slack, NEAR)
+
+    def _missing(self, layer: str, words: str) -> None:
+        if self.behaves(layer):
+            self.settled.append(layer)
+        else:
+            self.lost.append(words)
+
+    def _bias(self, found: Found) -> Bias | None:
+        """What is added where the kernel is, else in a later step of the same layer."""
+        step, owners = found.step, self.owners
+        later = [
+            each
+            for each in owners.parts.get(owners.of(step.name), ())
+            if owners.network.position[each.name] > owners.network.position[step.name]
+            and "add" in each.kind
+        ]
+        count = found.wanted.kernel.shape[found.wanted.axis]
+        for each in (step, *later):
+            for constant in each.constants:
+                size = int(np.prod(constant.shape))
+                if constant is not found.constant and size in (1, count):
+                    return self._read(constant, found, each is step)
+        return None
+
+    def _read(self, constant: Constant, found: Found, at_kernel: bool) -> Bias:
+        stored = constant.stored()
+        if constant.steps is not None or stored.dtype.kind == "f":
+            scale = None if constant.steps is None else constant.steps.scale
+            real, unit = (each.reshape(-1) for each in (constant.real(), units(constant)))
+            return Bias(constant, real, unit, scale, at_kernel)
+        # the scale goes without saying: that of what is read times that of the kernel
+        read = self.owners.network.of(found.step.reads[0]).steps
+        assert found.constant.steps is not None
+        product = np.asarray(found.constant.steps.scale, np.float64).reshape(-1)
+        product = product * (1.0 if read is None else float(read.scale))
+        unit = np.broadcast_to(product, (stored.size,))
+        return Bias(constant, stored.reshape(-1) * unit, unit, None, at_kernel)

@@ -1,0 +1,123 @@
+"""Which layer of a spec computes a tensor of a file, and with which kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from conversion.core.spec import Spec
+from conversion.proof.taps.kernels import kernels
+from conversion.proof.taps.matches import Match
+from conversion.proof.taps.moving import moves
+from conversion.proof.taps.network import Computed, Constant, Network
+
+MULTIPLYING = ("conv", "gemm", "matmul", "fully_connected")
+"""What is part of the name of every operator that multiplies by a kernel."""
+
+KERNELS = ("w", "b", "1")
+"""What formats call the operand that is one."""
+
+
+def kernel_of(computed: Computed) -> Constant | None:
+    """The kernel that a tensor is computed with; None where it is not computed with one."""
+    if not any(part in computed.kind for part in MULTIPLYING):
+        return None
+    return next((each for each in computed.constants if each.role in KERNELS), None)
+
+
+class Owners:
+    """The layers of a spec, and the tensors of a file that each of them computes.
+
+    Attributes:
+        parts: the layer at which a group is seen, to what computes it and does not only move.
+    """
+
+    def __init__(self, spec: Spec, network: Network, matches: Mapping[str, Match]) -> None:
+        """Give every tensor between a layer and those that it reads to that layer.
+
+        Args:
+            spec: the model.
+            network: a file's.
+            matches: where its layers are.
+        """
+        self.spec, self.network, self.matches = spec, network, matches
+        self.parts: dict[str, list[Computed]] = {}
+        self._end: dict[str, str] = {}
+        self._layer: dict[str, str] = {}
+        self._outputs = {network.root(each.tensor) for each in matches.values() if each.tensor}
+        for layer in spec.layers:
+            if (match := matches.get(layer.name)) is not None and match.tensor:
+                self._take(match)
+
+    def of(self, tensor: str) -> str:
+        """The layer that computes a tensor, the last one of its group; empty where none does."""
+        return self._end.get(self.network.root(tensor), "")
+
+    def layer(self, tensor: str) -> str:
+        """The one of the group whose step it is: where it has a kernel, the one with that."""
+        root = self.network.root(tensor)
+        return self._layer.get(root, self._end.get(root, ""))
+
+    def group(self, tensor: str) -> tuple[str, ...]:
+        """The layers that are computed together with the one that computes a tensor."""
+        end = self.of(tensor)
+        return self.matches[end].group if end else ()
+
+    def around(self, tensor: str) -> set[str]:
+        """The layers that may compute a tensor: its group, ahead of its kernel what that reads too.
+
+        Where rounding is coarse a layer is taken to end a few steps too early.
+        """
+        group = self.group(tensor)
+        end = self.of(tensor)
+        holding = [each.name for each in self.parts.get(end, ()) if kernel_of(each) is not None]
+        if not holding or any(self.network.descends(tensor, each) for each in holding):
+            return set(group)
+        return {*group, *(name for each in group for name in self.spec.layer(each).inputs)}
+
+    def is_output(self, tensor: str) -> bool:
+        """Whether a tensor is a layer's output, not something inside a layer."""
+        return self.network.root(tensor) in self._outputs
+
+    def steps(self) -> dict[str, list[str]]:
+        """Layer to the tensors that it computes and does not only move."""
+        found: dict[str, list[str]] = {layer.name: [] for layer in self.spec.layers}
+        for tensor in self._end:
+            if self.network.of(tensor).reads:
+                found[self.layer(tensor)].append(tensor)
+        return found
+
+    def sources(self, match: Match) -> set[str]:
+        """The tensors that the layers of a group read."""
+        waiting = [n for name in match.group for n in self.spec.layer(name).inputs]
+        found = set[str]()
+        while waiting:
+            name = waiting.pop()
+            if name in match.group:
+                continue
+            if self.matches[name].tensor:
+                found.add(self.matches[name].tensor)
+            else:
+                waiting += self.spec.layer(name).inputs
+        return found
+
+    def _take(self, match: Match) -> None:
+        between = self.network.between({*self.sources(match), *self._end}, match.tensor)
+        own = [each for each in between if not each.moves]
+        root = self.network.root(match.tensor)
+        if not own and not moves(self.spec.layer(match.layer)):  # a clamp that rounding makes
+            own = self.parts.pop(self._end.get(root, ""), [])
+        self.parts[match.layer] = own
+        self._end |= {each.name: match.layer for each in own}
+        self._end.setdefault(root, match.layer)
+        holding = [each.name for each in own if each.name not in self._layer and kernel_of(each)]
+        named = list(self._with_kernels(match))
+        if len(holding) == len(named):
+            self._layer |= dict(zip(holding, named, strict=True))
+        if named and holding:  # a bias that is added in a step of its own is the kernel's layer's
+            for each in own:
+                self._layer.setdefault(each.name, named[0])
+
+    def _with_kernels(self, match: Match) -> Iterator[str]:
+        """The layers of a group that multiply by a kernel, one as often as it does."""
+        for name in match.group:
+            yield from [name] * len(kernels(self.spec.layer(name)))
