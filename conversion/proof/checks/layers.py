@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from conversion.backends import Capability
+from conversion.core.heap import give_back
 from conversion.core.measurement import Measurement, Verdict
 from conversion.core.spec import Spec
 from conversion.proof import truth
@@ -67,7 +68,10 @@ def opened(case: Case) -> Taps:
     """An artifact with its layers in view, found on a few of the parity images."""
     workspace = case.workspace
     inputs, exact = workspace.layers.probes
-    return open_taps(case.name, case.artifact, workspace.spec, workspace.threads, inputs, exact)
+    own = case.name, case.artifact, workspace.spec, workspace.threads
+    taps = open_taps(*own, inputs, exact)
+    give_back()
+    return taps
 
 
 def located(case: Case, measured: list[Measurement]) -> list[Measurement]:
