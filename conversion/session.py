@@ -18,6 +18,7 @@ from conversion.core.artifact import Artifact, Store
 from conversion.core.console import spoken
 from conversion.core.demands import Demands
 from conversion.core.errors import UserError
+from conversion.core.heap import give_back
 from conversion.core.journal import LOG, journal
 from conversion.core.measurement import Measurement, Verdict
 from conversion.core.progress import stage
@@ -94,6 +95,7 @@ def judge(case: Case, topics: Sequence[str] | None, made: dict[str, Artifact]) -
     for check in checks(name, wanted):
         with stage(f"{case.label}: {check.name}"):
             measured += check.measure(case)
+        give_back()
     for found in measured:
         LOG.debug(found.explain())
     return measured

@@ -10,6 +10,7 @@ import warnings
 from importlib import import_module
 from multiprocessing.connection import Connection
 
+from conversion.core.heap import give_back
 from conversion.reference.channel import (
     Message,
     end_with_parent,
@@ -64,6 +65,8 @@ def serve(connection: Connection, timeout: int) -> None:
         said = [f"{item.category.__name__}: {item.message}" for item in caught]
         answer["warnings"] = list(dict.fromkeys(kept.lines + said))
         send(connection, Message(answer, arrays))
+        del message, arrays
+        give_back()
 
 
 def _sentence(error: Exception) -> str:

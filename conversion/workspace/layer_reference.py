@@ -14,6 +14,7 @@ import numpy as np
 from conversion.core import digest
 from conversion.core import environment as machine
 from conversion.core.artifact import Store
+from conversion.core.heap import give_back
 from conversion.core.progress import stage
 from conversion.core.spec import Spec
 from conversion.proof import truth
@@ -116,6 +117,7 @@ class LayerReference:
                 keras = {**inputs, **self.keras.layer_outputs(inputs, computed)}
                 for name, value in exact:
                     layers.add(name, value, keras.pop(name))
+                give_back()
                 done += len(next(iter(inputs.values())))
                 comparing.note = f"{done} of {self.count}"
         return layers.differences()

@@ -11,6 +11,7 @@ import numpy as np
 from conversion.backends import REFERENCE, Backend, Capability, backend
 from conversion.core.artifact import Artifact
 from conversion.core.errors import NotMapped
+from conversion.core.heap import give_back
 from conversion.core.measurement import Measurement, Verdict
 from conversion.core.quantity import About, Quantity
 from conversion.core.settings import Settings
@@ -104,7 +105,9 @@ class Case:
         """The artifact with its layers in view, found on a few of the parity images."""
         rounded = ROUNDED if self.backend.is_float else EIGHT_BITS
         inputs, exact = self.workspace.layers.probes
-        return align(self.workspace.spec, self.exposed, inputs, exact, rounded)
+        found = align(self.workspace.spec, self.exposed, inputs, exact, rounded)
+        give_back()
+        return found
 
     @cached_property
     def noise(self) -> tuple[Difference, ...]:
