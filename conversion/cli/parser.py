@@ -35,7 +35,7 @@ examples:
   conversion inspect out/onnx-fp32.onnx
   conversion explain output_error_pooled     what a line of the report means
   conversion fetch mlperf-tiny
-  conversion power --report out/             inject every known fault; what is caught?
+  conversion power mine.h5 --report out/     inject known faults; what is caught?
 
 artifacts: keras-fp32 (the reference), onnx-fp32, torch-fp32, torch-via-onnx-fp32, onnx-int8,
 torch-int8, litert-fp32, litert-int8. A subject is embedded, mlperf-tiny, or a Keras file of your
@@ -183,17 +183,28 @@ def _fetch(verb: argparse.ArgumentParser) -> None:
 def _power(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "subjects",
-        metavar="SUBJECT",
+        metavar="SUBJECT|FILE",
         nargs="*",
-        help="embedded, mlperf-tiny (default: those whose files are here)",
+        help="embedded, mlperf-tiny (default: those whose files are here), or one Keras file",
     )
-    verb.add_argument("--faults", metavar="A,B", type=BACKENDS.keywords["type"], help="only these")
+    verb.add_argument(
+        "--faults",
+        metavar="A,B",
+        type=BACKENDS.keywords["type"],
+        help="only these; a name may be a pattern such as onnx-*",
+    )
+    verb.add_argument("--list", action="store_true", help="list the faults and inject none")
+    verb.add_argument(
+        "--budget", metavar="S", type=values.seconds, help="seconds for the faults (default: all)"
+    )
+    _add(verb, (DATA, BACKENDS, CUSTOM))
     verb.add_argument(
         "--no-sweep", action="store_true", help="do not look for the smallest size that is caught"
     )
     verb.add_argument(
         "--report", metavar="DIR", type=Path, help="for power.json, report.json and report.html"
     )
+    _groups(verb, without=(Demands,))
 
 
 def _searching(verb: argparse.ArgumentParser) -> None:

@@ -134,14 +134,23 @@ def fetch(given: argparse.Namespace) -> int:
 
 
 def power(given: argparse.Namespace) -> int:
-    """Inject faults and print which checks catch them."""
-    from conversion.api import power
+    """Inject faults and print which checks catch them, or list them."""
+    from conversion.api import listed_faults, power
 
+    same = {key: getattr(given, key) for key in ("faults", "data", "backends", "custom")}
+    if given.list:
+        for fault in listed_faults(given.subjects, **same):
+            print(f"{fault.name}: {fault.magnitude}; {fault.check or 'any check'}, {fault.where}")
+        return 0
     found = power(
         given.subjects,
-        faults=given.faults,
+        **same,
         sweeps=not given.no_sweep,
         report=given.report,
+        budget=given.budget,
+        preprocessing=options.made(Preprocessing, given),
+        settings=options.settings(given),
+        running=options.made(Running, given),
     )
     print(found.table)
     if given.report is not None:

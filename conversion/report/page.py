@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,18 +64,23 @@ def _content(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _power(document: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """The section on detection power: its sums and a line for each trial."""
+    """The section on detection power: its sums and a line for each trial, what was missed first."""
     if document is None:
         return None
-    kept = ("subject", "name", "stage", "artifact", "magnitude", "expected_check", "caught_by")
-    more = ("expected_layer", "named_layer", "localised", "top1_change", "accuracy_alone")
-    keys = (*kept, *more, "smallest", "missed")
-    lines = [[_cell(fault[key]) for key in keys] for fault in document["faults"]]
-    return {"sums": power_table.sums(document), "header": keys, "lines": lines}
-
-
-def _cell(value: Any) -> Any:
-    return ", ".join(value) if isinstance(value, list | tuple) else value
+    found: dict[str, Callable[[Mapping[str, Any]], Any]] = {
+        "subject": lambda fault: fault["subject"],
+        "fault": lambda fault: fault["name"],
+        "magnitude": lambda fault: fault["magnitude"],
+        "result": power_table.result,
+        "expected": lambda fault: f"{fault['expected_check'] or 'any'}: {fault['expected_layer']}",
+        "failed checks": lambda fault: ", ".join(fault["caught_by"]),
+        "top-1, points": lambda fault: fault["top1_change"],
+        "smallest caught": lambda fault: fault["smallest"],
+        "largest missed": lambda fault: fault["missed"],
+    }
+    ordered = sorted(document["faults"], key=lambda fault: fault["caught"] + fault["localised"])
+    lines = [[show(fault) for show in found.values()] for fault in ordered]
+    return {"sums": power_table.sums(document), "header": list(found), "lines": lines}
 
 
 def _grouped(measurements: Sequence[Measurement]) -> dict[str, dict[str, list[Measurement]]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -30,22 +31,35 @@ def sums(document: Mapping[str, Any]) -> list[str]:
     caught = sum(fault["caught"] for fault in faults)
     named = sum(fault["localised"] for fault in faults)
     missed = sum(not fault["accuracy_alone"] for fault in faults)
+    counted = any(fault["top1_change"] is not None for fault in faults)
     bad = [control for control in controls if control["failed"]]
     total = len(faults)
     found = [
         f"{len(names)} faults, {total} trials: {caught} caught, {named} named rightly "
-        f"({_share(named, total)}); top-1 alone would have missed {missed}",
+        f"({_share(named, total)})"
+        + (f"; top-1 alone would have missed {missed}" if counted else ""),
         f"{len(controls)} untouched artifacts: {len(controls) - len(bad)} without a failure",
     ]
     found += [f"  {c['subject']} {c['artifact']}: {'; '.join(c['failed'])}" for c in bad]
+    reasons = Counter(document.get("left_out", {}).values())
+    found += [f"{count} faults not injected: {reason}" for reason, count in reasons.most_common()]
     lost = [fault for fault in faults if not (fault["caught"] and fault["localised"])]
     found += [
-        f"  {fault['subject']} {fault['name']}: expected {fault['expected_check']} to name "
-        f"{fault['expected_layer']}; "
+        f"  {fault['subject']} {fault['name']}: expected {fault['expected_check'] or 'a check'} "
+        f"to name {fault['expected_layer']}; "
         + (f"it named {fault['named_layer'] or 'nothing'}" if fault["caught"] else "it passed")
         for fault in lost
     ]
     return found
+
+
+def result(fault: Mapping[str, Any]) -> str:
+    """What became of a fault: caught and named, caught alone, or missed."""
+    if not fault["caught"]:
+        return "missed"
+    if not fault["localised"]:
+        return f"caught, but named {fault['named_layer'] or 'nothing'}"
+    return f"caught, {fault['named_layer']} named"
 
 
 def _share(part: int, whole: int) -> str:
@@ -54,8 +68,9 @@ def _share(part: int, whole: int) -> str:
 
 def _row(fault: Mapping[str, Any]) -> tuple[str, ...]:
     caught = fault["caught_by"]
-    others = len(caught) - (fault["expected_check"] in caught)
-    by = fault["expected_check"] if fault["caught"] else "not " + fault["expected_check"]
+    expected = fault["expected_check"] or next(iter(caught), "any")
+    others = len(caught) - (expected in caught)
+    by = expected if fault["caught"] else f"not {expected}"
     change = fault["top1_change"]
     mark = "" if fault["accuracy_alone"] else " missed"
     return (

@@ -68,7 +68,7 @@ def test_a_file_of_it_that_was_named_is_refused_with_what_installs_it(absent):
 
 
 def test_its_faults_are_left_out_of_all_faults(absent):
-    assert not {fault.artifact for fault in detection._chosen(None)} & set(OPTIONAL)
+    assert not {fault.artifact for fault in detection.reference()} & set(OPTIONAL)
 
 
 def test_what_is_installed_is_missing_nothing():

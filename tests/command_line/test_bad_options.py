@@ -24,11 +24,15 @@ def case(*arguments, says, id):  # noqa: A002
         case("convert", "m.keras", says=["m.keras", "none"], id="unknown-file"),
         case("fetch", "imagenet", says=["imagenet", "mlperf-tiny"], id="fetch-unknown"),
         case(*CONVERT, "--backends", "onnx-fp16", says=["'onnx-fp16'", "onnx-fp32"], id="backend"),
-        case("power", "mine.h5", says=["embedded, mlperf-tiny", "'mine.h5'"], id="power-own"),
+        case("power", "mine.h5", says=["mine.h5", "none"], id="power-no-file"),
         case(
             *("power", "embedded", "--faults", "no-such-bug"),
             says=["name of a fault", "'no-such-bug'"],
             id="power-fault",
+        ),
+        case("power", "a.h5", "b.h5", says=["one model of your own", "2"], id="power-two-own"),
+        case(
+            "power", "embedded", "--budget", "soon", says=["--budget", "'soon'"], id="power-budget"
         ),
         case("power", "--faults", ",", says=["at least one name"], id="power-no-name"),
         case(*CONVERT, "--opset", "12", says=["13 to 26", "12"], id="opset-12"),

@@ -7,8 +7,9 @@ from conversion.plugin.options import subjects
 from first_faults import first_faults
 
 from conversion.backends import BACKENDS, missing
-from conversion.proof.faults import MODULES, all_faults, faults_of
+from conversion.proof.faults import all_faults, trial
 from conversion.proof.faults import power as detection
+from conversion.proof.faults.fault import STAGES
 
 ELSEWHERE = {"mlperf-tiny": pytest.mark.slow}
 """The embedded model stands for both every day; `tox -e slow` and `power` take the other one."""
@@ -32,9 +33,9 @@ def good(request, workspaces):
 def assert_caught(good, fault):
     if reason := missing(fault.artifact):
         pytest.skip(reason)
-    caught, found = detection.caught(good, fault, fault.inject)
+    caught, found = trial.caught(good, fault, fault.inject)
     assert caught, [m.explain() for m in found]
-    assert detection.naming(good, fault, found) is not None, [m.explain() for m in found]
+    assert trial.naming(good, fault, found) is not None, [m.explain() for m in found]
 
 
 def test_every_check_of_every_artifact_catches_a_fault_and_names_it(good, subtests):
@@ -47,9 +48,12 @@ def test_every_check_of_every_artifact_catches_a_fault_and_names_it(good, subtes
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("module", MODULES)
-def test_the_check_that_must_catch_a_fault_does_and_names_it(good, module, subtests):
-    for fault in faults_of(module):
+@pytest.mark.parametrize("artifact", BACKENDS)
+@pytest.mark.parametrize("stage", STAGES)
+def test_the_check_that_must_catch_a_fault_does_and_names_it(good, stage, artifact, subtests):
+    for fault in all_faults():
+        if (fault.stage, fault.artifact) != (stage, artifact):
+            continue
         with subtests.test(fault.name):
             assert_caught(good, fault)
 
@@ -63,5 +67,5 @@ def test_the_same_checks_leave_the_untouched_subject_alone(good, workspaces, art
     for check in sorted({fault.check for fault in all_faults() if fault.artifact == artifact}):
         # What int8 costs in accuracy has limits for a whole test set: a thousand images say little.
         asked_of = workspaces(good.subject.name) if check == "quantized-top1" else good
-        bad += [m.explain() for m in detection.failures(asked_of, artifact, check)]
+        bad += [m.explain() for m in trial.failures(asked_of, artifact, check)]
     assert bad == []

@@ -1,16 +1,12 @@
 """Is every float fault really in its file, and the good file as it was?"""
 
 import hashlib
-from importlib import import_module
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-MODULES = (
-    *("padding", "convolutions", "normalization", "activations", "merging", "pooling"),
-    *("weights", "other_models", "inputs", "outputs", "graph_io"),
-)
+STAGES = ("input", "conversion", "output")
 ARTIFACTS = ("onnx-fp32", "torch-fp32", "torch-via-onnx-fp32")
 IMAGES = 64
 
@@ -66,7 +62,7 @@ def good(workspaces):
 
 @pytest.fixture(scope="module")
 def injected(request, good, tmp_path_factory):
-    """One module's faults: each injected, opened and run, or the error that it gave."""
+    """One stage's faults: each injected, opened and run, or the error that it gave."""
     found = []
     for fault in faults(request.param):
         folder = tmp_path_factory.mktemp(fault.name)
@@ -74,8 +70,12 @@ def injected(request, good, tmp_path_factory):
     return found
 
 
-def faults(module):
-    return import_module(f"conversion.proof.faults.{module}").FAULTS
+def faults(stage):
+    from conversion.proof.faults import all_faults
+
+    return [
+        each for each in all_faults() if (each.stage, each.artifact in ARTIFACTS) == (stage, True)
+    ]
 
 
 def ran(fault, inject, good, folder):
@@ -95,22 +95,22 @@ def distance(made, good):
     return rms(centred_logs(made.output) - own.logs) / own.noise
 
 
-per_module = pytest.mark.parametrize("injected", MODULES, indirect=True, scope="module")
+per_stage = pytest.mark.parametrize("injected", STAGES, indirect=True, scope="module")
 
 
-@per_module
+@per_stage
 def test_the_file_is_another_one(injected, good):
     for made in injected:
         assert sha256(made.path) != good.artifacts[made.fault.artifact].sha256, made.fault.name
 
 
-@per_module
+@per_stage
 def test_it_runs_unless_that_is_the_fault(injected):
     refused = {made.fault.name for made in injected if made.error is not None}
     assert refused == {made.fault.name for made in injected} & DO_NOT_RUN
 
 
-@per_module
+@per_stage
 def test_its_outputs_have_the_shape_and_are_finite_unless_that_is_the_fault(injected):
     for made in injected:
         if made.output is not None:
@@ -119,7 +119,7 @@ def test_its_outputs_have_the_shape_and_are_finite_unless_that_is_the_fault(inje
             assert finite == (made.fault.name not in NOT_FINITE), made.fault.name
 
 
-@per_module
+@per_stage
 def test_no_fault_is_an_equivalent_mutant(injected, good):
     for made in injected:
         if made.output is None or made.fault.name in NOT_FINITE:
@@ -131,15 +131,15 @@ def test_no_fault_is_an_equivalent_mutant(injected, good):
             assert moved > 10, made.fault.name
 
 
-@per_module
+@per_stage
 def test_the_good_file_is_as_it_was(injected, good):
     for name in ARTIFACTS:
         assert sha256(good.workspace.artifact(name).path) == good.artifacts[name].sha256
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_a_larger_size_does_more(module, good, tmp_path):
-    for fault in faults(module):
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_larger_size_does_more(stage, good, tmp_path):
+    for fault in faults(stage):
         assert list(fault.sizes) == sorted(fault.sizes, reverse=True)
         assert bool(fault.sizes) is (fault.resized is not None)
         if fault.sizes:
@@ -154,42 +154,48 @@ def test_a_larger_size_does_more(module, good, tmp_path):
 
 
 def test_names_are_unique():
-    names = [fault.name for module in MODULES for fault in faults(module)]
+    names = [fault.name for stage in STAGES for fault in faults(stage)]
     assert len(names) == len(set(names)) >= 55
 
 
 def test_a_name_begins_with_its_artifact():
-    for module in MODULES:
-        for fault in faults(module):
+    for stage in STAGES:
+        for fault in faults(stage):
             prefix = fault.artifact.removesuffix("-fp32").replace("torch-via-onnx", "via-onnx")
             assert fault.name.startswith(f"{prefix}-"), fault.name
 
 
 def test_the_excused_faults_exist():
-    names = {fault.name for module in MODULES for fault in faults(module)}
+    names = {fault.name for stage in STAGES for fault in faults(stage)}
     assert names >= DO_NOT_RUN | SAME_NUMBERS | NOT_FINITE
 
 
+@pytest.fixture
+def graph():
+    """The good ONNX file, as the operators look at it."""
+    from conversion.proof.faults.injection import in_onnx
+
+    def looked_at(workspace, folder):
+        seen = []
+        in_onnx(seen.append, "onnx-fp32")(workspace, folder)
+        return seen[0]
+
+    return looked_at
+
+
 @pytest.mark.parametrize("layer", ["conv2d", *(f"conv2d_{index}" for index in range(1, 9))])
-def test_the_node_of_a_convolution_holds_its_kernel(workspaces, layer):
-    import onnx
-
-    from conversion.proof.faults.graph_edits import node, stored
-
+def test_the_node_of_a_convolution_holds_its_kernel(workspaces, graph, tmp_path, layer):
     workspace = workspaces("embedded")
-    model = onnx.load(workspace.artifact("onnx-fp32").path)
-    kernel = stored(model, node(model, "Conv", layer).input[1])
+    found = graph(workspace, tmp_path)
+    kernel = found.stored(found.weighted(layer).input[1])
     wanted = workspace.spec.layer(layer).weights["kernel"]
     assert np.array_equal(kernel, wanted.transpose(3, 2, 0, 1))
 
 
 @pytest.mark.parametrize("index", range(7))
-def test_the_node_of_a_relu_stands_behind_what_the_layer_reads(workspaces, index):
-    import onnx
-
-    from conversion.proof.faults.graph_edits import NORMS, RELUS, node
-
-    model = onnx.load(workspaces("embedded").artifact("onnx-fp32").path)
+def test_the_node_of_a_relu_stands_behind_what_the_layer_reads(workspaces, graph, tmp_path, index):
+    found = graph(workspaces("embedded"), tmp_path)
     sums = {2: "add", 4: "add_1", 6: "add_2"}
-    before = node(model, "Add", sums.get(index, NORMS[index]))
-    assert node(model, "Relu", RELUS[index]).input[0] == before.output[0]
+    numbered = "" if index == 0 else f"_{index}"
+    before = found.node(sums.get(index, f"batch_normalization{numbered}"), "Add")
+    assert found.node(f"activation{numbered}", "Relu").input[0] == before.output[0]

@@ -1,12 +1,11 @@
 """Faults of int8 files, calibration and measurement are there once injected, and nowhere else."""
 
-import importlib
-
 import numpy as np
 import pytest
 
-FILES = ("onnx_quantization", "onnx_weights", "torch_quantization", "wrong_kinds", "one_class")
-MODULES = (*FILES, "calibration_sets", "recorded_ranges", "measuring", "evaluating")
+GROUPS = ("onnx", "torch", "calibration", "ranges", "measurement")
+FILES = GROUPS[:2]
+"""The int8 files themselves, by how their names begin."""
 IMAGES = 8
 
 
@@ -15,8 +14,15 @@ def good(workspaces):
     return workspaces("embedded")
 
 
-def faults(module):
-    return importlib.import_module(f"conversion.proof.faults.{module}").FAULTS
+def faults(group):
+    from conversion.proof.faults import all_faults
+
+    if group == "measurement":
+        return [fault for fault in all_faults() if fault.stage == group]
+    if group in FILES:
+        name = f"{group}-int8"
+        return [f for f in all_faults() if (f.stage, f.artifact) == ("quantization", name)]
+    return [fault for fault in all_faults() if fault.name.startswith(f"{group}-")]
 
 
 def run(workspace, name):
@@ -72,12 +78,12 @@ def images_of(workspace):
     return np.load(workspace.artifact("calibration").path)
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_every_fault_says_what_it_is_in_words_of_its_own(module):
+@pytest.mark.parametrize("group", GROUPS)
+def test_every_fault_says_what_it_is_in_words_of_its_own(group):
     from conversion.backends import BACKENDS
     from conversion.proof.faults.fault import STAGES
 
-    for fault in faults(module):
+    for fault in faults(group):
         assert fault.name == fault.name.lower().replace(" ", "-")
         assert fault.stage in STAGES
         assert fault.artifact in BACKENDS
@@ -85,14 +91,14 @@ def test_every_fault_says_what_it_is_in_words_of_its_own(module):
 
 
 def test_there_are_many_and_no_name_is_used_twice():
-    names = [fault.name for module in MODULES for fault in faults(module)]
+    names = [fault.name for group in GROUPS for fault in faults(group)]
     assert len(names) == len(set(names))
     assert len(names) >= 70
 
 
-@pytest.mark.parametrize("module", FILES)
-def test_an_injected_file_holds_something_else_and_still_runs(module, good, tmp_path, subtests):
-    for index, fault in enumerate(faults(module)):
+@pytest.mark.parametrize("group", FILES)
+def test_an_injected_file_holds_something_else_and_still_runs(group, good, tmp_path, subtests):
+    for index, fault in enumerate(faults(group)):
         before = good.artifact(fault.artifact)
         with subtests.test(fault.name):
             injected = fault.inject(good, folder(tmp_path, index))
@@ -111,16 +117,16 @@ def folder(tmp_path, index):
     return made
 
 
-@pytest.mark.parametrize("module", [*FILES, "recorded_ranges"])
-def test_the_smallest_size_of_a_fault_still_changes_something(module, good, tmp_path, subtests):
-    sized = [fault for fault in faults(module) if fault.sizes and "chunk" not in fault.name]
+@pytest.mark.parametrize("group", [*FILES, "ranges"])
+def test_the_smallest_size_of_a_fault_still_changes_something(group, good, tmp_path, subtests):
+    sized = [fault for fault in faults(group) if fault.sizes and "chunk" not in fault.name]
     assert sized
     for index, fault in enumerate(sized):
         with subtests.test(fault.name):
             assert list(fault.sizes) == sorted(fault.sizes, reverse=True)
             injected = fault.resized(fault.sizes[-1])(good, folder(tmp_path, index))
             name = fault.artifact
-            if module == "recorded_ranges":
+            if group == "ranges":
                 name = name.replace("int8", "ranges")
                 assert injected.artifact(name).digest != good.artifact(name).digest
             else:
@@ -129,7 +135,7 @@ def test_the_smallest_size_of_a_fault_still_changes_something(module, good, tmp_
 
 def test_an_injected_calibration_set_holds_other_images(good, tmp_path, subtests):
     before = images_of(good)
-    for index, fault in enumerate(faults("calibration_sets")):
+    for index, fault in enumerate(faults("calibration")):
         with subtests.test(fault.name):
             injected = fault.inject(good, folder(tmp_path, index))
             after = images_of(injected)
@@ -143,7 +149,7 @@ def test_an_injected_calibration_set_holds_other_images(good, tmp_path, subtests
 
 @pytest.mark.parametrize("name", ["calibration-on-ten-images", "calibration-in-bgr"])
 def test_int8_files_are_made_from_the_injected_images(name, good, tmp_path):
-    (fault,) = (each for each in faults("calibration_sets") if each.name == name)
+    (fault,) = (each for each in faults("calibration") if each.name == name)
     injected = fault.inject(good, tmp_path)
     ranges = fault.artifact.replace("int8", "ranges")
     before, after = (each.artifact(ranges).provenance["ranges"] for each in (good, injected))
@@ -154,7 +160,7 @@ def test_int8_files_are_made_from_the_injected_images(name, good, tmp_path):
 
 
 def test_the_size_of_a_calibration_fault_is_the_number_of_other_images(good, tmp_path):
-    by_name = {fault.name: fault for fault in faults("calibration_sets")}
+    by_name = {fault.name: fault for fault in faults("calibration")}
     kept = images_of(
         by_name["calibration-with-chunks-lost"].resized(0.1)(good, folder(tmp_path, 0))
     )
@@ -170,7 +176,7 @@ def test_the_size_of_a_calibration_fault_is_the_number_of_other_images(good, tmp
 def test_injected_ranges_are_other_ranges_and_int8_files_are_made_from_them(
     good, tmp_path, subtests
 ):
-    for index, fault in enumerate(faults("recorded_ranges")):
+    for index, fault in enumerate(faults("ranges")):
         name = fault.artifact.replace("int8", "ranges")
         with subtests.test(fault.name):
             injected = fault.inject(good, folder(tmp_path, index))
@@ -186,7 +192,7 @@ def test_injected_ranges_are_other_ranges_and_int8_files_are_made_from_them(
 
 
 def test_a_fault_of_the_measurement_changes_what_is_measured(good, tmp_path, subtests):
-    for index, fault in enumerate(faults("measuring")):
+    for index, fault in enumerate(faults("measurement")):
         with subtests.test(fault.name):
             injected = fault.inject(good, folder(tmp_path, index))
             assert measured(injected, fault.artifact) != measured(good, fault.artifact)
@@ -204,8 +210,8 @@ def measured(workspace, name):
 
 def test_planting_leaves_the_good_workspace_as_it_was(good, tmp_path, subtests):
     before = snapshot(good)
-    for number, module in enumerate(MODULES):
-        for index, fault in enumerate(faults(module)):
+    for number, group in enumerate(GROUPS):
+        for index, fault in enumerate(faults(group)):
             if fault.name.startswith("ranges-"):  # injected above; the slow ones
                 continue
             with subtests.test(fault.name):
@@ -224,9 +230,7 @@ def snapshot(workspace):
 
 
 def test_as_deployed_a_wrong_channel_axis_changes_no_output(good, tmp_path):
-    (fault,) = (
-        each for each in faults("onnx_weights") if each.name == "onnx-qdq-channel-axis-wrong"
-    )
+    (fault,) = (each for each in faults("onnx") if each.name == "onnx-qdq-channel-axis-wrong")
     injected = fault.inject(good, tmp_path)
     sound = good.with_settings(injected.settings)
     assert run(injected, "onnx-int8").tobytes() == run(sound, "onnx-int8").tobytes()

@@ -3,7 +3,7 @@
 import pytest
 
 from conversion.proof.checks import CHECKS, checks
-from conversion.proof.faults import MODULES, all_faults
+from conversion.proof.faults import all_faults
 
 
 @pytest.fixture(scope="module")
@@ -48,11 +48,20 @@ def test_sizes_go_from_large_to_small_and_can_be_injected(faults):
     assert [fault.name for fault in faults if bool(fault.sizes) != bool(fault.resized)] == []
 
 
-def test_every_module_is_registered():
-    from pathlib import Path
+def test_a_row_of_an_operator_that_its_artifact_does_not_have_is_refused():
+    from conversion.core.errors import UserError
+    from conversion.proof.faults.operators import injection
 
-    import conversion.proof.faults
+    with pytest.raises(UserError, match="'kernel-bit' is none"):
+        injection("kernel-bit", "torch-fp32", ["conv2d"], None)
 
-    folder = Path(conversion.proof.faults.__file__).parent
-    listed = {path.stem for path in folder.glob("*.py") if "\nFAULTS" in path.read_text()}
-    assert listed == set(MODULES)
+
+def test_every_operator_of_a_layer_has_a_row(faults):
+    """An operator that no reference subject has would be one that nothing tests."""
+    from conversion.proof.faults.operators import known
+    from conversion.proof.faults.picking import STANDARD
+    from conversion.proof.faults.table import ROWS
+
+    words = {cell.strip() for line in ROWS.read_text().splitlines() for cell in line.split("|")}
+    words |= {each.operator for each in STANDARD}
+    assert {name for fault in faults for name in known(fault.artifact)} - words == set()

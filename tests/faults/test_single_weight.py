@@ -5,6 +5,7 @@ import pytest
 from conversion.plugin.options import subjects
 
 from conversion.proof.faults import power as detection
+from conversion.proof.faults import trial
 from conversion.proof.faults.fault import Fault
 
 SAMPLE = 100
@@ -70,11 +71,11 @@ def test_bit_by_bit_all_are_seen_and_named(workspaces, subject):
     good = workspaces(subject)
     for place in drawn(good.spec, 40, seed=1):
         fault = off_by_one_per_cent(*place, "weights")
-        caught, found = detection.caught(good, fault, fault.inject)
+        caught, found = trial.caught(good, fault, fault.inject)
         assert caught, place
-        assert detection.naming(good, fault, found) is not None, place
+        assert trial.naming(good, fault, found) is not None, place
 
 
 def seen(good, place, check):
     fault = off_by_one_per_cent(*place, check)
-    return detection.caught(good, fault, fault.inject)[0]
+    return trial.caught(good, fault, fault.inject)[0]

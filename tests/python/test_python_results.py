@@ -16,7 +16,7 @@ from conversion import (
     Verdict,
     Verification,
 )
-from conversion.proof.faults.power import Control, Trial
+from conversion.proof.faults.trial import Control, Trial
 
 
 def measured(*verdicts):

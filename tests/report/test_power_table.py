@@ -67,6 +67,27 @@ def test_the_page_has_a_section_with_every_trial(tmp_path):
     assert "onnx-bias-lost" in page
     assert "onnx-bgr" in page
     assert "layers, output-error" in page
+    assert "caught, conv2d named" in page
+
+
+def test_the_page_starts_with_what_was_missed(tmp_path):
+    missed = {"name": "onnx-bgr", "caught": False, "localised": False, "caught_by": []}
+    whole = as_document([], {"python": "3.11"}, {"power": document({}, missed)})
+    page = write_page(whole, tmp_path).read_text().split("<tbody>")[1]
+    assert page.index("onnx-bgr") < page.index("onnx-bias-lost")
+    assert "missed" in page
+
+
+def test_faults_that_were_not_injected_are_counted_by_their_reason():
+    left_out = {"a": "the budget was over", "b": "the budget was over", "c": "conv has no bias"}
+    table = render_power({**document({}), "left_out": left_out})
+    assert "2 faults not injected: the budget was over" in table
+    assert "1 faults not injected: conv has no bias" in table
+
+
+def test_a_fault_that_any_check_may_catch_is_shown_with_the_one_that_did():
+    table = render_power(document({"expected_check": ""}))
+    assert "layers +1" in table
 
 
 def test_a_page_without_power_has_no_such_section(tmp_path):

@@ -12,23 +12,30 @@ Inject = Callable[[Workspace, Path], Workspace]
 """Takes a good workspace and an empty folder for files of its own; returns the workspace with the
 fault in it. The good one is never changed."""
 
+STAGES = ("input", "conversion", "output", "calibration", "quantization", "measurement")
+"""Where faults come from, in the order of the data's way."""
+
+
+class NotInjectable(Exception):
+    """This artifact has no place for this fault; the message says what was looked for."""
+
 
 @dataclass(frozen=True)
 class Fault:
-    """A known bug with what is known of it, all literals.
+    """A known bug with what is known of it.
 
     Attributes:
-        name: stable words, such as ``conv2d-bias-lost``; unique.
-        stage: ``input``, ``conversion``, ``output``, ``calibration``, ``quantization`` or
-            ``measurement``.
+        name: stable words, such as ``onnx-conv2d-bias-lost``; unique.
+        stage: one of `STAGES`.
         artifact: the backend whose artifact the checks are asked about.
         magnitude: how large it is, in words with their number.
-        check: the name of the check that must fail.
+        check: the name of the check that must fail; empty where any may.
         where: the layer at fault, or words of its cause; a failed measurement of the check must
             have it as its layer or in its reason.
         inject: puts it in.
         sizes: where it has a size, the sizes to try, largest first.
         resized: the same fault of another size.
+        fused: layers that are computed together with that layer, any of which may be named.
     """
 
     name: str
@@ -40,7 +47,4 @@ class Fault:
     inject: Inject
     sizes: tuple[float, ...] = ()
     resized: Callable[[float], Inject] | None = None
-
-
-STAGES = ("input", "conversion", "output", "calibration", "quantization", "measurement")
-"""Where faults come from, in the order of the data's way."""
+    fused: tuple[str, ...] = ()

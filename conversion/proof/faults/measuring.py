@@ -1,20 +1,24 @@
-"""Faults of how an artifact is run and timed: what comes out is not what the file gives."""
+"""Faults of how an artifact is run and evaluated: outputs, predictions, labels and images."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from conversion.core import digest
 from conversion.core.artifact import Runner, Store
-from conversion.proof.faults.fault import Fault, Inject
-from conversion.proof.faults.injection import exchanged
-from conversion.workspace import Workspace
+from conversion.proof.faults.fault import Inject
+from conversion.proof.faults.injection import in_test
+from conversion.subjects.data import Dataset
+from conversion.workspace import Outputs, Workspace
 
 Rows = dict[str, np.ndarray]
+Make = Callable[[str, Sequence[str], Any], Inject]
+"""Takes the artifact that is judged, names of layers, and a size or other value."""
 
 
 class Misrun:
@@ -28,41 +32,44 @@ class Misrun:
         return self._change(self._good.run(inputs))
 
 
-def in_runs(name: str, make: Callable[[], Callable[[Rows], Rows]]) -> Inject:
+def in_runs(make: Callable[[Any], Callable[[Rows], Rows]]) -> Make:
     """A fault in how an artifact is run, whatever it is run for.
 
     Args:
-        name: the artifact.
         make: returns what changes the outputs of one call; it may remember earlier ones.
     """
 
-    def inject(workspace: Workspace, folder: Path) -> Workspace:
-        good = workspace.artifact(name)
-        # Under a digest of its own: what is kept of the good artifact must not be found.
-        other = replace(good, digest=digest.of_bytes(f"{good.digest}, run wrongly".encode()))
+    def made(name: str, _: Sequence[str], value: Any) -> Inject:
+        def inject(workspace: Workspace, folder: Path) -> Workspace:
+            good = workspace.artifact(name)
+            # Under a digest of its own: what is kept of the good artifact must not be found.
+            other = replace(good, digest=digest.of_bytes(f"{good.digest}, run wrongly".encode()))
 
-        def opened(threads: int) -> Runner:
-            return Misrun(workspace.runner(name, threads), make())
+            def opened(threads: int) -> Runner:
+                return Misrun(workspace.runner(name, threads), make(value))
 
-        return workspace.injected(Store(folder / "store"), {name: other}, runners={name: opened})
+            runners = {name: opened}
+            return workspace.injected(Store(folder / "store"), {name: other}, runners=runners)
 
-    return inject
+        return inject
+
+    return made
 
 
-def reversed_in_tens() -> Callable[[Rows], Rows]:
-    """Rows come out in reverse within every ten of them."""
+def reversed_in_parts(size: int) -> Callable[[Rows], Rows]:
+    """Rows come out in reverse within every so many of them."""
 
     def change(rows: Rows) -> Rows:
-        starts = range(0, len(next(iter(rows.values()))), 10)
+        starts = range(0, len(next(iter(rows.values()))), size)
         return {
-            key: np.concatenate([array[start : start + 10][::-1] for start in starts])
+            key: np.concatenate([array[start : start + size][::-1] for start in starts])
             for key, array in rows.items()
         }
 
     return change
 
 
-def result_reused() -> Callable[[Rows], Rows]:
+def result_reused(_: Any) -> Callable[[Rows], Rows]:
     """A call gives what the call before gave, where the shapes fit."""
     last: Rows = {}
 
@@ -75,78 +82,92 @@ def result_reused() -> Callable[[Rows], Rows]:
     return change
 
 
-def noisy() -> Callable[[Rows], Rows]:
-    """Noise of 1e-3 on the logits of every call."""
+def noisy(size: float) -> Callable[[Rows], Rows]:
+    """Noise on the logits of every call."""
     random = np.random.RandomState(7)
 
-    def change(rows: Rows) -> Rows:
-        return {key: with_noise(array, random) for key, array in rows.items()}
+    def noise(probabilities: np.ndarray) -> np.ndarray:
+        moved = probabilities * np.exp(random.normal(0, size, probabilities.shape))
+        rescaled: np.ndarray = moved / moved.sum(axis=1, keepdims=True)
+        return rescaled.astype(probabilities.dtype)
 
-    return change
-
-
-def with_noise(probabilities: np.ndarray, random: np.random.RandomState) -> np.ndarray:
-    """Probabilities whose logits have noise of 1e-3."""
-    factors = np.exp(random.normal(0, 1e-3, probabilities.shape))
-    moved = probabilities * factors
-    rescaled: np.ndarray = moved / moved.sum(axis=1, keepdims=True)
-    return rescaled.astype(probabilities.dtype)
+    return lambda rows: {key: noise(array) for key, array in rows.items()}
 
 
-def one_file_for_both(workspace: Workspace, folder: Path) -> Workspace:
-    """What is timed against the float file is a copy of the float file."""
-    path = folder / "onnx-int8.onnx"
-    path.write_bytes(workspace.artifact("onnx-fp32").path.read_bytes())
-    return workspace.injected(
-        Store(folder / "store"), {"onnx-int8": exchanged(workspace, "onnx-int8", path)}
-    )
+def in_predictions(change: Callable[[Workspace, str, Dataset | None, Any], Outputs]) -> Make:
+    """A fault in what an evaluation hands on as an artifact's outputs.
+
+    Args:
+        change: gives them for the good workspace, the artifact, a data set or the parity images,
+            and a value.
+    """
+
+    def made(name: str, _: Sequence[str], value: Any) -> Inject:
+        def inject(workspace: Workspace, folder: Path) -> Workspace:
+            def outputs(asked: str, data: Dataset | None = None) -> Outputs:
+                if asked == name:
+                    return change(workspace, name, data, value)
+                return workspace.outputs(asked, data)
+
+            return workspace.injected(Store(folder / "store"), outputs=outputs)
+
+        return inject
+
+    return made
 
 
-def _fault(
-    name: str, artifact: str, magnitude: str, check: str, where: str, inject: Inject
-) -> Fault:
-    return Fault(name, "measurement", artifact, magnitude, check, where, inject)
+def of_rows(edit: Callable[[np.ndarray, Any], np.ndarray]) -> Make:
+    """A fault in the rows of an artifact's outputs."""
+
+    def change(good: Workspace, name: str, data: Dataset | None, value: Any) -> Outputs:
+        found = good.outputs(name, data)
+        arrays = {key: edit(array.copy(), value) for key, array in found.arrays.items()}
+        return Outputs(arrays, found.cached, digest.of_arrays(arrays.values()))
+
+    return in_predictions(change)
 
 
-FAULTS: tuple[Fault, ...] = (
-    _fault(
-        "rows-reversed-in-tens",
-        "torch-fp32",
-        "every row but none of its values",
-        "rows",
-        "dense",
-        in_runs("torch-fp32", reversed_in_tens),
-    ),
-    _fault(
-        "rows-reversed-in-tens-int8",
-        "onnx-int8",
-        "every row but none of its values",
-        "rows",
-        "dense",
-        in_runs("onnx-int8", reversed_in_tens),
-    ),
-    _fault(
-        "previous-result-reused",
-        "onnx-fp32",
-        "one batch behind",
-        "rows",
-        "dense",
-        in_runs("onnx-fp32", result_reused),
-    ),
-    _fault(
-        "noise-on-every-call",
-        "torch-fp32",
-        "1e-3 on the logits",
-        "rows",
-        "dense",
-        in_runs("torch-fp32", noisy),
-    ),
-    _fault(
-        "one-file-timed-against-itself",
-        "onnx-int8",
-        "the whole file",
-        "speed",
-        "two copies of one file",
-        one_file_for_both,
-    ),
-)
+def last_stale(rows: np.ndarray, count: int) -> np.ndarray:
+    """The last rows are those of the batch before."""
+    rows[-count:] = rows[-2 * count : -count]
+    return rows
+
+
+def in_labels(change: Callable[[np.ndarray, Any], np.ndarray]) -> Make:
+    """A fault in the labels; the images, and so every output, stay."""
+
+    def made(_: str, __: Sequence[str], value: Any) -> Inject:
+        def inject(workspace: Workspace, folder: Path) -> Workspace:
+            def outputs(asked: str, data: Dataset | None = None) -> Outputs:
+                return workspace.outputs(asked, None if data is None else workspace.test)
+
+            test = workspace.test
+            assert test.labels is not None
+            wrong = replace(test, labels=change(test.labels, value))
+            subject = replace(workspace.subject, test=wrong)
+            return workspace.injected(Store(folder / "store"), subject=subject, outputs=outputs)
+
+        return inject
+
+    return made
+
+
+def training_images(test: Dataset, workspace: Workspace) -> Dataset:
+    """As many of the images that calibration draws from."""
+    train = workspace.subject.train
+    assert train is not None
+    return train.subset(np.arange(min(len(train), len(test))))
+
+
+OPERATORS: Mapping[str, Make] = {
+    "runs:reversed": in_runs(reversed_in_parts),
+    "runs:reused": in_runs(result_reused),
+    "runs:noise": in_runs(noisy),
+    "outputs:subset": of_rows(lambda rows, share: rows[: round(len(rows) * share)]),
+    "outputs:last-stale": of_rows(last_stale),
+    "outputs:of-another": in_predictions(lambda good, _, data, other: good.outputs(other, data)),
+    "labels:permuted": in_labels(lambda labels, order: np.take(order, labels)),
+    "labels:off": in_labels(lambda labels, by: (labels + by) % (labels.max() + 1)),
+    "test:of-training": lambda *_: in_test(training_images),
+}
+"""Name to a fault of a measurement."""
