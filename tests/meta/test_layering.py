@@ -106,7 +106,7 @@ def test_the_package_knows_neither_pytest_nor_fixtures(path):
         ),
         ("backends", "from conversion import convert", ["__init__"]),
         ("backends", "Backend('x', 'conversion.quantization.onnx_static')", ["quantization"]),
-        ("backends", "{TAPS: 'conversion.proof.taps.graph:Graph'}", ["proof.taps"]),
+        ("backends", "{TAPS: 'conversion.proof.taps.network:Network'}", ["proof.taps"]),
         ("workspace", "from conversion.core.artifact import Store", []),
         ("proof.metrics", "from conversion.proof.metrics import limits", []),
         ("api", "import os, numpy", []),

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
 import numpy as np
 
 from conversion.core.spec import Layer
-from conversion.proof.metrics.folding import along
-
-ROLES = ("depthwise_kernel", "kernel", "pointwise_kernel")
-"""Roles of kernels, in the order in which a layer applies them."""
+from conversion.proof.metrics.layouts import ROLES
 
 
 def kernels(layer: Layer) -> tuple[np.ndarray, ...]:
@@ -30,37 +25,6 @@ def kernels(layer: Layer) -> tuple[np.ndarray, ...]:
 def kernel(layer: Layer) -> np.ndarray:
     """The last of a layer's kernels, into which a BatchNormalization that follows may be folded."""
     return kernels(layer)[-1]
-
-
-def likeness_of(known: Sequence[np.ndarray], constants: Mapping[str, np.ndarray]) -> float:
-    """How alike a stored kernel and a layer's are, 0 to 1, whatever scales its channels.
-
-    Args:
-        known: a layer's kernels.
-        constants: of an operation; integers have scale and zero point beside them.
-
-    Returns:
-        The mean over the channels of the cosine, without its sign: what follows the layer may be
-        folded into the kernel.
-    """
-    stored = np.asarray(constants["kernel"], np.float64)
-    axis = 0 if stored.ndim > 2 else 1
-    zero = np.asarray(constants.get("kernel_zero_point", 0), np.float64)
-    if zero.size == stored.shape[axis]:
-        zero = along(zero.reshape(-1), stored.ndim, axis)
-    elif zero.size != 1:
-        return 0.0
-    return max((_cosine(each, stored - zero, axis) for each in known), default=0.0)
-
-
-def _cosine(ours: np.ndarray, theirs: np.ndarray, axis: int) -> float:
-    if ours.shape != theirs.shape:
-        return 0.0
-    one, other = (
-        np.moveaxis(each, axis, 0).reshape(each.shape[axis], -1) for each in (ours, theirs)
-    )
-    sizes = np.linalg.norm(one, axis=1) * np.linalg.norm(other, axis=1)
-    return float(np.abs((one * other).sum(axis=1) / np.maximum(sizes, 1e-300)).mean())
 
 
 def output_axis(layer: Layer) -> int:

@@ -15,16 +15,13 @@ import numpy as np
 
 from conversion.core.spec import Layer, Spec
 from conversion.proof.metrics import folding, layouts
-from conversion.proof.metrics.folding import Affine, along
+from conversion.proof.metrics.folding import Affine
 from conversion.proof.metrics.weights import Held
 from conversion.proof.taps import arithmetic
 from conversion.proof.taps.foldings import Folding, ahead, behind, is_affine, readers
+from conversion.proof.taps.kernel_fits import PLAIN, Fit, Kernel, Use, arranged
 from conversion.proof.taps.matches import Match
-from conversion.proof.taps.network import Computed, Constant, Network
-from conversion.proof.taps.readings import sampled
-
-ALIKE = 16.0
-"""Roundings of float32 up to which two numbers may be the same, in looking for a weight."""
+from conversion.proof.taps.network import Computed, Network
 
 FEW = 8
 """Arrays of no more elements are looked for only where they should stand."""
@@ -56,23 +53,15 @@ def locate(spec: Spec, network: Network, matches: Mapping[str, Match] | None = N
     return _Locating(spec, network, matches or {}).all()
 
 
-@dataclass(frozen=True, eq=False)
-class _Use:
-    """A stored array and the operator that reads it."""
-
-    constant: Constant
-    by: Computed
-
-
 class _Locating:
     def __init__(self, spec: Spec, network: Network, matches: Mapping[str, Match]) -> None:
         self.spec, self.network, self.matches = spec, network, matches
         self.following = readers(spec)
-        self.uses: dict[int, list[_Use]] = {}
+        self.uses: dict[int, list[Use]] = {}
         for each in network.tensors:
             for constant in each.constants:
                 size = int(np.prod(constant.shape))
-                self.uses.setdefault(size, []).append(_Use(constant, each))
+                self.uses.setdefault(size, []).append(Use(constant, each))
         self.done = set[str]()  # layers of constants that are folded into something found
         self.found = Located([], [], [])
         self.segments: dict[str, frozenset[str]] = {}
@@ -118,7 +107,7 @@ class _Locating:
             for each in self.spec.layer(name).inputs:
                 yield from self._seen(each)
 
-    def _likely(self, wanted: np.ndarray, name: str, fits: Callable[[_Use], bool]) -> list[_Use]:
+    def _likely(self, wanted: np.ndarray, name: str, fits: Callable[[Use], bool]) -> list[Use]:
         """Arrays that may be a layer's: those that stand in its place, else those anywhere."""
         inside = self._segment(name)
         uses = [use for use in self.uses.get(wanted.size, []) if fits(use)]
@@ -133,10 +122,10 @@ class _Locating:
         last = role == _last_kernel(layer)
         pairs = [
             kernel
-            for use in self._likely(wanted, layer.name, lambda use: bool(_arranged(wanted, use)))
-            for kernel in _arranged(wanted, use)
+            for use in self._likely(wanted, layer.name, lambda use: bool(arranged(wanted, use)))
+            for kernel in arranged(wanted, use)
         ]
-        best: tuple[_Fit, Held, Held | None] | None = None
+        best: tuple[Fit, Held, Held | None] | None = None
         for kernel in pairs:
             for fit in self._fits(layer, kernel, last):
                 held, bias = self._of_fit(layer, role, kernel, fit, last)
@@ -151,7 +140,7 @@ class _Locating:
         else:
             self.found.missing.append(layer.name)
 
-    def _fits(self, layer: Layer, kernel: _Kernel, last: bool) -> Iterator[_Fit]:
+    def _fits(self, layer: Layer, kernel: Kernel, last: bool) -> Iterator[Fit]:
         """The ways in which a stored array is a kernel, the plainest first."""
         steps = arithmetic.after(self.network, kernel.use.by.name) if last else []
         own = _bias_of(kernel.use, kernel.wanted.shape[-1]) if last else None
@@ -162,11 +151,11 @@ class _Locating:
         read = self._read(kernel)
         for after, given in product(afterwards, before):
             for done, found in product(read if given.layers else read[:1], theirs):
-                fit = _Fit(given, after, done, found)
+                fit = Fit(given, after, done, found)
                 if fit.matches(sample):
                     yield fit
 
-    def _read(self, kernel: _Kernel) -> list[Affine]:
+    def _read(self, kernel: Kernel) -> list[Affine]:
         """What the file may have done to what a kernel reads: nothing, one operator, two, ..."""
         by = kernel.use.by
         before = arithmetic.before(self.network, by.reads[0]) if len(by.reads) == 1 else []
@@ -175,7 +164,7 @@ class _Locating:
         return [arithmetic.composed(steps[count:]) for count in counts]
 
     def _of_fit(
-        self, layer: Layer, role: str, kernel: _Kernel, fit: _Fit, last: bool
+        self, layer: Layer, role: str, kernel: Kernel, fit: Fit, last: bool
     ) -> tuple[Held, Held | None]:
         """A kernel that was found beside what it must be, and so its bias."""
         bias = layer.weights.get("bias")
@@ -205,13 +194,13 @@ class _Locating:
         said = f"the bias of {what}"
         return held, Held(name, said, found, offset.offset, terms, covers, folds=fit.folds)
 
-    def _accept(self, fit: _Fit, held: Held, bias: Held | None) -> None:
+    def _accept(self, fit: Fit, held: Held, bias: Held | None) -> None:
         self.done |= {each.name for each in (*fit.before.layers, *fit.after.layers)}
         self.found.held.append(held)
         if bias is not None:
             (self.found.held if bias.mostly else self.found.placed).append(bias)
 
-    def _in_place(self, layer: Layer, role: str, kernel: _Kernel) -> None:
+    def _in_place(self, layer: Layer, role: str, kernel: Kernel) -> None:
         """Compare a kernel that is nowhere with the one that stands in its place."""
         held = kernel.held(layer.name, f"the kernel of {layer.name}", PLAIN)
         others = (each for each in self.spec.layers if each is not layer and role in each.weights)
@@ -273,7 +262,7 @@ class _Locating:
         inside = self._segment(layer.name)
         first: Held | None = None
 
-        def shapes(use: _Use) -> list[np.ndarray]:
+        def shapes(use: Use) -> list[np.ndarray]:
             shape = use.constant.shape
             return [each for each in layouts.turned(wanted) if layouts.fits(shape, each.shape)]
 
@@ -294,147 +283,6 @@ class _Locating:
             self.found.missing.append(layer.name)
 
 
-@dataclass(frozen=True, eq=False)
-class _Fit:
-    """A way in which a stored array is a kernel.
-
-    Attributes:
-        before: what is folded into it from before its layer, and what the file still does there.
-        after: what is folded into it from behind.
-        read: what the file does before multiplying by it.
-        found: what the file does after that.
-    """
-
-    before: Folding
-    after: Folding
-    read: Affine
-    found: Affine
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether the file must have the kernel as it is."""
-        plain = self.before.is_plain and self.after.is_plain
-        return plain and all(np.all(each.factor == 1) for each in (self.read, self.found))
-
-    @property
-    def folds(self) -> int:
-        """How many layers are folded into it, itself counted where there is none."""
-        return max(len(self.before.layers) + len(self.after.layers), 1)
-
-    def matches(self, sample: _Sample) -> bool:
-        """Whether most elements of a sample are the kernel's."""
-        given, done = (_at(a.factor, sample.read) for a in (self.before.affine, self.read))
-        after, found = (_at(a.factor, sample.given) for a in (self.after.affine, self.found))
-        wanted = sample.wanted * given * after
-        return _mostly(sample.found * done * found, wanted, np.abs(wanted))
-
-    def offset(self, kernel: np.ndarray, bias: np.ndarray) -> Affine:
-        """What is added in the end, with the terms that it is made of."""
-        shift, own = self._shift(), folding.identity(bias)
-        if np.any(shift):
-            whole = kernel.astype(np.float64)
-            axes = tuple(range(kernel.ndim - 1))
-            moved = (whole * along(shift, kernel.ndim, kernel.ndim - 2)).sum(axis=axes)
-            terms = np.abs(whole * along(shift, kernel.ndim, kernel.ndim - 2)).sum(axis=axes)
-            own = Affine(own.factor, own.offset + moved, own.terms + terms)
-        return own.then(self.after.affine)
-
-    def _shift(self) -> np.ndarray:
-        """What is added before the kernel in the model and not in the file."""
-        wanted, done = self.before.affine, self.read
-        found = done.offset * wanted.factor / done.factor
-        terms = wanted.terms + np.abs(found)
-        rest = np.asarray(wanted.offset - found)
-        kept = folding.roundings(rest, np.zeros(()), terms) > ALIKE
-        return np.where(kept, rest, 0.0)
-
-
-PLAIN = _Fit(Folding(), Folding(), folding.identity(), folding.identity())
-"""A kernel as it is."""
-
-
-@dataclass(frozen=True, eq=False)
-class _Sample:
-    """Elements of a kernel beside what stands in their place, and their channels."""
-
-    wanted: np.ndarray
-    found: np.ndarray
-    read: np.ndarray
-    given: np.ndarray
-
-
-@dataclass(frozen=True, eq=False)
-class _Kernel:
-    """A kernel and the array of its size that an operator multiplies by.
-
-    Attributes:
-        wanted: ``(*space, read, given)``, as the spec has it.
-        use: the array.
-        order: of its axes.
-        found: it, as stored.
-    """
-
-    wanted: np.ndarray
-    use: _Use
-    order: str
-    found: np.ndarray
-
-    @staticmethod
-    def of(wanted: np.ndarray, use: _Use, order: str) -> _Kernel | None:
-        """The two together; None where the shapes do not fit."""
-        if not layouts.fits(use.constant.shape, layouts.ordered(wanted, order).shape):
-            return None
-        found = use.constant.stored()
-        return _Kernel(wanted, use, order, found) if found.dtype.kind == "f" else None
-
-    def sample(self) -> _Sample:
-        """Some elements of it."""
-        places = sampled(self.wanted.size)
-        index = np.unravel_index(places, layouts.ordered(self.wanted, self.order).shape)
-        at = dict(zip(self._axes(), index, strict=True))
-        wanted = layouts.ordered(self.wanted, self.order)[index].astype(np.float64)
-        found = self.found.reshape(-1)[places].astype(np.float64)
-        rank = self.wanted.ndim
-        return _Sample(wanted, found, at[rank - 2], at[rank - 1])
-
-    def held(self, layer: str, words: str, fit: _Fit) -> Held:
-        """The whole of it beside what it must be."""
-        if fit.is_plain:
-            wanted = layouts.ordered(self.wanted, self.order).reshape(self.found.shape)
-            return Held(layer, words, self.found, wanted)
-        rank, whole = self.wanted.ndim, self.wanted.astype(np.float64)
-        whole = whole * along(fit.before.affine.factor, rank, rank - 2)
-        whole = whole * along(fit.after.affine.factor, rank, rank - 1)
-        right = layouts.ordered(whole, self.order).reshape(self.found.shape)
-        done = along(fit.found.factor, rank, rank - 1) * along(fit.read.factor, rank, rank - 2)
-        done = layouts.ordered(np.broadcast_to(done, whole.shape), self.order)
-        found = self.found * done.reshape(self.found.shape)
-        return Held(layer, words, found, right, np.abs(right), folds=fit.folds)
-
-    def _axes(self) -> list[int]:
-        """The axes of the kernel as the spec has it, in the stored order."""
-        rank = self.wanted.ndim
-        named = {"S": list(range(rank - 2)), "I": [rank - 2], "O": [rank - 1]}
-        return [axis for letter in self.order for axis in named[letter]]
-
-
-def _arranged(wanted: np.ndarray, use: _Use) -> list[_Kernel]:
-    """A kernel beside an array, in every order in which its operator may hold it."""
-    found = (_Kernel.of(wanted, use, order) for order in layouts.orders(use.by.kind))
-    return [each for each in found if each is not None]
-
-
-def _at(value: np.ndarray, index: np.ndarray) -> np.ndarray:
-    return value[index] if value.ndim else value
-
-
-def _mostly(found: np.ndarray, wanted: np.ndarray, terms: np.ndarray) -> bool:
-    """Whether most numbers are those that are wanted, but for rounding; zeros tell nothing."""
-    telling = (found != 0) | (wanted != 0)
-    away = folding.roundings(found[telling], wanted[telling], terms[telling])
-    return not away.size or bool(np.mean(away <= ALIKE) > 0.5)
-
-
 def _has_kernel(layer: Layer) -> bool:
     return any(role in layer.weights for role in layouts.ROLES)
 
@@ -443,7 +291,7 @@ def _last_kernel(layer: Layer) -> str:
     return [role for role in layouts.ROLES if role in layer.weights][-1]
 
 
-def _bias_of(use: _Use, size: int) -> np.ndarray | None:
+def _bias_of(use: Use, size: int) -> np.ndarray | None:
     """The bias that an operator adds itself."""
     others = [
         c for c in use.by.constants if c is not use.constant and c.role in ("b", "c", "2", "3")

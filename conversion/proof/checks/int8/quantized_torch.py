@@ -15,9 +15,9 @@ from conversion.core.settings import Settings
 from conversion.core.spec import Layer, Spec
 from conversion.proof.checks.int8.torch_groups import CONVOLUTIONS, Groups
 from conversion.proof.metrics import folding, int8
+from conversion.proof.metrics.layouts import ROLES
 from conversion.proof.metrics.limits import STEP
 from conversion.proof.metrics.quantized import Pair
-from conversion.proof.taps.kernels import ROLES
 from conversion.quantization import coverage
 
 BODY, OBSERVER = "body.", ".activation_post_process"
