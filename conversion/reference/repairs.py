@@ -201,6 +201,27 @@ def _counting(part: dict[str, Any]) -> str:
     return "calls of nested models counted as Keras 3 does: the same calls" if changed else ""
 
 
+def _one_end(part: dict[str, Any]) -> str:
+    """The one input and output of a model in a Sequential, which older Keras wrote as lists.
+
+    Keras 3 hands such a list of one tensor on to the next layer, which takes it for several.
+    """
+    if part["class_name"] != "Sequential":
+        return ""
+    changed = list[str]()
+    for layer in _layers(part):
+        config = layer["config"]
+        if layer["class_name"] not in MODELS or not isinstance(config, dict):
+            continue
+        for key in ("input_layers", "output_layers"):
+            ends = config.get(key)
+            if isinstance(ends, list) and len(ends) == 1 and isinstance(ends[0], list):
+                config[key] = ends[0]
+                changed.append(str(config.get("name")))
+    names = ", ".join(dict.fromkeys(changed))
+    return f"{names}: its one end written alone, not as a list of one" if changed else ""
+
+
 def _name(part: dict[str, Any]) -> str:
     """A layer's name with a slash, which Keras 3 refuses."""
     config = part["config"]
@@ -236,6 +257,7 @@ CHANGES: tuple[Change, ...] = (
     _numbers,
     _name,
     _names_read,
+    _one_end,
 )
 """Other changes, from the outside in; a new one is one function."""
 

@@ -42,6 +42,13 @@ def block(name="block", calls=("image",)):
     return functional(name, layers, ["sum"], ["start"], calls)
 
 
+def alone(model):
+    """A model whose one input and output are written alone, as Keras 3 does in a Sequential."""
+    for key in ("input_layers", "output_layers"):
+        (model["config"][key],) = model["config"][key]
+    return model
+
+
 def two_ends(name="ends", calls=("image",)):
     layers = [image("start"), conv("left", "start"), conv("right", "start")]
     return functional(name, layers, ["right", "left"], ["start"], calls)
@@ -71,6 +78,15 @@ MODELS = {
     "sequential": functional("m", [image("image"), chain(), *tail("chain")], ["head"]),
     "functional": functional("m", [image("image"), block(), *tail("block")], ["head"]),
     "first-of-a-sequential": sequential("m", [chain(calls=()), *tail()]),
+    "functional-in-a-sequential": sequential(
+        "m",
+        [
+            sequential(
+                "features", [alone(block(calls=())), entry("GlobalAveragePooling2D", "pool")]
+            ),
+            sequential("classifier", [entry("Dense", "head", units=4)]),
+        ],
+    ),
     "shared-layer": functional(
         "m",
         [image("image"), conv("same", "image", ("same", 0), ("same", 1)), *tail(("same", 2))],
@@ -119,6 +135,9 @@ def as_keras_2(config):
 
 def _old(config):
     inner = config["config"]
+    for key in ("input_layers", "output_layers"):
+        if key in inner and isinstance(inner[key][0], str):  # Keras 2 wrote a list of one
+            inner[key] = [inner[key]]
     nested = {e["config"]["name"]: e["class_name"] for e in inner["layers"]}
     models = {name for name, kind in nested.items() if kind in ("Functional", "Sequential")}
     for each in inner["layers"]:

@@ -53,6 +53,17 @@ def test_the_repair_is_told_with_its_layer_and_reason(tmp_path):
     assert said.startswith("depthwise: groups=1 left out: Keras 2 wrote")
 
 
+def test_the_one_end_of_a_model_in_a_sequential_is_written_alone(tmp_path):
+    ends = {"input_layers": [["x", 0, 0]], "output_layers": [["y", 0, 0]]}
+    inner = {"class_name": "Functional", "config": {"name": "inner", "layers": [], **ends}}
+    path = written(tmp_path, [inner])
+    with repaired(path) as copy:
+        (found,) = layers_in(copy)
+        assert found["config"]["input_layers"] == ["x", 0, 0]
+        assert found["config"]["output_layers"] == ["y", 0, 0]
+    assert any("inner: its one end written alone" in said for said in repairs(path))
+
+
 SHAPE = {"batch_input_shape": [None, 4, 4, 2]}
 INPUT = {"class_name": "InputLayer", "config": {"name": "image", **SHAPE}}
 
