@@ -9,7 +9,6 @@ from conversion.proof.metrics.quantities import INPUTS, OPSET, OUTPUTS, ROW_ORDE
 from conversion.proof.metrics.structure import (
     eight_bit_weights,
     expected,
-    operator_counts,
     ports,
     rows_follow,
 )
@@ -96,42 +95,6 @@ def test_looking_at_ports_leaves_their_description_as_it_was():
     found = {**INPUT, "shape": list(INPUT["shape"])}
     ports(ABOUT, INPUTS, ("x",), SPEC, [found])
     assert found == INPUT
-
-
-RIGHT = {"Conv": 2, "MaxPool": 1, "Concat": 1, "MatMul": 1, "Relu": 1}
-
-
-@pytest.mark.parametrize(
-    ("operators", "verdict"),
-    [
-        (RIGHT, "pass"),
-        ({**RIGHT, "Mul": 7, "Add": 7, "Softmax": 1}, "pass"),
-        ({**RIGHT, "MatMul": 0, "Gemm": 1}, "pass"),
-        ({**RIGHT, "Conv": 1, "QLinearConv": 1}, "pass"),
-        ({**RIGHT, "Conv": 1}, "fail"),
-        ({**RIGHT, "Conv": 3}, "fail"),
-        ({**RIGHT, "Gemm": 1}, "fail"),
-        ({**RIGHT, "MaxPool": 0, "AveragePool": 1}, "fail"),
-        ({**RIGHT, "AveragePool": 1}, "fail"),
-        ({**RIGHT, "Concat": 2}, "pass"),
-        ({}, "fail"),
-    ],
-    ids=[
-        "right",
-        "others too",
-        "gemm",
-        "one quantized",
-        "one lost",
-        "one more",
-        "dense twice",
-        "mean for max",
-        "a pool more",
-        "concat lost",
-        "empty",
-    ],
-)
-def test_there_is_one_operator_for_each_layer_that_needs_one(operators, verdict):
-    assert str(operator_counts(ABOUT, SPEC, operators).verdict) == verdict
 
 
 ONE = np.array([[1.5, -2.0], [0.0, 3.0]], np.float32)

@@ -37,13 +37,7 @@ OUTPUTS = Quantity(
 ONNX_OPERATORS = Question(
     "onnx-operators",
     "structure",
-    "a node for every layer that computes, the census that was recorded, the opset that was asked "
-    "for",
-)
-OPERATOR_COUNTS = Quantity(
-    "operator_counts",
-    ONNX_OPERATORS,
-    "as many nodes of each kind as the model has layers that they compute",
+    "the operators that were recorded when the file was built, and the opset that was asked for",
 )
 CENSUS = Quantity(
     "census_as_recorded",

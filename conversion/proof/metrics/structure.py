@@ -17,26 +17,7 @@ from conversion.proof.metrics.compare import (
     compare,
     uncompared,
 )
-from conversion.proof.metrics.quantities import EIGHT_BIT_WEIGHTS, OPERATOR_COUNTS
-
-_CONV = ("Conv", "QLinearConv", "ConvInteger")
-_PRODUCTS = ("MatMul", "Gemm", "QLinearMatMul", "QGemm", "MatMulInteger")
-_WINDOWS: Mapping[str, tuple[tuple[str, ...], ...]] = {
-    "Conv{}D": (_CONV,),
-    "DepthwiseConv{}D": (_CONV,),
-    "SeparableConv{}D": (_CONV, _CONV),
-    "Conv{}DTranspose": (("ConvTranspose",),),
-    "MaxPooling{}D": (("MaxPool",),),
-    "AveragePooling{}D": (("AveragePool", "QLinearAveragePool"),),
-}
-OPERATORS: Mapping[str, tuple[tuple[str, ...], ...]] = {
-    **{kind.format(rank): nodes for rank in (1, 2) for kind, nodes in _WINDOWS.items()},
-    **dict.fromkeys(
-        ("Dense", "Dot"), (("MatMul", "Gemm", "QLinearMatMul", "QGemm", "MatMulInteger"),)
-    ),
-}
-"""Layer class to its nodes, each by the ONNX operators that it may be. Operators that tf2onnx also
-uses for the arithmetic of shapes, such as Concat, would false-alarm."""
+from conversion.proof.metrics.quantities import EIGHT_BIT_WEIGHTS
 
 
 def expected(what: Quantity, about: About, wanted: Any, found: Any) -> Measurement:
@@ -63,23 +44,6 @@ def eight_bit_weights(about: About, stored: int, wanted: int) -> Measurement:
     """
     reason = f"{stored} of {wanted} elements are stored in eight bits" * (stored < wanted)
     return about.measure(EIGHT_BIT_WEIGHTS, stored, reason, limit=wanted)
-
-
-def operator_counts(about: About, spec: Spec, operators: Mapping[str, int]) -> Measurement:
-    """As many nodes of each kind as the spec has layers that they compute.
-
-    Args:
-        about: what is measured.
-        spec: the model.
-        operators: operator to its count in the graph.
-    """
-    groups = dict.fromkeys((names for nodes in OPERATORS.values() for names in nodes), 0)
-    for layer in spec.layers:
-        for names in OPERATORS.get(layer.kind, ()):
-            groups[names] += 1
-    wanted = {" or ".join(names): count for names, count in groups.items()}
-    found = {" or ".join(names): sum(operators.get(name, 0) for name in names) for names in groups}
-    return expected(OPERATOR_COUNTS, about, wanted, found)
 
 
 def ports(
