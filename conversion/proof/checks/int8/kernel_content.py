@@ -26,8 +26,9 @@ ESTIMATED = 1.5
 """Steps that stand for one where the scale is computed at run time and estimated here: what it is
 off by moves the largest integers by a quarter of a step."""
 
-MOST = 0.5
-"""A kernel is found where more than this share of its elements is what it should be."""
+MOST, NEAR, PART = 0.5, 4.0, 0.03
+"""A kernel is found where more than this share of its elements is near what it should be: within so
+many steps, or so large a part of the largest. Other kernels' elements are tens of steps away."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +61,7 @@ class Found:
         real: what is stored, in the layout of what is wanted.
         unit: the size of a step of each element; 0 where it is stored in float.
         share: of the elements that are as they should be.
+        near: of those that are near that.
     """
 
     wanted: Wanted
@@ -68,6 +70,7 @@ class Found:
     real: np.ndarray
     unit: np.ndarray
     share: float
+    near: float
 
     @property
     def slack(self) -> np.ndarray:
@@ -77,7 +80,7 @@ class Found:
     @property
     def is_located(self) -> bool:
         """Whether it is this kernel beyond doubt, with whatever errors."""
-        return self.share > MOST
+        return self.near > MOST
 
 
 def slack_of(wanted: np.ndarray, unit: np.ndarray, terms: np.ndarray | None = None) -> np.ndarray:
@@ -90,6 +93,11 @@ def slack_of(wanted: np.ndarray, unit: np.ndarray, terms: np.ndarray | None = No
     """
     size = np.abs(wanted if terms is None else terms).astype(np.float32)
     return np.asarray(STEP.value * unit + FOLDED.value * np.spacing(size).astype(np.float64))
+
+
+def near_of(wanted: np.ndarray, unit: np.ndarray) -> np.ndarray:
+    """How far numbers may be from what they should be and still be meant to be that."""
+    return np.asarray(np.maximum(NEAR * unit, PART * np.abs(wanted).max(initial=0.0)))
 
 
 def ways(spec: Spec, group: Sequence[str], name: str) -> list[list[Wanted]]:
@@ -179,8 +187,8 @@ class Kernels:
     def _best(self, options: Sequence[Wanted], place: Collection[str]) -> Found | None:
         found = [each for option in options for each in self._fits(option)]
 
-        def order(each: Found) -> tuple[float, bool]:
-            return (-round(each.share, 2), each.step.name not in place)
+        def order(each: Found) -> tuple[float, float, bool]:
+            return (-round(each.share, 2), -round(each.near, 2), each.step.name not in place)
 
         return min(found, key=order, default=None)
 
@@ -194,7 +202,8 @@ class Kernels:
                     real, unit = _scaled(real, wanted)
                 away = np.abs(real - wanted.kernel)
                 share = float((away <= slack_of(wanted.kernel, unit)).mean())
-                yield Found(wanted, step, constant, real, unit, share)
+                near = float((away <= near_of(wanted.kernel, unit)).mean())
+                yield Found(wanted, step, constant, real, unit, share, near)
 
 
 def _supposed(spec: Spec, layer: Layer) -> tuple[str, ...]:

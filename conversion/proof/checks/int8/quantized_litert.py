@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator
 
 import numpy as np
 
-from conversion.proof.checks.int8.kernel_content import Found
+from conversion.proof.checks.int8.kernel_content import Found, slack_of
 from conversion.proof.checks.int8.litert_scales import CALIBRATED, CHOOSING, FIXED, SAME
 from conversion.proof.checks.int8.seen import Seen
 from conversion.proof.checks.int8.stored_weights import Bias, Weights
@@ -85,6 +85,10 @@ class Parameters:
                     f"kernel of {found.wanted.layer}, which was not found in eight bits"
                 )
             return
+        if not self._external and found.wanted.layer in self._chosen:
+            kernel = found.wanted.kernel
+            slack = slack_of(kernel, np.zeros(kernel.shape))
+            yield Pair("weights", owner, words, found.real, kernel, slack, "the spec's, in float")
         stored = steps.scale.reshape(-1)
         read = self.network.of(found.step.reads[0]).steps
         if self._external:

@@ -12,6 +12,7 @@ from conversion.proof.checks.int8.kernel_content import (
     MOST,
     Found,
     Kernels,
+    near_of,
     slack_of,
     units,
 )
@@ -105,7 +106,9 @@ class Weights:
         self.visited.add(bias.constant.name)
         value = np.broadcast_to(offset, bias.real.shape)
         slack = slack_of(value, bias.unit, np.broadcast_to(wanted.rest.terms, value.shape))
-        if (np.abs(bias.real - value) <= slack).mean() <= MOST and self.behaves(wanted.layer):
+        away = np.abs(bias.real - value)
+        is_near = (away <= near_of(value, bias.unit)).mean() > MOST
+        if not is_near and self.behaves(wanted.layer):
             self.settled.append(wanted.layer)
             return
         yield Pair("biases", owner, words, bias.real, value, slack, NEAR)
