@@ -14,7 +14,7 @@ from conversion.proof import truth
 from conversion.subjects.dataset import Dataset
 
 SEED = 0
-TRAINING, TRAINING_SEED = 200, 2**31
+TRAINING, TRAINING_SEED = 100, 2**31
 """Synthetic images to calibrate on; their seed is not one that images to judge on will have."""
 
 PIXELS = (0.0, 255.0)
