@@ -19,9 +19,9 @@ LABELS = "labels.npy"
 BATCH = 50
 """Images that are in memory at a time at most, however many calibrate."""
 
-VALUES = 300_000
-"""Values of images that are in memory at a time, so that large images come one by one: with every
-layer of them in view a network has 150 times as many."""
+VALUES = 1_200_000
+"""Values of images that are in memory at a time: eight images of 224x224, with every layer of which
+in view a network takes 150 times as much."""
 
 
 def draw(train: Dataset, test: Dataset | None, choice: CalibrationChoice) -> Dataset:
