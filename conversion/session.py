@@ -171,7 +171,7 @@ def opened(
 
     Args:
         model: a Keras file, the name of a subject, or a Keras model in memory.
-        data: a file or arrays of images; a subject brings its own.
+        data: a file or arrays of images, or the word ``synthetic``; a subject brings its own.
         preprocessing: what is done to the images of `data`.
         artifacts: external files, by the backend that they stand in for.
         settings: the choices.

@@ -67,7 +67,8 @@ DATA = Option(
         "metavar": "FILE",
         "type": Path,
         "help": "images, with labels or without: a .npz in Keras's naming, a folder with one "
-        "folder a class, or a Python file with generators, which is executed (docs/data.md)",
+        "folder a class, or a Python file with generators, which is executed (docs/data.md); the "
+        "word synthetic for images drawn to calibrate on, where there are none",
     },
 )
 BACKENDS = Option(

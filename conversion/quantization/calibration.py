@@ -17,7 +17,11 @@ FILE = "images.npy"
 LABELS = "labels.npy"
 """Beside the images, where there are any. Plain arrays: an ``.npz`` can only be read as a whole."""
 BATCH = 50
-"""Images that are in memory at a time, however many calibrate."""
+"""Images that are in memory at a time at most, however many calibrate."""
+
+VALUES = 1_200_000
+"""Values of images that are in memory at a time: eight images of 224x224, with every layer of which
+in view a network takes 150 times as much."""
 
 
 def draw(train: Dataset, test: Dataset | None, choice: CalibrationChoice) -> Dataset:
@@ -112,8 +116,10 @@ def load(file: Path) -> Dataset:
 
 def batches(file: Path) -> Iterator[np.ndarray]:
     """The images of a saved calibration set, ``(up to 50, H, W, C)`` float32 at a time."""
-    count = len(np.load(file, mmap_mode="r", allow_pickle=False))
-    for start in range(0, count, BATCH):
+    whole = np.load(file, mmap_mode="r", allow_pickle=False)
+    count, size = len(whole), min(max(VALUES // max(whole[0].size, 1), 1), BATCH)
+    del whole
+    for start in range(0, count, size):
         # Mapped again: the pages that were read stay in memory for as long as a map is open.
         images = np.load(file, mmap_mode="r", allow_pickle=False)
-        yield np.array(images[start : start + BATCH], dtype=np.float32)
+        yield np.array(images[start : start + size], dtype=np.float32)

@@ -21,6 +21,7 @@ from conversion.subjects.data import (
 )
 from conversion.subjects.preprocessing import Preprocessing
 from conversion.subjects.resizing import size_of_input
+from conversion.subjects.synthetic_inputs import synthetic_training
 
 
 class Absent(UserError):
@@ -83,6 +84,9 @@ def _mlperf_tiny() -> Subject:
     return subject()
 
 
+SYNTHETIC = Path("synthetic")
+"""Stands for a file of images where they are to be drawn."""
+
 SUBJECTS: dict[str, Callable[[], Subject]] = {
     "embedded": _embedded,
     "mlperf-tiny": _mlperf_tiny,
@@ -101,7 +105,8 @@ def find(
     Args:
         name_or_file: a name in `SUBJECTS`, or the path of a Keras file.
         data: the user's images (`.npz`, a folder, a Python file, or arrays under the names of an
-            `.npz`); replaces a named subject's own.
+            `.npz`); replaces a named subject's own. `SYNTHETIC` for images drawn to calibrate on:
+            what is judged is judged on others, which are drawn wherever there are no images.
         preprocessing: what is done to the images of `data`.
         custom: the user's own layers, for a file of theirs; none by default.
 
@@ -111,7 +116,7 @@ def find(
         Absent: the subject is known and its files are not here.
     """
     done = preprocessing or Preprocessing()
-    if data is None and done.words:
+    if data in (None, SYNTHETIC) and done.words:
         raise UserError("Expected --data beside --preprocess, --scale, --mean, --std or --resize.")
     if name_or_file in SUBJECTS:
         subject = SUBJECTS[name_or_file]()
@@ -125,6 +130,9 @@ def find(
     if data is None:
         return subject
     spec = subject.spec
+    if data == SYNTHETIC:
+        train = synthetic_training(spec) if len(spec.inputs) == 1 else None
+        return Subject(subject.name, subject.model, spec, train=train)
     size = size_of_input(spec.layer(spec.inputs[0]).shape) if done.resize else None
     train, test = load_data(data, done, size, labelled=not spec.without_answers)
     if train is None:

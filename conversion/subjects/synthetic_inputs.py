@@ -11,8 +11,12 @@ import numpy as np
 from conversion.core.errors import UserError
 from conversion.core.spec import Layer, Spec
 from conversion.proof import truth
+from conversion.subjects.dataset import Dataset
 
 SEED = 0
+TRAINING, TRAINING_SEED = 100, 2**31
+"""Synthetic images to calibrate on; their seed is not one that images to judge on will have."""
+
 PIXELS = (0.0, 255.0)
 CANDIDATES = (PIXELS, (0.0, 1.0), (-1.0, 1.0))
 """Ranges of pixels that networks are trained on."""
@@ -71,6 +75,17 @@ def synthetic_inputs(
         name: _made(spec, name, count, known.get(name) or suggested_range(spec, name), seed)
         for name in spec.inputs
     }
+
+
+def synthetic_training(spec: Spec) -> Dataset:
+    """Images to calibrate on for a model of one input that comes without any.
+
+    Raises:
+        UserError: the input leaves a size open.
+    """
+    (name,) = spec.inputs
+    images = synthetic_inputs(spec, TRAINING, seed=TRAINING_SEED)[name]
+    return Dataset(images, None, f"synthetic images of seed {TRAINING_SEED}")
 
 
 def _seen(values: np.ndarray) -> Range:

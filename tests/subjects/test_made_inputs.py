@@ -1,9 +1,16 @@
 """Inputs made for a model without data: in the range that its file suggests, and not all alike."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from conversion import subjects
+from conversion.core.errors import UserError
 from conversion.core.spec import Layer, Spec
+from conversion.subjects import SYNTHETIC, find
+from conversion.subjects.dataset import Dataset
+from conversion.subjects.preprocessing import Preprocessing
 from conversion.subjects.synthetic_inputs import suggested_range, synthetic_inputs
 
 
@@ -117,3 +124,25 @@ def test_two_inputs_of_one_shape_are_not_alike():
     )
     made = synthetic_inputs(both, 20)
     assert (made["left"] != made["right"]).any()
+
+
+def test_drawn_images_calibrate_and_others_are_judged_on():
+    found = find("embedded", SYNTHETIC)
+    assert found.test is None  # so that no accuracy is claimed
+    assert found.described["train"]["source"] == "synthetic images of seed 2147483648"
+    calibrating = found.train.image_digests()
+    judged = synthetic_inputs(found.spec, 200)["input_1"]
+    assert len(set(calibrating)) == 100
+    assert not set(calibrating) & set(Dataset(judged, None).image_digests())
+    assert find("embedded", SYNTHETIC).train.digest == found.train.digest
+
+
+def test_drawn_images_are_in_the_range_already():
+    with pytest.raises(UserError, match="Expected --data beside --preprocess"):
+        find("embedded", SYNTHETIC, Preprocessing(scale=1 / 255))
+
+
+def test_a_model_of_two_inputs_has_nothing_to_calibrate_on(monkeypatch):
+    two = replace(spec(), inputs=("image", "other"))
+    monkeypatch.setattr(subjects, "read_spec", lambda path, custom: two)
+    assert find("two.keras", SYNTHETIC).train is None

@@ -15,9 +15,6 @@ from conversion.proof.metrics import optimization_levels as levels
 from conversion.proof.metrics.compare import Incomparable, NoPower, uncompared
 from conversion.proof.metrics.quantities import LEVELS_ERROR
 
-LAYER_IMAGES = 200
-"""Images on which layers are compared."""
-
 FLOAT_IMAGES = 64
 """Images for a float file: another level changes its rounding only, on every image alike."""
 
@@ -34,8 +31,9 @@ def optimisation_levels(case: Case) -> list[Measurement]:
         except (NoPower, Incomparable) as error:
             return [uncompared(case.about, LEVELS_ERROR, NoPower(str(error)))]
         return levels.float_levels(case.about, deployed, plain, case.heads, noise)
+    few = case.workspace.layers.count
     ours, theirs = (
-        {**_layers(case, optimised), **{name: a[:LAYER_IMAGES] for name, a in outputs.items()}}
+        {**_layers(case, optimised), **{name: a[:few] for name, a in outputs.items()}}
         for optimised, outputs in ((True, deployed), (False, plain))
     )
     measured = levels.integer_levels(case.about, ours, theirs)
@@ -77,9 +75,8 @@ def _layers(case: Case, optimised: bool) -> dict[str, np.ndarray]:
     names = list(dict.fromkeys(places.values()))
     content = with_outputs(model, names)
     session = open_session(content, path.name, workspace.threads, optimised)
-    inputs = {name: array[:LAYER_IMAGES] for name, array in workspace.parity_inputs.items()}
-    batch = workspace.streaming.batch
-    found = _run(session, names, workspace.spec.inputs, inputs, batch) if names else []
+    inputs, size = workspace.layers.inputs, workspace.streaming.chunk
+    found = _run(session, names, workspace.spec.inputs, inputs, size) if names else []
     values = dict(zip(names, found, strict=True))
     return {layer: values[name] for layer, name in places.items()}
 
