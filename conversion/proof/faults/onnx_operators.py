@@ -217,6 +217,12 @@ def other_operator(graph: Graph, node: NodeProto, operator: str) -> None:
     node.attribute.extend(kept if operator != "Sigmoid" else [])
 
 
+def other_pooling(graph: Graph, node: NodeProto, operator: str | None) -> None:
+    """Another pooling; the largest value for the average or the other way round by default."""
+    pair = ("Average", "Max") if "Average" in node.op_type else ("Max", "Average")
+    other_operator(graph, node, operator or node.op_type.replace(*pair))
+
+
 def random_noise(graph: Graph, last: NodeProto, size: float) -> None:
     """Logits with noise drawn again in each run."""
     logits = last.input[0]
@@ -304,7 +310,7 @@ OPERATORS: Mapping[str, OfGraph] = {
     "one-side-of-sum": of_node(SUMS, lambda graph, node, kept: graph.drop(node, kept)),
     "inputs-reversed": of_node(("Concat", "Sub"), inputs_reversed),
     "before-its-relu": each(before_its_relu),
-    "pool-kind": of_node(POOLS, other_operator),
+    "pool-kind": of_node(POOLS, other_pooling),
     "pool-times": of_node(
         POOLS, lambda graph, node, size: graph.behind(node, "Mul", floats(1 + size))
     ),

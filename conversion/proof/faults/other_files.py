@@ -23,7 +23,7 @@ from conversion.proof.faults.litert_operators import File
 from conversion.proof.faults.onnx_graph import Graph
 from conversion.proof.faults.onnx_int8_operators import noisy, weights_alone
 from conversion.proof.faults.onnx_operators import ANOTHER
-from conversion.proof.faults.torch_int8_operators import place
+from conversion.proof.faults.torch_int8_state import IntegerState
 from conversion.workspace import Workspace
 
 INT8 = "onnx-int8"
@@ -103,6 +103,25 @@ def only(_: str, layers: Sequence[str], __: Any) -> Inject:
     return inject
 
 
+def finer_steps(name: str, layers: Sequence[str], factor: float) -> Inject:
+    """Steps of kernels and of what they read are too fine: most of the integers are large.
+
+    In a file whose first layer is in float, so that they alone can saturate.
+    """
+
+    def finer(graph: Graph) -> None:
+        for layer in layers:
+            for role in ("read_scale", "kernel_scale"):
+                graph.edit(layer, role, lambda scale: scale / factor)
+            graph.edit(layer, "kernel", lambda whole: np.clip(whole * factor, -127, 127).round())
+
+    def inject(workspace: Workspace, folder: Path) -> Workspace:
+        first = next(layer.name for layer in workspace.spec.layers if "kernel" in layer.weights)
+        return in_onnx(finer, name)(with_scheme(workspace, float_layers=(first,)), folder)
+
+    return inject
+
+
 def of_noisy_floats(_: str, __: Sequence[str], share: float) -> Inject:
     """The int8 file of another training of the float model, under the right name."""
 
@@ -143,7 +162,7 @@ def scale_and_range_times(name: str, layers: Sequence[str], factor: float) -> In
     def inject(workspace: Workspace, folder: Path) -> Workspace:
         content = torch_file.load(workspace.artifact(name).path, name)
         for layer in layers:
-            entry = place(content["state_dict"], layer, "scale")
+            entry = IntegerState(content["state_dict"], workspace.spec).place(layer, "scale")
             content["state_dict"][entry] *= factor
             kept = entry.removesuffix(".scale") + ".activation_post_process"
             content["ranges"][kept]["scale"] *= factor
@@ -195,6 +214,7 @@ OPERATORS: Mapping[str, Make] = {
     "file:weights-alone": lambda *_: stored_only,
     "file:dynamic": lambda *_: dynamic,
     "file:only": only,
+    "file:steps-finer": finer_steps,
     "file:of-noisy-floats": of_noisy_floats,
     "file:of-other-ranges": of_other_ranges,
     "file:scale-and-range-times": scale_and_range_times,
