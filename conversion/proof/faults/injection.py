@@ -181,15 +181,17 @@ def in_ranges(change: Callable[[Any], Any], name: str) -> Inject:
         ranges = change(content)
         path = folder / good.path.name
         path.write_text(json.dumps(content))
-        return put_ranges(workspace, folder, name, path, ranges)
+        other = Artifact(name, path, digest.of_file(path), {"ranges": ranges})
+        return put_ranges(workspace, folder, name, other)
 
     return inject
 
 
-def put_ranges(workspace: Workspace, folder: Path, name: str, path: Path, ranges: Any) -> Workspace:
+def put_ranges(workspace: Workspace, folder: Path, name: str, other: Artifact) -> Workspace:
     """Other recorded ranges in the place of the good ones, with the good ones' provenance."""
+    ranges = other.provenance["ranges"]
     provenance = {**workspace.artifact(name).provenance, "ranges": ranges}
-    made = Artifact(name, path, digest.of_file(path), provenance)
+    made = Artifact(name, other.path, digest.of_file(other.path), provenance)
     return workspace.injected(Store(folder / "store"), {name: made})
 
 

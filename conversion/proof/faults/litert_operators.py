@@ -10,7 +10,7 @@ import numpy as np
 from conversion.core.spec import Spec
 from conversion.proof.faults.fault import NotInjectable
 from conversion.proof.faults.integer_operators import Edit
-from conversion.proof.faults.onnx_operators import ANOTHER
+from conversion.proof.faults.onnx_port_operators import ANOTHER
 from conversion.proof.faults.places import closest
 
 KERNELS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")

@@ -15,10 +15,11 @@ from conversion.proof.faults import (
     measuring,
     onnx_int8_operators,
     onnx_operators,
+    onnx_port_operators,
     other_files,
     spec_operators,
 )
-from conversion.proof.faults.fault import Inject
+from conversion.proof.faults.fault import Asked, Inject
 from conversion.proof.faults.injection import (
     in_litert,
     in_onnx,
@@ -58,7 +59,8 @@ def injection(operator: str, artifact: str, layers: Sequence[str], value: Any) -
         UserError: the artifact has no such operator.
     """
     if operator in WHOLE:
-        return WHOLE[operator](artifact, layers, value)
+        asked = Asked(artifact, layers, value)
+        return lambda workspace, folder: WHOLE[operator](workspace, folder, asked)
     for known, make in _ways(artifact):
         if operator in known:
             return make(known[operator], layers, value)
@@ -116,7 +118,7 @@ def _ways(artifact: str) -> list[Way]:
     of_weights = spec_operators.WEIGHTS
     integer, int8 = integer_operators.OPERATORS, onnx_int8_operators.OPERATORS
     of_qdq = {name: change for name, change in int8.items() if name.startswith(QDQ)}
-    of_graph: Way = onnx_operators.OPERATORS, graph
+    of_graph: Way = {**onnx_operators.OPERATORS, **onnx_port_operators.OPERATORS}, graph
     found: dict[str, list[Way]] = {
         "onnx-fp32": [of_graph, (of_weights, misread(in_weights_of_onnx, artifact))],
         "torch-via-onnx-fp32": [of_graph, (of_weights, misread(in_weights_of_onnx, artifact))],

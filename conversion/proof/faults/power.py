@@ -176,7 +176,7 @@ def _injected(
             injecting.note = f"{fault.name}, {index + 1} of {len(faults)}"
             injecting.note += f", about {rest / 60:.0f} min left" if trials else ""
             try:
-                trials.append(trial(good, fault, sweeps))
+                trials.append(trial(good, fault, sweeps, controls))
             except NotInjectable as reason:
                 left_out[fault.name] = str(reason)
     return Power(tuple(trials), controls, left_out)
