@@ -24,7 +24,7 @@ def case(*arguments, says, id):  # noqa: A002
         case("convert", "m.keras", says=["m.keras", "none"], id="unknown-file"),
         case("fetch", "imagenet", says=["imagenet", "mlperf-tiny"], id="fetch-unknown"),
         case(*CONVERT, "--backends", "onnx-fp16", says=["'onnx-fp16'", "onnx-fp32"], id="backend"),
-        case("power", "mine.h5", says=["mine.h5", "none"], id="power-no-file"),
+        case("power", "m.keras", says=["m.keras", "none"], id="power-no-file"),
         case(
             *("power", "embedded", "--faults", "no-such-bug"),
             says=["name of a fault", "'no-such-bug'"],

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout
 from dataclasses import replace
+from functools import partial
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from conversion.backends.onnx_file import load
 from conversion.backends.torch_module import attribute_name
 from conversion.core import digest
 from conversion.core.artifact import Artifact, Store
-from conversion.proof.faults.fault import Inject
+from conversion.proof.faults.fault import Asked, OfWorkspace
 from conversion.proof.faults.injection import (
     OfDataset,
     in_calibration,
@@ -28,9 +29,6 @@ from conversion.proof.faults.onnx_graph import Graph
 from conversion.proof.faults.onnx_int8_operators import noisy
 from conversion.subjects.data import Dataset
 from conversion.workspace import Workspace
-
-Make = Callable[[str, Sequence[str], Any], Inject]
-"""Takes the artifact that is judged, names of layers, and a size or other value."""
 
 
 def pixels(change: Callable[[np.ndarray], np.ndarray]) -> OfDataset:
@@ -86,53 +84,56 @@ def scaled(images: np.ndarray) -> np.ndarray:
     return (images / 255).astype(np.float32)
 
 
-def times(artifact: str, layers: Sequence[str], factor: float) -> Inject:
+def times(workspace: Workspace, folder: Path, asked: Asked) -> Workspace:
     """Recorded ranges off by a factor: those of what layers give, or all of them."""
-    if artifact == "torch-int8":
-        return in_ranges(_in_torch([attribute_name(name) for name in layers], factor), TORCH)
+    if asked.artifact == "torch-int8":
+        return in_ranges(partial(_in_torch, asked), TORCH)(workspace, folder)
+    graph = Graph(load(workspace.artifact("onnx-prepared").path), workspace.spec)
+    names = {graph.weighted(layer).output[0] for layer in asked.layers}
 
-    def inject(workspace: Workspace, folder: Path) -> Workspace:
-        graph = Graph(load(workspace.artifact("onnx-prepared").path), workspace.spec)
-        names = {graph.weighted(layer).output[0] for layer in layers}
-
-        def change(content: Any) -> Any:
-            for name, data in content["data"].items():
-                for end in (data["lowest"], data["highest"]) if name in names or not layers else ():
-                    end["data"] = float(np.float32(end["data"] * factor))
-            return {
-                name: [data["lowest"]["data"], data["highest"]["data"]]
-                for name, data in content["data"].items()
-            }
-
-        return in_ranges(change, ONNX)(workspace, folder)
-
-    return inject
-
-
-def _in_torch(layers: Sequence[str], factor: float) -> Callable[[Any], Any]:
     def change(content: Any) -> Any:
-        for name, found in content.items():
-            if not layers or any(f".{layer}." in name for layer in layers):
-                found["scale"] = float(np.float32(found["scale"] * factor))
-        return content
+        found = dict[str, list[float]]()
+        for name, data in content["data"].items():
+            ends = data["lowest"], data["highest"]
+            for end in ends if name in names or not names else ():
+                end["data"] = float(np.float32(end["data"] * asked.value))
+            found[name] = [end["data"] for end in ends]
+        return found
 
-    return change
+    return in_ranges(change, ONNX)(workspace, folder)
 
 
-def of_images(artifact: str, change: OfDataset) -> Inject:
+def _in_torch(asked: Asked, content: Any) -> Any:
+    attributes = [f".{attribute_name(layer)}." for layer in asked.layers]
+    for name, found in content.items():
+        if not attributes or any(each in name for each in attributes):
+            found["scale"] = float(np.float32(found["scale"] * asked.value))
+    return content
+
+
+def narrower(workspace: Workspace, folder: Path, asked: Asked) -> Workspace:
+    """Recorded ranges less a share of them."""
+    return times(workspace, folder, replace(asked, value=1 - asked.value))
+
+
+def of_images(make: Callable[[Any], OfDataset]) -> OfWorkspace:
     """Ranges of other images than those that are on record."""
-    name = artifact.replace("int8", "ranges")
 
-    def inject(workspace: Workspace, folder: Path) -> Workspace:
-        aside = folder / "images"
+    def inject(workspace: Workspace, folder: Path, asked: Asked) -> Workspace:
+        name, aside = asked.artifact.replace("int8", "ranges"), folder / "images"
         aside.mkdir()
-        made = in_calibration(change)(workspace, aside).artifact(name)
-        return put_ranges(workspace, folder, name, made.path, made.provenance["ranges"])
+        made = in_calibration(make(asked.value))(workspace, aside).artifact(name)
+        return put_ranges(workspace, folder, name, made)
 
     return inject
 
 
-def of_another_model(workspace: Workspace, folder: Path) -> Workspace:
+def of_calibration(make: Callable[[Any], OfDataset]) -> OfWorkspace:
+    """Other images, from which ranges and int8 files are made in earnest."""
+    return lambda good, folder, asked: in_calibration(make(asked.value))(good, folder)
+
+
+def of_another_model(workspace: Workspace, folder: Path, _: Asked) -> Workspace:
     """Ranges of a network of the same architecture with other weights."""
     graph = Graph(load(workspace.artifact("onnx-prepared").path), workspace.spec)
     noisy(graph, 1.0)
@@ -140,10 +141,10 @@ def of_another_model(workspace: Workspace, folder: Path) -> Workspace:
     onnx.save(graph.model, path)
     other = Artifact("onnx-prepared", path, digest.of_file(path), {})
     made = workspace.injected(Store(folder / "other"), {"onnx-prepared": other}).artifact(ONNX)
-    return put_ranges(workspace, folder, ONNX, made.path, made.provenance["ranges"])
+    return put_ranges(workspace, folder, ONNX, made)
 
 
-def by_percentile(workspace: Workspace, folder: Path) -> Workspace:
+def by_percentile(workspace: Workspace, folder: Path, _: Asked) -> Workspace:
     """Ranges by ONNX Runtime's percentile method, said to be lowest and highest values.
 
     Of a fifth of the images: its histograms are slow.
@@ -158,7 +159,7 @@ def by_percentile(workspace: Workspace, folder: Path) -> Workspace:
         made = other.injected(Store(folder / "other"), needs).artifact(ONNX)
     path = folder / made.path.name
     path.write_text(made.path.read_text().replace("Percentile", "MinMax"))
-    return put_ranges(workspace, folder, ONNX, path, made.provenance["ranges"])
+    return put_ranges(workspace, folder, ONNX, replace(made, path=path))
 
 
 ONNX, TORCH = "onnx-ranges", "torch-ranges"
@@ -176,21 +177,12 @@ IMAGES: Mapping[str, Callable[[Any], OfDataset]] = {
 }
 """Name to a fault of the calibration images."""
 
-
-def _of_images(name: str) -> tuple[Make, Make]:
-    make = IMAGES[name]
-    return (
-        lambda _, __, value: in_calibration(make(value)),
-        lambda artifact, _, value: of_images(artifact, make(value)),
-    )
-
-
-OPERATORS: Mapping[str, Make] = {
-    **{f"calibration:{name}": _of_images(name)[0] for name in IMAGES},
-    **{f"ranges:{name}": _of_images(name)[1] for name in IMAGES},
+OPERATORS: Mapping[str, OfWorkspace] = {
+    **{f"calibration:{name}": of_calibration(make) for name, make in IMAGES.items()},
+    **{f"ranges:{name}": of_images(make) for name, make in IMAGES.items()},
     "ranges:times": times,
-    "ranges:narrower": lambda artifact, layers, share: times(artifact, layers, 1 - share),
-    "ranges:of-another-model": lambda *_: of_another_model,
-    "ranges:by-percentile": lambda *_: by_percentile,
+    "ranges:narrower": narrower,
+    "ranges:of-another-model": of_another_model,
+    "ranges:by-percentile": by_percentile,
 }
 """Name to a fault of what calibrates."""

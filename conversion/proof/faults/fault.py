@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from conversion.workspace import Workspace
 
 Inject = Callable[[Workspace, Path], Workspace]
 """Takes a good workspace and an empty folder for files of its own; returns the workspace with the
 fault in it. The good one is never changed."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What an operator that takes a whole workspace is asked for.
+
+    Attributes:
+        artifact: the artifact that is judged.
+        layers: names of layers.
+        value: a size, or whatever else the operator takes.
+    """
+
+    artifact: str
+    layers: Sequence[str]
+    value: Any
+
+
+OfWorkspace = Callable[[Workspace, Path, Asked], Workspace]
 
 STAGES = ("input", "conversion", "output", "calibration", "quantization", "measurement")
 """Where faults come from, in the order of the data's way."""

@@ -1,4 +1,4 @@
-"""Faults in LiteRT files: in what a layer's operation stores, and of files of another kind."""
+"""LiteRT files by layer, and faults of those that compute with real numbers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import numpy as np
 
 from conversion.core.spec import Spec
 from conversion.proof.faults.fault import NotInjectable
-from conversion.proof.faults.onnx_operators import ANOTHER
+from conversion.proof.faults.integer_operators import Edit
+from conversion.proof.faults.onnx_port_operators import ANOTHER
 from conversion.proof.faults.places import closest
 
 KERNELS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
@@ -35,6 +36,7 @@ class File:
 
         self.model, self.spec, self._tensors, self._parts = model, spec, tensors, litert_file
         self.operations: list[Any] = model.subgraphs[0].operators
+        self._known: dict[str, Any] = {}
 
     def kind(self, operation: Any) -> str:
         """The name of an operation's operator, such as ``CONV_2D``."""
@@ -48,9 +50,11 @@ class File:
         """
         found = self.spec.layer(layer)
         if any("kernel" in role for role in found.weights):
-            with_kernels = {str(i): each for i, each in enumerate(self.with_kernels())}
-            arrays = {n: self.array(self.tensor(each, 1)) for n, each in with_kernels.items()}
-            return with_kernels[closest(found, arrays)]
+            if layer not in self._known:  # a fault may change by what it was found
+                nodes = {str(i): each for i, each in enumerate(self.with_kernels())}
+                arrays = {n: self.array(self.tensor(each, 1)) for n, each in nodes.items()}
+                self._known[layer] = nodes[closest(found, arrays)]
+            return self._known[layer]
         number = self._tensors()[layer]
         for each in self.operations:
             if str(int(each.outputs[0])) == number:
@@ -70,10 +74,35 @@ class File:
         """The tensors of all kernels."""
         return [self.tensor(each, 1) for each in self.with_kernels()]
 
-    def written(self, layer: str) -> Any:
-        """Scale and zero point of what a layer's operation gives."""
-        found = self.model.subgraphs[0].tensors[int(self.operation(layer).outputs[0])]
-        return found.quantization
+    def edit(self, layer: str, role: str, edit: Edit) -> None:
+        """Change what a layer of an int8 file stores, as `integer_operators.Stored` has it."""
+        operation = self.operation(layer)
+        if role in ("scale", "zero_point"):
+            written = self.model.subgraphs[0].tensors[int(operation.outputs[0])]
+            self._edit(written, "scale" if role == "scale" else "zeroPoint", edit)
+            return
+        place = 2 if role == "bias" else 1
+        if len(operation.inputs) <= place or int(operation.inputs[place]) < 0:
+            raise NotInjectable(f"{layer} has no {role}")
+        if role == "kernel_scale":
+            self._edit(self.tensor(operation, 1), "scale", edit)
+        else:
+            tensor = self.tensor(operation, place)
+            found = self.array(tensor)
+            self.put(tensor, np.asarray(edit(found.copy()), found.dtype))
+
+    def edit_all(self, role: str, edit: Edit) -> None:
+        """Change the scale or the zero point of what every operation gives."""
+        for each in self.operations:
+            written = self.model.subgraphs[0].tensors[int(each.outputs[0])]
+            self._edit(written, "scale" if role == "scale" else "zeroPoint", edit)
+
+    def _edit(self, tensor: Any, name: str, edit: Edit) -> None:
+        found = getattr(tensor.quantization, name, None)
+        if found is None or not np.size(found):
+            raise NotInjectable("a tensor of it is not quantized")
+        array = np.asarray(found)
+        setattr(tensor.quantization, name, np.asarray(edit(array.copy()), array.dtype))
 
     def array(self, tensor: Any) -> np.ndarray:
         """What a tensor stores."""
@@ -109,31 +138,12 @@ class File:
 OfFile = Callable[[File, Sequence[str], Any], None]
 
 
-def per_tensor(file: File, _: Sequence[str], __: Any) -> None:
-    """One scale for each kernel."""
-    for operation in file.with_kernels():
-        read, kernel, bias = (file.tensor(operation, place) for place in range(3))
-        real, shift = _real(file, kernel), _real(file, bias)
-        scale = np.abs(real).max().reshape(1) / 127
-        file.put(kernel, np.rint(real / scale).astype(np.int8), scale)
-        unit = scale * read.quantization.scale
-        file.put(bias, np.rint(shift / unit).astype(np.int32), unit)
-
-
-def _real(file: File, tensor: Any) -> np.ndarray:
-    whole, scale = file.array(tensor), np.asarray(tensor.quantization.scale)
-    return np.asarray(whole * scale.reshape(-1, *[1] * (whole.ndim - 1)))
-
-
 def noisy(file: File, _: Sequence[str], size: float) -> None:
     """Kernels of another training of the model."""
     drawn = np.random.default_rng(0)
     for tensor in file.kernels():
         found = file.array(tensor)
-        changed = found * (1 + size * drawn.standard_normal(found.shape))
-        if found.dtype == np.int8:
-            changed = np.clip(np.rint(changed), -127, 127).astype(np.int8)
-        file.put(tensor, changed)
+        file.put(tensor, found * (1 + size * drawn.standard_normal(found.shape)))
 
 
 def of_another_source(file: File, layers: Sequence[str], size: float) -> None:
@@ -179,42 +189,10 @@ def pool_kind(file: File, layers: Sequence[str], _: Any) -> None:
         found.opcodeIndex = codes[wanted]
 
 
-def zero_point_off(file: File, layers: Sequence[str], steps: int) -> None:
-    """The zero point of what a layer gives is off."""
-    for layer in layers:
-        written = file.written(layer)
-        written.zeroPoint = written.zeroPoint + steps
-
-
-def scale_times(file: File, layers: Sequence[str], factor: float) -> None:
-    """The scale of what a layer gives is off by a factor."""
-    for layer in layers:
-        written = file.written(layer)
-        written.scale = written.scale * np.float32(factor)
-
-
-def bias_times(file: File, layers: Sequence[str], factor: float) -> None:
-    """Biases times a factor."""
-    for layer in layers:
-        operation = file.operation(layer)
-        if len(operation.inputs) < 3 or int(operation.inputs[2]) < 0:
-            raise NotInjectable(f"{layer} has no bias")
-        tensor = file.tensor(operation, 2)
-        found = file.array(tensor)
-        if not found.any():
-            raise NotInjectable(f"the bias of {layer} is 0")
-        file.put(tensor, np.asarray(found * factor, found.dtype))
-
-
 OPERATORS: Mapping[str, OfFile] = {
-    "per-tensor": per_tensor,
-    "noise": noisy,
     "of-another-source": of_another_source,
     "largest-weight": largest_weight,
     "activation-missing": activation_lost,
     "pool-kind": pool_kind,
-    "zero-point-off": zero_point_off,
-    "scale-times": scale_times,
-    "bias-times": bias_times,
 }
 """Name to a fault of a file."""

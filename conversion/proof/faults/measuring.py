@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,14 +11,12 @@ import numpy as np
 
 from conversion.core import digest
 from conversion.core.artifact import Runner, Store
-from conversion.proof.faults.fault import Inject
+from conversion.proof.faults.fault import Asked, OfWorkspace
 from conversion.proof.faults.injection import in_test
 from conversion.subjects.data import Dataset
 from conversion.workspace import Outputs, Workspace
 
 Rows = dict[str, np.ndarray]
-Make = Callable[[str, Sequence[str], Any], Inject]
-"""Takes the artifact that is judged, names of layers, and a size or other value."""
 
 
 class Misrun:
@@ -32,28 +30,25 @@ class Misrun:
         return self._change(self._good.run(inputs))
 
 
-def in_runs(make: Callable[[Any], Callable[[Rows], Rows]]) -> Make:
+def in_runs(make: Callable[[Any], Callable[[Rows], Rows]]) -> OfWorkspace:
     """A fault in how an artifact is run, whatever it is run for.
 
     Args:
         make: returns what changes the outputs of one call; it may remember earlier ones.
     """
 
-    def made(name: str, _: Sequence[str], value: Any) -> Inject:
-        def inject(workspace: Workspace, folder: Path) -> Workspace:
-            good = workspace.artifact(name)
-            # Under a digest of its own: what is kept of the good artifact must not be found.
-            other = replace(good, digest=digest.of_bytes(f"{good.digest}, run wrongly".encode()))
+    def inject(workspace: Workspace, folder: Path, asked: Asked) -> Workspace:
+        name = asked.artifact
+        good = workspace.artifact(name)
+        # Under a digest of its own: what is kept of the good artifact must not be found.
+        other = replace(good, digest=digest.of_bytes(f"{good.digest}, run wrongly".encode()))
 
-            def opened(threads: int) -> Runner:
-                return Misrun(workspace.runner(name, threads), make(value))
+        def opened(threads: int) -> Runner:
+            return Misrun(workspace.runner(name, threads), make(asked.value))
 
-            runners = {name: opened}
-            return workspace.injected(Store(folder / "store"), {name: other}, runners=runners)
+        return workspace.injected(Store(folder / "store"), {name: other}, runners={name: opened})
 
-        return inject
-
-    return made
+    return inject
 
 
 def reversed_in_parts(size: int) -> Callable[[Rows], Rows]:
@@ -94,34 +89,30 @@ def noisy(size: float) -> Callable[[Rows], Rows]:
     return lambda rows: {key: noise(array) for key, array in rows.items()}
 
 
-def in_predictions(change: Callable[[Workspace, str, Dataset | None, Any], Outputs]) -> Make:
+def in_predictions(change: Callable[[Workspace, Asked, Dataset | None], Outputs]) -> OfWorkspace:
     """A fault in what an evaluation hands on as an artifact's outputs.
 
     Args:
-        change: gives them for the good workspace, the artifact, a data set or the parity images,
-            and a value.
+        change: gives them on a data set, or on the parity images.
     """
 
-    def made(name: str, _: Sequence[str], value: Any) -> Inject:
-        def inject(workspace: Workspace, folder: Path) -> Workspace:
-            def outputs(asked: str, data: Dataset | None = None) -> Outputs:
-                if asked == name:
-                    return change(workspace, name, data, value)
-                return workspace.outputs(asked, data)
+    def inject(workspace: Workspace, folder: Path, asked: Asked) -> Workspace:
+        def outputs(name: str, data: Dataset | None = None) -> Outputs:
+            if name == asked.artifact:
+                return change(workspace, asked, data)
+            return workspace.outputs(name, data)
 
-            return workspace.injected(Store(folder / "store"), outputs=outputs)
+        return workspace.injected(Store(folder / "store"), outputs=outputs)
 
-        return inject
-
-    return made
+    return inject
 
 
-def of_rows(edit: Callable[[np.ndarray, Any], np.ndarray]) -> Make:
+def of_rows(edit: Callable[[np.ndarray, Any], np.ndarray]) -> OfWorkspace:
     """A fault in the rows of an artifact's outputs."""
 
-    def change(good: Workspace, name: str, data: Dataset | None, value: Any) -> Outputs:
-        found = good.outputs(name, data)
-        arrays = {key: edit(array.copy(), value) for key, array in found.arrays.items()}
+    def change(good: Workspace, asked: Asked, data: Dataset | None) -> Outputs:
+        found = good.outputs(asked.artifact, data)
+        arrays = {key: edit(array.copy(), asked.value) for key, array in found.arrays.items()}
         return Outputs(arrays, found.cached, digest.of_arrays(arrays.values()))
 
     return in_predictions(change)
@@ -133,23 +124,20 @@ def last_stale(rows: np.ndarray, count: int) -> np.ndarray:
     return rows
 
 
-def in_labels(change: Callable[[np.ndarray, Any], np.ndarray]) -> Make:
+def in_labels(change: Callable[[np.ndarray, Any], np.ndarray]) -> OfWorkspace:
     """A fault in the labels; the images, and so every output, stay."""
 
-    def made(_: str, __: Sequence[str], value: Any) -> Inject:
-        def inject(workspace: Workspace, folder: Path) -> Workspace:
-            def outputs(asked: str, data: Dataset | None = None) -> Outputs:
-                return workspace.outputs(asked, None if data is None else workspace.test)
+    def inject(workspace: Workspace, folder: Path, asked: Asked) -> Workspace:
+        def outputs(name: str, data: Dataset | None = None) -> Outputs:
+            return workspace.outputs(name, None if data is None else workspace.test)
 
-            test = workspace.test
-            assert test.labels is not None
-            wrong = replace(test, labels=change(test.labels, value))
-            subject = replace(workspace.subject, test=wrong)
-            return workspace.injected(Store(folder / "store"), subject=subject, outputs=outputs)
+        test = workspace.test
+        assert test.labels is not None
+        wrong = replace(test, labels=change(test.labels, asked.value))
+        subject = replace(workspace.subject, test=wrong)
+        return workspace.injected(Store(folder / "store"), subject=subject, outputs=outputs)
 
-        return inject
-
-    return made
+    return inject
 
 
 def training_images(test: Dataset, workspace: Workspace) -> Dataset:
@@ -159,15 +147,15 @@ def training_images(test: Dataset, workspace: Workspace) -> Dataset:
     return train.subset(np.arange(min(len(train), len(test))))
 
 
-OPERATORS: Mapping[str, Make] = {
+OPERATORS: Mapping[str, OfWorkspace] = {
     "runs:reversed": in_runs(reversed_in_parts),
     "runs:reused": in_runs(result_reused),
     "runs:noise": in_runs(noisy),
     "outputs:subset": of_rows(lambda rows, share: rows[: round(len(rows) * share)]),
     "outputs:last-stale": of_rows(last_stale),
-    "outputs:of-another": in_predictions(lambda good, _, data, other: good.outputs(other, data)),
+    "outputs:of-another": in_predictions(lambda good, asked, data: good.outputs(asked.value, data)),
     "labels:permuted": in_labels(lambda labels, order: np.take(order, labels)),
     "labels:off": in_labels(lambda labels, by: (labels + by) % (labels.max() + 1)),
-    "test:of-training": lambda *_: in_test(training_images),
+    "test:of-training": lambda good, folder, _: in_test(training_images)(good, folder),
 }
 """Name to a fault of a measurement."""

@@ -7,10 +7,11 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from onnx import ModelProto, NodeProto, helper, numpy_helper
+from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from conversion.core.spec import Layer, Spec
 from conversion.proof.faults.fault import NotInjectable
+from conversion.proof.faults.integer_operators import Edit
 from conversion.proof.faults.places import closest
 
 WEIGHTED = ("Conv", "ConvTranspose", "MatMul", "Gemm", "QLinearConv", "QLinearMatMul", "QGemm")
@@ -27,9 +28,6 @@ ROLES = {
     **dict.fromkeys(("Conv", "ConvTranspose", "MatMul", "Gemm"), ("", "kernel", "bias")),
 }
 """Operator to what each of its inputs is."""
-
-Edit = Callable[[np.ndarray], np.ndarray]
-"""Takes an array, which it may change, and returns another of the same shape."""
 
 
 def floats(*values: float) -> np.ndarray:
@@ -61,6 +59,7 @@ class Graph:
             tensors: gives the tensor of each layer's output in the good file.
         """
         self.model, self.spec, self._tensors = model, spec, tensors
+        self._known: dict[str, NodeProto] = {}
 
     @cached_property
     def tensors(self) -> Mapping[str, str]:
@@ -92,10 +91,11 @@ class Graph:
         Raises:
             NotInjectable: there is none.
         """
-        nodes = {each.output[0]: each for each in self.model.graph.node if self._kernel(each)}
-        arrays = {name: self.stored(self._kernel(each)) for name, each in nodes.items()}
-        found: NodeProto = nodes[closest(self.spec.layer(layer), arrays)]
-        return found
+        if layer not in self._known:  # a fault may change by what it was found
+            nodes = {each.output[0]: each for each in self.model.graph.node if self._kernel(each)}
+            arrays = {name: self.stored(self._kernel(each)) for name, each in nodes.items()}
+            self._known[layer] = nodes[closest(self.spec.layer(layer), arrays)]
+        return self._known[layer]
 
     def operator(self, layer: str) -> NodeProto:
         """The node of an int8 file that computes a layer; the input's is the one that quantizes."""
@@ -137,6 +137,17 @@ class Graph:
         """Change what a node stores, and leave every other node with what was there."""
         node.input[self.slot(node, role)] = self.constant(like(self.read(node, role), edit))
 
+    def edit(self, layer: str, role: str, edit: Edit) -> None:
+        """Change what a layer of an int8 file stores, as `integer_operators.Stored` has it."""
+        self.change(self.operator(layer), role, edit)
+
+    def edit_all(self, role: str, edit: Edit) -> None:
+        """Change the scale or the zero point of every activation."""
+        kind = TensorProto.FLOAT if role == "scale" else TensorProto.UINT8
+        for tensor in list(self.model.graph.initializer):
+            if tensor.data_type == kind and not tensor.dims:
+                self.store(tensor.name, like(self.stored(tensor.name), edit))
+
     def constants(self) -> dict[str, np.ndarray]:
         """Every constant of real numbers."""
         every = self.model.graph.initializer
@@ -152,7 +163,8 @@ class Graph:
         """Put other values into a constant."""
         for tensor in self.model.graph.initializer:
             if tensor.name == name:
-                tensor.CopyFrom(numpy_helper.from_array(np.ascontiguousarray(array), name))
+                whole = np.ascontiguousarray(array).reshape(array.shape)  # a scalar stays one
+                tensor.CopyFrom(numpy_helper.from_array(whole, name))
 
     def stored(self, name: str) -> np.ndarray:
         """The values of a constant."""

@@ -10,15 +10,16 @@ from conversion.core.errors import UserError
 from conversion.core.spec import Spec
 from conversion.proof.faults import (
     calibration_operators,
+    integer_operators,
     litert_operators,
     measuring,
     onnx_int8_operators,
     onnx_operators,
+    onnx_port_operators,
     other_files,
     spec_operators,
-    torch_int8_operators,
 )
-from conversion.proof.faults.fault import Inject
+from conversion.proof.faults.fault import Asked, Inject
 from conversion.proof.faults.injection import (
     in_litert,
     in_onnx,
@@ -28,6 +29,7 @@ from conversion.proof.faults.injection import (
     in_weights_of_onnx,
 )
 from conversion.proof.faults.other_files import with_scheme
+from conversion.proof.faults.torch_int8_state import IntegerState
 from conversion.workspace import Workspace
 
 QDQ = "qdq:"
@@ -57,7 +59,8 @@ def injection(operator: str, artifact: str, layers: Sequence[str], value: Any) -
         UserError: the artifact has no such operator.
     """
     if operator in WHOLE:
-        return WHOLE[operator](artifact, layers, value)
+        asked = Asked(artifact, layers, value)
+        return lambda workspace, folder: WHOLE[operator](workspace, folder, asked)
     for known, make in _ways(artifact):
         if operator in known:
             return make(known[operator], layers, value)
@@ -89,10 +92,11 @@ def _ways(artifact: str) -> list[Way]:
     def state(change: Any, layers: Sequence[str], value: Any) -> Inject:
         def inject(workspace: Workspace, folder: Path) -> Workspace:
             spec = workspace.spec
-            of_state = in_state(
-                lambda found: change(found, spec, named(spec, layers), value), artifact
-            )
-            return of_state(workspace, folder)
+
+            def edit(entries: dict[str, Any]) -> None:
+                change(IntegerState(entries, spec), named(spec, layers), value)
+
+            return in_state(edit, artifact)(workspace, folder)
 
         return inject
 
@@ -112,9 +116,9 @@ def _ways(artifact: str) -> list[Way]:
         return made
 
     of_weights = spec_operators.WEIGHTS
-    int8 = onnx_int8_operators.OPERATORS
+    integer, int8 = integer_operators.OPERATORS, onnx_int8_operators.OPERATORS
     of_qdq = {name: change for name, change in int8.items() if name.startswith(QDQ)}
-    of_graph: Way = onnx_operators.OPERATORS, graph
+    of_graph: Way = {**onnx_operators.OPERATORS, **onnx_port_operators.OPERATORS}, graph
     found: dict[str, list[Way]] = {
         "onnx-fp32": [of_graph, (of_weights, misread(in_weights_of_onnx, artifact))],
         "torch-via-onnx-fp32": [of_graph, (of_weights, misread(in_weights_of_onnx, artifact))],
@@ -123,9 +127,9 @@ def _ways(artifact: str) -> list[Way]:
             (litert_operators.OPERATORS, file),
             (of_weights, misread(in_weights_of_litert, artifact)),
         ],
-        "onnx-int8": [(of_qdq, qdq), (int8, graph)],
-        "torch-int8": [(torch_int8_operators.OPERATORS, state)],
-        "litert-int8": [(litert_operators.OPERATORS, file)],
+        "onnx-int8": [(of_qdq, qdq), (int8, graph), (integer, graph)],
+        "torch-int8": [(integer, state)],
+        "litert-int8": [(integer, file)],
     }
     return found.get(artifact, [])
 

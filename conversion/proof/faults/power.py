@@ -15,9 +15,8 @@ from conversion.backends import available, missing
 from conversion.core.errors import UserError
 from conversion.core.progress import stage
 from conversion.core.spec import Spec
-from conversion.proof.faults import all_faults
+from conversion.proof.faults import all_faults, faults_of
 from conversion.proof.faults.fault import Fault, NotInjectable
-from conversion.proof.faults.picking import faults_of
 from conversion.proof.faults.pool import pool
 from conversion.proof.faults.trial import Control, Trial, control, trial
 from conversion.reference import Reference
@@ -177,7 +176,7 @@ def _injected(
             injecting.note = f"{fault.name}, {index + 1} of {len(faults)}"
             injecting.note += f", about {rest / 60:.0f} min left" if trials else ""
             try:
-                trials.append(trial(good, fault, sweeps))
+                trials.append(trial(good, fault, sweeps, controls))
             except NotInjectable as reason:
                 left_out[fault.name] = str(reason)
     return Power(tuple(trials), controls, left_out)

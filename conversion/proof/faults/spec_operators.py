@@ -221,7 +221,9 @@ def _exponent(weight: np.ndarray) -> np.ndarray:
 WEIGHTS: Mapping[str, OfSpec] = {
     "kernel-inputs-reversed": weights(lambda kernel, _: kernel[..., ::-1, :], "kernel"),
     "bias-weaker": weights(lambda bias, size: bias * (1 - size), "bias"),
-    "kernel-axes-swapped": weights(lambda kernel, _: kernel.swapaxes(0, 1), "kernel"),
+    "kernel-axes-swapped": weights(
+        lambda kernel, _: kernel.swapaxes(0, 1), "kernel", "depthwise_kernel"
+    ),
     "kernel-ends-swapped": weights(lambda kernel, _: kernel.swapaxes(-1, -2), "kernel"),
     "kernel-reshaped": weights(reshaped, "kernel"),
     "kernel-rotated": weights(lambda kernel, _: kernel[::-1, ::-1], "kernel", "depthwise_kernel"),

@@ -78,9 +78,14 @@ class Control:
     measurements: tuple[Measurement, ...]
 
     @property
+    def failures(self) -> list[Measurement]:
+        """What failed; empty where all is well."""
+        return _failures(self.measurements)
+
+    @property
     def failed(self) -> tuple[str, ...]:
-        """What failed, in words; empty where all is well."""
-        return tuple(m.explain() for m in _failures(self.measurements))
+        """The same in words."""
+        return tuple(m.explain() for m in self.failures)
 
     def document(self) -> dict[str, Any]:
         """What `power.json` holds of it."""
@@ -98,19 +103,24 @@ def control(workspace: Workspace, name: str) -> Control:
     return Control(workspace.subject.name, name, tuple(measured))
 
 
-def trial(workspace: Workspace, fault: Fault, sweeps: bool) -> Trial:
+def trial(
+    workspace: Workspace, fault: Fault, sweeps: bool, controls: Iterable[Control] = ()
+) -> Trial:
     """Inject one fault, run every check, and take it out again.
 
     Args:
         workspace: a good one.
         fault: what to inject.
         sweeps: whether to try smaller sizes where it has a size.
+        controls: untouched artifacts; what fails in the same way there catches nothing.
     """
     with _injected(workspace, fault, fault.inject) as case:
         errors: list[str] = []
         results = list(_measured(case, fault.check, errors))
         change = _top1_change(workspace, case)
-    failed = {check: bad for check, found in results if (bad := _failures(found))}
+    red = {_place(m) for c in controls if c.artifact == fault.artifact for m in c.failures}
+    new = {check: [m for m in _failures(found) if _place(m) not in red] for check, found in results}
+    failed = {check: bad for check, bad in new.items() if bad}
     wanted = [fault.check] if fault.check else list(failed)
     expected = [m for check in wanted for m in failed.get(check, ())]
     named = naming(workspace, fault, expected)
@@ -171,10 +181,7 @@ def caught(workspace: Workspace, fault: Fault, inject: Inject) -> tuple[bool, li
         inject: injects it, perhaps in another size.
     """
     with _injected(workspace, fault, inject) as case:
-        if fault.check:
-            found = _asked(case, fault.check)
-        else:
-            found = [m for _, each in _measured(case, errors=[]) for m in each]
+        found = _asked(case, fault.check)
     return bool(_failures(found)), found
 
 
@@ -186,6 +193,10 @@ def failures(workspace: Workspace, artifact: str, check: str) -> list[Measuremen
 def _asked(case: Case, name: str) -> list[Measurement]:
     named = [check for check in checks(case.name) if check.name == name]
     return [measured for check in named for measured in check.measure(case)]
+
+
+def _place(measurement: Measurement) -> tuple[str, str | None]:
+    return measurement.name, measurement.layer
 
 
 def _failures(found: Iterable[Measurement]) -> list[Measurement]:
