@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
+from itertools import product
 
 import numpy as np
 
 from conversion.core.spec import Layer, Spec
 from conversion.proof.metrics import folding
 from conversion.proof.metrics.limits import FOLDED, STEP
+from conversion.proof.taps.foldings import ahead, behind, readers
 from conversion.proof.taps.kernels import kernels, output_axis
-from conversion.proof.taps.moving import moves
 from conversion.proof.taps.network import Computed, Constant
 from conversion.proof.taps.owners import Owners, kernel_of
-
-AFFINE = ("BatchNormalization", "Rescaling", "Normalization")
-"""Kinds of layers that multiply and add constants, and may be folded into a neighbour."""
 
 TURNS = {2: ((0, 1), (1, 0)), 3: ((0, 1, 2),), 4: ((0, 1, 2, 3), (0, 3, 1, 2), (3, 0, 1, 2))}
 """Ways to turn the axes of a stored kernel into the order of `kernels`."""
@@ -100,55 +97,52 @@ def near_of(wanted: np.ndarray, unit: np.ndarray) -> np.ndarray:
     return np.asarray(np.maximum(NEAR * unit, PART * np.abs(wanted).max(initial=0.0)))
 
 
-def ways(spec: Spec, group: Sequence[str], name: str) -> list[list[Wanted]]:
-    """What the kernels of a layer may have become: a list a kernel, the most folded first.
+def ways(spec: Spec, layer: Layer) -> list[list[Wanted]]:
+    """What the kernels of a layer may have become: a list a kernel, with nothing folded in first.
 
     Args:
         spec: the model.
-        group: the layers that are computed together.
-        name: one of them, with kernels.
+        layer: one with kernels.
     """
-    layer = spec.layer(name)
-    kept = [spec.layer(each) for each in group if each == name or not moves(spec.layer(each))]
-    place = kept.index(layer)
-    after = list(takewhile(_is_affine, kept[place + 1 :]))
-    before = list(takewhile(_is_affine, reversed(kept[:place])))
-    ahead = folding.identity()
-    for each in reversed(before):
-        ahead = ahead.then(folding.affine(each))
+    following = readers(spec)
+    before = [each.affine for each in ahead(spec, layer, following)]
     *first, last = kernels(layer)
-    words, axis = f"kernel of {name}", output_axis(layer)
-    found = []
+    words, axis, found = f"kernel of {layer.name}", output_axis(layer), []
     for kernel in first:
-        turned, _ = _behind(layer, kernel, ahead, depthwise=True)
-        what = f"the depthwise {words}"
-        found.append([Wanted(name, what, turned, 0, folding.identity(np.zeros(len(kernel))))])
-        ahead = folding.identity()
-    turned, offset = _behind(layer, last, ahead, layer.kind.startswith("Depthwise"))
+        none, what = folding.identity(np.zeros(len(kernel))), f"the depthwise {words}"
+        changed = (_behind(layer, kernel, each, depthwise=True)[0] for each in before)
+        found.append([Wanted(layer.name, what, each, 0, none) for each in changed])
+        before = [folding.identity()]
     bias = np.zeros(last.shape[axis]) if "bias" not in layer.weights else layer.weights["bias"]
     options = []
-    for count in range(len(after), -1, -1):
-        whole, rest = folding.folded(turned, bias + offset, after[:count], axis)
-        options.append(Wanted(name, f"the {words}", whole, axis, rest))
+    for given, after in product(before, behind(spec, layer, following)):
+        turned, added = _behind(layer, last, given, layer.kind.startswith("Depthwise"))
+        whole = turned * folding.along(after.affine.factor, turned.ndim, axis)
+        rest = folding.Affine(
+            np.ones(()), bias + added.sum(axis=1), np.abs(bias) + np.abs(added).sum(axis=1)
+        ).then(after.affine)
+        rest = folding.Affine(np.ones(()), rest.offset, rest.terms)
+        options.append(Wanted(layer.name, f"the {words}", whole, axis, rest))
     return [*found, options]
-
-
-def _is_affine(layer: Layer) -> bool:
-    return layer.kind in AFFINE
 
 
 def _behind(
     layer: Layer, kernel: np.ndarray, ahead: folding.Affine, depthwise: bool = False
 ) -> tuple[np.ndarray, np.ndarray]:
-    """A kernel that takes over a factor and an offset of what it reads, and what that adds."""
+    """A kernel that takes over a factor and an offset of what it reads, and what those add.
+
+    Returns:
+        The kernel, and ``(C, ...)`` the terms of what the offset adds to each channel.
+    """
     axis = 0 if depthwise or layer.kind == "Dense" or layer.kind.endswith("Transpose") else 1
     count = kernel.shape[axis]
     factor, offset = (
         np.broadcast_to(_spread(each, count), count) for each in (ahead.factor, ahead.offset)
     )
-    others = tuple(i for i in range(kernel.ndim) if i != (0 if depthwise else output_axis(layer)))
-    added = (kernel * folding.along(offset, kernel.ndim, axis)).sum(axis=others)
-    return kernel * folding.along(factor, kernel.ndim, axis), np.asarray(added)
+    added = np.moveaxis(
+        kernel * folding.along(offset, kernel.ndim, axis), 0 if depthwise else output_axis(layer), 0
+    )
+    return kernel * folding.along(factor, kernel.ndim, axis), added.reshape(len(added), -1)
 
 
 def _spread(values: np.ndarray, count: int) -> np.ndarray:
@@ -180,9 +174,9 @@ class Kernels:
             layer: one with kernels.
         """
         spec, match = self._owners.spec, self._owners.matches.get(layer.name)
-        group = _supposed(spec, layer) if match is None else match.group
-        place = {each.name for each in self._owners.parts.get(group[-1], ())}
-        return [self._best(options, place) for options in ways(spec, group, layer.name)]
+        end = layer.name if match is None else match.group[-1]
+        place = {each.name for each in self._owners.parts.get(end, ())}
+        return [self._best(options, place) for options in ways(spec, layer)]
 
     def _best(self, options: Sequence[Wanted], place: Collection[str]) -> Found | None:
         found = [each for option in options for each in self._fits(option)]
@@ -204,16 +198,6 @@ class Kernels:
                 share = float((away <= slack_of(wanted.kernel, unit)).mean())
                 near = float((away <= near_of(wanted.kernel, unit)).mean())
                 yield Found(wanted, step, constant, real, unit, share, near)
-
-
-def _supposed(spec: Spec, layer: Layer) -> tuple[str, ...]:
-    """What may be folded into a layer of a file in which none was found."""
-    group = [layer]
-    while True:
-        after = [each for each in spec.layers if group[-1].name in each.inputs]
-        if len(after) != 1 or not _is_affine(after[0]):
-            return tuple(each.name for each in group)
-        group.append(after[0])
 
 
 def read_as(constant: Constant, shape: tuple[int, ...]) -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -82,7 +82,10 @@ def onnx_ranges(case: Case) -> list[Measurement]:
 def _behind_lost(seen: Seen, name: str) -> bool:
     """Whether a layer reads one that was not recognised, so that its own place is not sure."""
     matches = seen.taps.matches
-    return any(matches[each].error > RECOGNISED for each in seen.spec.layer(name).inputs)
+    read = (matches[each] for each in seen.spec.layer(name).inputs)
+    return any(
+        each.error > RECOGNISED if each.tensor else _behind_lost(seen, each.layer) for each in read
+    )
 
 
 def _places(seen: Seen) -> dict[str, Place]:
