@@ -134,9 +134,7 @@ class Workspace:
         Raises:
             UserError: the budget of memory is too small for one image.
         """
-        test = self.subject.test
-        sizes = {} if test is None else {self.spec.inputs[0]: test.images.shape[1:]}
-        return streaming(self.spec, self.memory, sizes)
+        return streaming(self.subject, self.memory)
 
     @property
     def test(self) -> Dataset:
