@@ -21,7 +21,7 @@ from conversion.proof.truth import blas
 from conversion.reference import KerasModel
 from conversion.subjects import Subject
 from conversion.subjects.dataset import Dataset
-from conversion.workspace.streaming import streaming
+from conversion.workspace.budget import streaming
 
 GB = 10**9
 

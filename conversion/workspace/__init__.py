@@ -21,11 +21,11 @@ from conversion.reference import KerasModel, Reference
 from conversion.subjects import Subject
 from conversion.subjects.data import Dataset
 from conversion.workspace.artifacts import Artifacts
+from conversion.workspace.budget import Streaming, streaming
 from conversion.workspace.images import ParityImages
 from conversion.workspace.layer_reference import LayerReference
 from conversion.workspace.runs import Outputs as Outputs
 from conversion.workspace.runs import Runs
-from conversion.workspace.streaming import Streaming, streaming
 
 
 @dataclass(frozen=True, eq=False)
