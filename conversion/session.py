@@ -58,8 +58,10 @@ def judge_all(
         The measurements, and the artifacts that were made by their backends.
 
     Raises:
-        UserError: one that the user named cannot be made, or as `not_made`.
+        UserError: one that the user named cannot be made, or as `not_made`, or the budget of memory
+            is too small.
     """
+    _ = workspace.streaming  # refused before anything is made
     for name in known(backends or ()):
         if reason := not_made(Case(workspace, name)):
             raise UserError(f"{name} cannot be made: {reason}")

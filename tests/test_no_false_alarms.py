@@ -37,14 +37,14 @@ def pytest_generate_tests(metafunc):
 def test_an_unchanged_subject_has_no_red(workspaces, subject, run, tmp_path, monkeypatch):
     import torch
 
-    from conversion.workspace import streaming
+    from conversion.workspace import budget
 
     threads, batch, onednn = WAYS[run]
     good = workspaces(subject)
     order = np.random.RandomState(run).permutation(len(good.subject.test))
     drawn = order if run in WHOLE else order[:IMAGES]
     redrawn = replace(good.subject, test=good.subject.test.subset(drawn))
-    monkeypatch.setattr(streaming, "BATCH", batch)
+    monkeypatch.setattr(budget, "BATCH", batch)
     # Every prediction is made again, in a store of this run alone; the artifacts are the same.
     for name in available():
         good.artifact(name)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import conversion
 from conversion.core.artifact import Store
 from conversion.core.errors import UserError
 from conversion.core.running import Running
@@ -18,7 +19,9 @@ from conversion.proof.metrics.compare import Comparison, NoPower
 from conversion.proof.metrics.sqnr import Sqnr
 from conversion.proof.truth import blas
 from conversion.reference import KerasModel
-from conversion.workspace.streaming import streaming
+from conversion.subjects import Subject
+from conversion.subjects.dataset import Dataset
+from conversion.workspace.budget import streaming
 
 GB = 10**9
 
@@ -36,6 +39,10 @@ def chain(size=12, depth=3, channels=4, outputs=None):
         layers.append(conv(f"conv{index}", layers[-1].name, layers[-1].shape, channels))
     names = outputs or (layers[-1].name,)
     return Spec("chain", tuple(layers), ("image",), tuple(names), "", "3")
+
+
+def costs(spec, memory, test=None):
+    return streaming(Subject(spec.name, None, spec, test), memory)
 
 
 def images(count, size=12):
@@ -158,29 +165,27 @@ def peak_of(spec, count=8):
     ids=["small", "medium", "large"],
 )
 def test_fewer_images_are_looked_at_where_one_has_many_values(size, layers, least, most):
-    found = streaming(chain(size, depth=20), 16 * GB, {})
+    found = costs(chain(size, depth=20), 16 * GB)
     assert (found.layer_images, found.least_images, found.most_images) == (layers, least, most)
 
 
 def test_one_value_of_a_channel_in_an_image_needs_200_images_however_dear():
     spec = chain(1024, depth=20)
     pooled = Layer("pooled", "GlobalAveragePooling2D", {}, ("conv19",), {}, (4,))
-    found = streaming(
-        replace(spec, layers=(*spec.layers, pooled), outputs=("pooled",)), 16 * GB, {}
-    )
+    found = costs(replace(spec, layers=(*spec.layers, pooled), outputs=("pooled",)), 16 * GB)
     assert (found.layer_images, found.least_images, found.most_images) == (16, 200, 200)
 
 
 def test_a_size_that_is_open_counts_as_that_of_the_images():
-    fixed = streaming(chain(64), GB, {})
+    fixed = costs(chain(64), GB)
     opened = [replace(each, shape=(None, None, each.shape[-1])) for each in chain(64).layers]
     spec = replace(chain(64), layers=tuple(opened))
-    assert streaming(spec, GB, {"image": (64, 64, 3)}) == fixed
+    assert costs(spec, GB, Dataset(images(1, 64)["image"], None)) == fixed
 
 
 def test_a_chunk_follows_from_the_budget():
     spec = chain(256, depth=10)
-    chunks = [streaming(spec, memory, {}).chunk for memory in (GB // 4, GB, 4 * GB)]
+    chunks = [costs(spec, memory).chunk for memory in (GB // 4, GB, 4 * GB)]
     assert chunks == sorted(chunks)
     assert chunks[0] < chunks[-1]
 
@@ -188,9 +193,15 @@ def test_a_chunk_follows_from_the_budget():
 def test_a_budget_that_holds_no_image_is_refused_with_one_that_would_do():
     spec = chain(512, depth=10)
     with pytest.raises(UserError, match=r"0.1 GB do not: (\d\.\d) GB would") as caught:
-        streaming(spec, GB // 10, {})
+        costs(spec, GB // 10)
     enough = float(str(caught.value).split("not: ")[1].split()[0])
-    assert streaming(spec, int(enough * GB), {}).chunk >= 1
+    assert costs(spec, int(enough * GB)).chunk >= 1
+
+
+def test_too_small_a_budget_is_said_before_anything_is_made(reference, tmp_path):
+    with pytest.raises(UserError, match="Expected --memory to hold the layers of one image"):
+        conversion.verify("embedded", store=Store(tmp_path), running=Running(memory=0.001))
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("memory", [0.0, -1.0, float("nan"), float("inf")])

@@ -21,11 +21,11 @@ from conversion.reference import KerasModel, Reference
 from conversion.subjects import Subject
 from conversion.subjects.data import Dataset
 from conversion.workspace.artifacts import Artifacts
+from conversion.workspace.budget import Streaming, streaming
 from conversion.workspace.images import ParityImages
 from conversion.workspace.layer_reference import LayerReference
 from conversion.workspace.runs import Outputs as Outputs
 from conversion.workspace.runs import Runs
-from conversion.workspace.streaming import Streaming, streaming
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,9 +134,7 @@ class Workspace:
         Raises:
             UserError: the budget of memory is too small for one image.
         """
-        test = self.subject.test
-        sizes = {} if test is None else {self.spec.inputs[0]: test.images.shape[1:]}
-        return streaming(self.spec, self.memory, sizes)
+        return streaming(self.subject, self.memory)
 
     @property
     def test(self) -> Dataset:

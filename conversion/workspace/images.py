@@ -18,9 +18,9 @@ from conversion.proof import truth
 from conversion.reference import KerasModel
 from conversion.subjects import Subject
 from conversion.subjects.synthetic_inputs import synthetic_inputs
+from conversion.workspace.budget import Streaming
 from conversion.workspace.entries import kept, load_outputs, save_outputs
 from conversion.workspace.layer_reference import LayerReference
-from conversion.workspace.streaming import Streaming
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,8 +21,8 @@ from conversion.proof import truth
 from conversion.proof.metrics.compare import Difference
 from conversion.proof.metrics.layers import Layers
 from conversion.reference import KerasModel
+from conversion.workspace.budget import Streaming
 from conversion.workspace.entries import kept
-from conversion.workspace.streaming import Streaming
 
 Arrays = dict[str, np.ndarray]
 

@@ -102,6 +102,7 @@ class Runs:
             "artifact": self.artifacts.artifact(name).digest,
             "inputs": data.digest if data else digest.of_arrays(inputs.values()),
             "threads": self.threads,
+            "batch": self.batch,
             "cpu": machine.processor().digest,
         }
         known = digest.of_settings(key)

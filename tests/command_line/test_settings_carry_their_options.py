@@ -56,7 +56,7 @@ OPTIONS = {
         "std": "--std",
         "resize": "--resize",
     },
-    "Running": {"threads": "--threads", "seed": "--seed"},
+    "Running": {"threads": "--threads", "memory": "--memory", "seed": "--seed"},
 }
 
 

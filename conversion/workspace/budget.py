@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 
 from conversion.core.errors import UserError
-from conversion.core.spec import Spec
+from conversion.subjects import Subject
 
 MOST_IMAGES = 1000
 """Images on which parity is judged at most."""
@@ -107,20 +106,21 @@ class Streaming:
         return min(max(share // cost, 1), most)
 
 
-def streaming(spec: Spec, memory: int, sizes: Mapping[str, tuple[int, ...]]) -> Streaming:
+def streaming(subject: Subject, memory: int) -> Streaming:
     """What an image of a model costs.
 
     Args:
-        spec: the model.
-        memory: bytes for activations and statistics.
-        sizes: input name to the shape of its images, for a size that the spec leaves open; every
+        subject: the model with its images, which say how large is what the model leaves open; every
             layer is counted as if it were as large there.
+        memory: bytes for activations and statistics.
 
     Raises:
         UserError: the budget is too small for one image.
     """
-    given = [size for name, sized in sizes.items() for size in _open(spec, name, sized)]
-    counted = max(given, default=1)
+    spec, test = subject.spec, subject.test
+    stated = spec.layer(spec.inputs[0]).shape
+    sizes = () if test is None else zip(stated, test.images.shape[1:], strict=False)
+    counted = max((size for want, size in sizes if want is None), default=1)
     shapes = {
         layer.name: [counted if size is None else size for size in layer.shape]
         for layer in spec.layers
@@ -139,12 +139,6 @@ def streaming(spec: Spec, memory: int, sizes: Mapping[str, tuple[int, ...]]) -> 
             f"GB do not: {_rounded_up(needed / 1e9)} GB would."
         )
     return found
-
-
-def _open(spec: Spec, name: str, sized: tuple[int, ...]) -> list[int]:
-    """The sizes of an input that the spec leaves open."""
-    stated = spec.layer(name).shape
-    return [size for want, size in zip(stated, sized, strict=False) if want is None]
 
 
 def _rounded_up(number: float) -> str:
