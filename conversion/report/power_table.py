@@ -46,17 +46,22 @@ def sums(document: Mapping[str, Any]) -> list[str]:
     lost = [fault for fault in faults if not (fault["caught"] and fault["localised"])]
     found += [
         f"  {fault['subject']} {fault['name']}: expected {fault['expected_check'] or 'a check'} "
-        f"to name {fault['expected_layer']}; "
-        + (f"it named {fault['named_layer'] or 'nothing'}" if fault["caught"] else "it passed")
+        f"to name {fault['expected_layer']}; " + _instead(fault)
         for fault in lost
     ]
     return found
 
 
+def _instead(fault: Mapping[str, Any]) -> str:
+    if fault["caught"]:
+        return f"it named {fault['named_layer'] or 'nothing'}"
+    return f"it stopped: {fault['errors'][0]}" if fault["errors"] else "it passed"
+
+
 def result(fault: Mapping[str, Any]) -> str:
     """What became of a fault: caught and named, caught alone, or missed."""
     if not fault["caught"]:
-        return "missed"
+        return "stopped with an error" if fault["errors"] else "missed"
     if not fault["localised"]:
         return f"caught, but named {fault['named_layer'] or 'nothing'}"
     return f"caught, {fault['named_layer']} named"

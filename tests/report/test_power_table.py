@@ -54,6 +54,13 @@ def test_what_was_missed_is_said_in_a_line_of_its_own(change, words):
     assert words in table
 
 
+def test_a_check_that_stopped_is_told_apart_from_one_that_passed():
+    stopped = {"caught": False, "localised": False, "caught_by": [], "errors": ["rows: KeyError"]}
+    table = render_power(document(stopped))
+    assert "it stopped: rows: KeyError" in table
+    assert "it passed" not in table
+
+
 def test_a_red_control_is_said():
     table = render_power(document({}, control={"failed": ["fail: something"]}))
     assert "1 untouched artifacts: 0 without a failure" in table
