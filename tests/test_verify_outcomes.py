@@ -177,15 +177,17 @@ def test_int8_is_judged_by_the_interval_against_what_is_allowed(workspace, max_d
 @pytest.fixture
 def turned(workspace, tmp_path):
     """An int8 artifact that gives the next class for the first half of the images."""
-    from conversion.proof.faults.evaluating import of_rows
+    from conversion.proof.faults.fault import Asked
+    from conversion.proof.faults.measuring import of_rows
 
-    def half(rows):
+    def half(rows, _):
         rows[: len(rows) // 2] = np.roll(rows[: len(rows) // 2], 1, axis=1)
         return rows
 
     def turned(**demands):
         good = workspace(demands=Demands(**demands))
-        return Case(of_rows("onnx-int8", half)(good, tmp_path), "onnx-int8")
+        asked = Asked("onnx-int8", (), None)
+        return Case(of_rows(half)(good, tmp_path, asked), "onnx-int8")
 
     return turned
 

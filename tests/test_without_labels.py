@@ -152,9 +152,14 @@ def unlabelled(workspaces):
 @pytest.fixture
 def of_rows():
     """The fault in the rows of an artifact's outputs; its module imports the frameworks."""
-    from conversion.proof.faults.evaluating import of_rows
+    from conversion.proof.faults.fault import Asked
+    from conversion.proof.faults.measuring import of_rows
 
-    return of_rows
+    def injecting(artifact, edit):
+        asked = Asked(artifact, (), None)
+        return lambda good, folder: of_rows(lambda rows, _: edit(rows))(good, folder, asked)
+
+    return injecting
 
 
 def exchanged(rows):

@@ -80,7 +80,7 @@ def test_int8_agrees_with_float_until_a_scale_is_wrong(few, tmp_path):
     good = measured(few, "onnx-int8", "agreement")["agreement"]
     assert (str(good.verdict), good.n) == ("pass", 400)
     assert 0 < good.rows[0]["certified"] <= good.value
-    bad = in_onnx(wrong_scale, "onnx-int8")(few, tmp_path)
+    bad = in_onnx(lambda graph: wrong_scale(graph.model), "onnx-int8")(few, tmp_path)
     found = measured(bad, "onnx-int8", "agreement")["agreement"]
     assert str(found.verdict) == "fail"
     assert "answers are not onnx-fp32's" in found.reason
@@ -103,7 +103,7 @@ def test_scales_along_the_wrong_axis_show_without_optimisation_and_are_named(few
         next(a for a in node.attribute if a.name == "axis").i = 1
 
     qdq = few.with_settings(replace(few.settings, onnx=OnnxScheme(format="qdq")))
-    bad = in_onnx(along_the_inputs, "onnx-int8")(qdq, tmp_path)
+    bad = in_onnx(lambda graph: along_the_inputs(graph.model), "onnx-int8")(qdq, tmp_path)
     found = measured(bad, "onnx-int8", "optimisation-levels")
     assert verdicts(found) == {"levels_layers": "fail", "levels_answers": "fail"}
     assert found["levels_layers"].layer == "batch_normalization_6"
@@ -130,13 +130,16 @@ def test_good_torch_ranges_are_the_references_by_either_method(few, method):
     assert {len(m.rows) for m in found.values()} == {14}
 
 
-@pytest.mark.parametrize("check", ["calibration", "ranges"])
-def test_of_an_external_file_nothing_is_said(few, check):
-    path = few.artifact("onnx-int8").path
-    external = replace(few, external={"onnx-int8": path})
-    (found,) = measured(external, "onnx-int8", check).values()
+def test_of_the_calibration_of_an_external_file_nothing_is_said(few):
+    external = replace(few, external={"onnx-int8": few.artifact("onnx-int8").path})
+    (found,) = measured(external, "onnx-int8", "calibration").values()
     assert str(found.verdict) == "skipped"
     assert "external" in found.reason
+
+
+def test_the_ranges_of_an_external_file_fit_the_calibration_images(few):
+    external = replace(few, external={"onnx-int8": few.artifact("onnx-int8").path})
+    assert verdicts(measured(external, "onnx-int8", "ranges")) == {"ranges_fit": "pass"}
 
 
 @pytest.mark.parametrize("check", ["agreement", "evidence"])

@@ -294,7 +294,7 @@ def test_a_tolerance_forgives_no_outputs_that_cannot_be_compared(reference, cand
 
 
 FLOORS = (
-    "WEIGHTS_SEEN",
+    *("WEIGHTS_SEEN", "BEHAVES"),
     *("INT8_DEFAULT", "INT8_TORCH", "MARGIN", "CLASS_MARGIN", "STABLE_AGREEMENT"),
     *("SQNR", "AGREEMENT", "AGREEMENT_OUTER", "LEVELS_ANSWERS", "INTEGER", "INTEGER_EXTERNAL"),
 )
@@ -332,6 +332,7 @@ def test_the_limits_are_where_the_design_puts_them():
         "TAPS": 10,
         "FOLDED": 6,
         "WEIGHTS_SEEN": 0.9,
+        "BEHAVES": 30,
         "STEP": 0.501,
         "SQNR": 20,
         "AGREEMENT": 97,

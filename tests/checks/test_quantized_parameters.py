@@ -338,12 +338,18 @@ def inject(good, tmp_path):
         from conversion.proof.faults import injection as injecting
 
         case = good[kind]
-        put = injecting.in_state if case.name == "torch-int8" else injecting.in_onnx
+        put = injecting.in_state if case.name == "torch-int8" else in_onnx
         wrong = put(change, case.name)(case.workspace, tmp_path)
         found = quantized_parameters(Case(wrong, case.name))
         return {each.name.removeprefix("quantized_"): each for each in found}
 
     return injected
+
+
+def in_onnx(change, name):
+    from conversion.proof.faults import injection
+
+    return injection.in_onnx(lambda graph: change(graph.model), name)
 
 
 def initializers(model):
@@ -527,8 +533,6 @@ def test_a_float_graph_passed_off_as_int8_is_seen(good, inject):
 
 
 def test_a_weight_off_by_one_percent_in_the_float_graph_is_seen(good, tmp_path):
-    from conversion.proof.faults import injection as injecting
-
     def change(model):
         name = next(n for n, a in initializers(model).items() if a.shape == (64, 64, 3, 3))
         kernel = initializers(model)[name].copy()
@@ -536,7 +540,7 @@ def test_a_weight_off_by_one_percent_in_the_float_graph_is_seen(good, tmp_path):
         write(model, name, kernel)
 
     workspace = good["qoperator"].workspace
-    wrong = injecting.in_onnx(change, "onnx-prepared")(workspace, tmp_path)
+    wrong = in_onnx(change, "onnx-prepared")(workspace, tmp_path)
     kept = {name: workspace.artifact(name) for name in ("onnx-ranges", "onnx-int8")}
     wrong = wrong.injected(Store(tmp_path / "kept"), kept)
     found = {m.name: m for m in quantized_parameters(Case(wrong, "onnx-int8"))}
@@ -550,8 +554,6 @@ def test_a_weight_off_by_one_percent_in_the_float_graph_is_seen(good, tmp_path):
 def test_a_kernel_too_small_for_its_bias_is_recomputed_exactly(good, tmp_path, form, per_channel):
     import onnx
 
-    from conversion.proof.faults import injection as injecting
-
     def change(model):
         name = next(n for n, a in initializers(model).items() if a.shape == (64, 32, 1, 1))
         kernel = initializers(model)[name].copy()
@@ -560,7 +562,7 @@ def test_a_kernel_too_small_for_its_bias_is_recomputed_exactly(good, tmp_path, f
 
     case = case_of(good["qoperator"].workspace, OnnxScheme(format=form, per_channel=per_channel))
     ranges = {"onnx-ranges": case.workspace.artifact("onnx-ranges")}
-    tiny = injecting.in_onnx(change, "onnx-prepared")(case.workspace, tmp_path)
+    tiny = in_onnx(change, "onnx-prepared")(case.workspace, tmp_path)
     tiny = tiny.injected(Store(tmp_path / "kept"), ranges)  # what it was calibrated with before
     model = onnx.load(tiny.artifact("onnx-int8").path)
     scale = initializers(model)[places(model, (64, 32, 1, 1))["kernel_scale"]].reshape(-1)[0]
