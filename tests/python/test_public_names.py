@@ -93,7 +93,7 @@ def test_importing_the_package_imports_nothing_but_the_standard_library(fresh):
 
 
 def test_search_is_the_function_also_after_its_package_was_imported(fresh):
-    assert fresh[1] == ["search", "conversion.api"]
+    assert fresh[1] == ["search", "conversion.api.choosing"]
 
 
 def test_the_functions_themselves_import_no_framework(fresh):
