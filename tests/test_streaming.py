@@ -236,6 +236,7 @@ def streamed(workspaces, tmp_path):
     ]
 
 
+@pytest.mark.slow
 def test_a_model_in_chunks_is_judged_as_in_one(streamed):
     from conversion.proof.checks.case import Case
     from conversion.proof.checks.int8.quantized_layers import layer_sqnr

@@ -221,7 +221,7 @@ def edited(spec, layer, change, role="kernel"):
     return edit
 
 
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.sampled_from(KERNELS), st.sampled_from(["kernel", "bias"]), st.floats(0, 1))
 def test_one_weight_off_by_one_ulp_is_seen_and_named(good, measure, layer, role, where):
     def change(array):

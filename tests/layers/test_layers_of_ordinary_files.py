@@ -139,18 +139,6 @@ def inputs_of(model):
     return [images(list(shape), mean=100.0, spread=60.0)]
 
 
-@pytest.mark.parametrize("name", [name for name in MODELS if name not in REWRITTEN])
-def test_every_layer_of_the_onnx_file_is_found(small, onnx_taps, name):  # noqa: F811
-    model = small(MODELS[name])
-    assert wrong(model, onnx_taps(model), inputs_of(model)) == []
-
-
-@pytest.mark.parametrize("name", [name for name in MODELS if name not in REFUSED])
-def test_every_layer_of_the_litert_file_is_found(small, litert_taps, name):
-    model = small(MODELS[name])
-    assert wrong(model, litert_taps(model), inputs_of(model)) == []
-
-
 def unlike(spec, exposed, inputs):
     """What is odd about the weights of a good file, in words; nothing should be."""
     named = dict(zip(spec.inputs, inputs, strict=True))
@@ -170,15 +158,19 @@ def unlike(spec, exposed, inputs):
 
 
 @pytest.mark.parametrize("name", [name for name in MODELS if name not in REWRITTEN])
-def test_every_weight_of_the_onnx_file_is_found(small, onnx_taps, name):  # noqa: F811
+def test_every_layer_and_weight_of_the_onnx_file_is_found(small, onnx_taps, name):  # noqa: F811
     model = small(MODELS[name])
-    assert unlike(model.spec, onnx_taps(model), inputs_of(model)) == []
+    exposed = onnx_taps(model)
+    assert wrong(model, exposed, inputs_of(model)) == []
+    assert unlike(model.spec, exposed, inputs_of(model)) == []
 
 
 @pytest.mark.parametrize("name", [name for name in MODELS if name not in REFUSED])
-def test_every_weight_of_the_litert_file_is_found(small, litert_taps, name):
+def test_every_layer_and_weight_of_the_litert_file_is_found(small, litert_taps, name):
     model = small(MODELS[name])
-    assert unlike(model.spec, litert_taps(model), inputs_of(model)) == []
+    exposed = litert_taps(model)
+    assert wrong(model, exposed, inputs_of(model)) == []
+    assert unlike(model.spec, exposed, inputs_of(model)) == []
 
 
 FILES = {

@@ -57,7 +57,7 @@ def wrong(model, exposed, inputs):
     return bad + [(n, each.group) for n, each in taps.matches.items() if each.group[-1] not in seen]
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(
     st.lists(st.sampled_from(sorted(LINKS)), min_size=2, max_size=6),
     seeds,

@@ -126,6 +126,7 @@ def test_two_inputs_of_one_shape_are_not_alike():
     assert (made["left"] != made["right"]).any()
 
 
+@pytest.mark.slow
 def test_drawn_images_calibrate_and_others_are_judged_on():
     found = find("embedded", SYNTHETIC)
     assert found.test is None  # so that no accuracy is claimed

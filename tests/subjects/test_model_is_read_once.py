@@ -97,6 +97,7 @@ def test_pytest_reads_it_once(model, data, tmp_path, named):
     assert runs_of_pytest(tmp_path, *options, *named) == [0, ["mine.h5"]]
 
 
+@pytest.mark.slow
 def test_pytest_reads_a_subject_once(tmp_path):
     options = ("--subject=embedded", "--backends=torch-fp32", "-m", "structure")
     chosen = ("tests/suite", "-k", "torch-fp32-weights")
