@@ -56,6 +56,7 @@ def test_a_file_of_others_names_none(file, tmp_path):
     assert stated_source(edited(file, tmp_path / "theirs.tflite", forget)) is None
 
 
+@pytest.mark.slow
 def test_two_conversions_give_the_same_bytes(workspaces, file, tmp_path):
     from conversion.backends import BACKENDS, Ingredients, litert_fp32
 

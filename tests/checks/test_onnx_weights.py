@@ -358,6 +358,7 @@ def test_a_kernel_that_is_computed_in_the_graph_is_compared_all_the_same(good, m
     assert (equal.verdict, equal.layer) == ("fail", "conv2d_4")
 
 
+@pytest.mark.slow
 def test_another_model_under_the_right_name_is_seen(good, workspaces, measure):
     import onnx
 

@@ -57,6 +57,7 @@ def test_another_search_is_not_gone_on_with(searched):
     (out / "search.jsonl").write_text(record)
 
 
+@pytest.mark.slow
 def test_a_ban_on_everything_is_refused_in_a_sentence(tmp_path, one_process):
     with pytest.raises(UserError, match="bans all of them"):
         search("embedded", out=tmp_path, choice=Choice(budget=1.0, banned=("int",)))
