@@ -17,8 +17,8 @@ AHEAD = 8
 """Layers that are tried ahead, to see what explains that one is nowhere."""
 
 OWN_STEPS = 1.0
-"""Steps of its integers, rms, up to which a tensor's own rounding explains an error. One operator's
-measure 0.3 to 0.6, that of its kernel included; layers of several operators up to 4."""
+"""Steps of its integers, rms, up to which a tensor's own rounding explains an error. Convolutions
+measure 0.3 to 0.6, the rounding of kernels included; layers of several operators up to 4."""
 
 
 class Search:
