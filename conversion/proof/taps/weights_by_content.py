@@ -7,9 +7,10 @@ what stands in its place, and left to the behaviour of the file.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import product
+from typing import TypeVar
 
 import numpy as np
 
@@ -20,8 +21,10 @@ from conversion.proof.metrics.weights import Held
 from conversion.proof.taps import arithmetic
 from conversion.proof.taps.foldings import Folding, ahead, behind, is_affine, readers
 from conversion.proof.taps.kernel_fits import PLAIN, Fit, Kernel, Use, arranged
-from conversion.proof.taps.matches import Match
+from conversion.proof.taps.matches import Match, sources, tensors_of
 from conversion.proof.taps.network import Computed, Network
+
+Beside = TypeVar("Beside")
 
 FEW = 8
 """Arrays of no more elements are looked for only where they should stand."""
@@ -91,28 +94,21 @@ class _Locating:
             return frozenset()
         end = match.group[-1]
         if end not in self.segments:
-            group, last = set(match.group), self.matches[end].tensor
-            read = {n for m in group for n in self.spec.layer(m).inputs if n not in group}
-            sources = {self.network.root(t) for n in read for t in self._seen(n)}
-            inner = self.network.between(sources, last) if last and sources else []
+            last = self.matches[end].tensor
+            given = {*map(self.network.root, sources(self.spec, self.matches, match.group))}
+            inner = self.network.between(given, last) if last and given else []
             self.segments[end] = frozenset(each.name for each in inner)
         return self.segments[end]
 
-    def _seen(self, name: str) -> Iterator[str]:
-        """The tensors of a layer, or of what it is computed from where it has none."""
-        match = self.matches.get(name)
-        if match is not None and match.tensor:
-            yield match.tensor
-        else:
-            for each in self.spec.layer(name).inputs:
-                yield from self._seen(each)
-
-    def _likely(self, wanted: np.ndarray, name: str, fits: Callable[[Use], bool]) -> list[Use]:
-        """Arrays that may be a layer's: those that stand in its place, else those anywhere."""
-        inside = self._segment(name)
-        uses = [use for use in self.uses.get(wanted.size, []) if fits(use)]
-        own = [use for use in uses if use.by.name in inside]
-        return own if own or (inside and wanted.size <= FEW) else uses
+    def _likely(
+        self, wanted: np.ndarray, name: str, beside: Callable[[Use], Iterable[Beside]]
+    ) -> list[Beside]:
+        """A weight beside arrays that may be it: those that stand in its place, else all others."""
+        inside, uses = self._segment(name), self.uses.get(wanted.size, [])
+        own = [each for use in uses if use.by.name in inside for each in beside(use)]
+        if own or (inside and wanted.size <= FEW):
+            return own
+        return [each for use in uses for each in beside(use)]
 
     # kernels and what goes with them
 
@@ -120,11 +116,7 @@ class _Locating:
         """Find a kernel and, of the last one of a layer, its bias and what is folded into both."""
         wanted = layouts.kernel(layer, role)
         last = role == _last_kernel(layer)
-        pairs = [
-            kernel
-            for use in self._likely(wanted, layer.name, lambda use: bool(arranged(wanted, use)))
-            for kernel in arranged(wanted, use)
-        ]
+        pairs = self._likely(wanted, layer.name, lambda use: arranged(wanted, use))
         best: tuple[Fit, Held, Held | None] | None = None
         for kernel in pairs:
             for fit in self._fits(layer, kernel, last):
@@ -224,8 +216,8 @@ class _Locating:
         if not end:
             self.found.missing.extend(each.name for each in run)
             return
-        sources = {self.network.root(t) for n in layer.inputs for t in self._seen(n)}
-        steps = arithmetic.before(self.network, end, sources)
+        given = set(map(self.network.root, tensors_of(self.spec, self.matches, layer.inputs)))
+        steps = arithmetic.before(self.network, end, given)
         norms = [each for each in steps if each.kind == "batchnormalization"]
         if len(norms) == 1 and [each.kind for each in run] == ["BatchNormalization"]:
             self.found.held.extend(_statistics(layer, norms[0]))
@@ -262,21 +254,20 @@ class _Locating:
         inside = self._segment(layer.name)
         first: Held | None = None
 
-        def shapes(use: Use) -> list[np.ndarray]:
-            shape = use.constant.shape
-            return [each for each in layouts.turned(wanted) if layouts.fits(shape, each.shape)]
+        def turned(use: Use) -> Iterator[tuple[Use, np.ndarray]]:
+            for each in layouts.turned(wanted):
+                if layouts.fits(use.constant.shape, each.shape):
+                    yield use, each.reshape(use.constant.shape)
 
-        for use in self._likely(wanted, layer.name, lambda use: bool(shapes(use))):
+        for use, laid in self._likely(wanted, layer.name, turned):
             value = use.constant.stored()
-            for each in shapes(use):
-                laid = each.reshape(value.shape)
-                for right in (laid, -laid):
-                    held = Held(layer.name, words, value, right, None, (wanted,))
-                    if held.mostly:
-                        self.found.held.append(held)
-                        return
-                if first is None and use.by.name in inside:
-                    first = Held(layer.name, words, value, laid, None, (wanted,))
+            for right in (laid, -laid):
+                held = Held(layer.name, words, value, right, None, (wanted,))
+                if held.mostly:
+                    self.found.held.append(held)
+                    return
+            if first is None and use.by.name in inside:
+                first = Held(layer.name, words, value, laid, None, (wanted,))
         if first is not None:
             self.found.placed.append(first)
         else:
