@@ -34,6 +34,10 @@ class Affine:
             self.terms * np.abs(after.factor) + after.terms,
         )
 
+    def fits(self, channels: int) -> bool:
+        """Whether it has one number, or one for each of so many channels."""
+        return {self.factor.size, self.offset.size} <= {1, channels}
+
 
 def identity(bias: np.ndarray | float = 0.0) -> Affine:
     """Adding a bias and nothing else."""

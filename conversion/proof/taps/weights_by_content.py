@@ -137,10 +137,12 @@ class _Locating:
         steps = arithmetic.after(self.network, kernel.use.by.name) if last else []
         own = _bias_of(kernel.use, kernel.wanted.shape[-1]) if last else None
         first = folding.identity() if own is None else folding.identity(own)
-        theirs = [arithmetic.composed([first, *steps[:count]]) for count in range(len(steps) + 1)]
-        before, sample = list(ahead(self.spec, layer, self.following)), kernel.sample()
+        reads, gives = kernel.wanted.shape[-2:]
+        theirs = [each for each in arithmetic.forwards(first, steps) if each.fits(gives)]
+        before = [f for f in ahead(self.spec, layer, self.following) if f.affine.fits(reads)]
         afterwards = behind(self.spec, layer, self.following) if last else [Folding()]
-        read = self._read(kernel)
+        read = [each for each in self._read(kernel) if each.fits(reads)]
+        sample = kernel.sample()
         for after, given in product(afterwards, before):
             for done, found in product(read if given.layers else read[:1], theirs):
                 fit = Fit(given, after, done, found)
@@ -152,8 +154,7 @@ class _Locating:
         by = kernel.use.by
         before = arithmetic.before(self.network, by.reads[0]) if len(by.reads) == 1 else []
         steps = [step for step in map(arithmetic.of_operator, before) if step is not None]
-        counts = range(len(steps), -1, -1)
-        return [arithmetic.composed(steps[count:]) for count in counts]
+        return arithmetic.backwards(steps)
 
     def _of_fit(
         self, layer: Layer, role: str, kernel: Kernel, fit: Fit, last: bool
@@ -222,12 +223,12 @@ class _Locating:
         if len(norms) == 1 and [each.kind for each in run] == ["BatchNormalization"]:
             self.found.held.extend(_statistics(layer, norms[0]))
             return
-        wanted = arithmetic.composed([folding.affine(each) for each in run])
+        wanted = arithmetic.backwards([folding.affine(each) for each in run])[-1]
         done = [step for step in map(arithmetic.of_operator, steps) if step is not None]
         covers = tuple(array for each in run for array in each.weights.values())
         pairs = [
-            _pair(last, arithmetic.composed(done[count:]), wanted, covers, len(run))
-            for count in range(len(done))
+            _pair(last, each, wanted, covers, len(run))
+            for each in reversed(arithmetic.backwards(done)[1:])
         ]
         if not pairs:
             self.found.missing.extend(each.name for each in run)
