@@ -51,9 +51,17 @@ def test_roundings_are_units_in_the_last_place(found, wanted, terms, distance):
     assert roundings(np.array(found), np.array(wanted), np.array(terms)) == pytest.approx(distance)
 
 
-def test_operations_are_composed_in_their_order():
+@pytest.mark.parametrize(
+    "composed",
+    [
+        lambda steps: arithmetic.forwards(steps[0], steps[1:]),
+        lambda steps: arithmetic.backwards(steps),
+    ],
+    ids=["forwards", "backwards"],
+)
+def test_operations_are_composed_in_their_order(composed):
     two = np.array([1.0, 1.0])
-    found = arithmetic.composed([scaled(3.0 * two), identity(-2.0 * two), scaled(0.5)])
+    found = composed([scaled(3.0 * two), identity(-2.0 * two), scaled(0.5)])[-1]
     assert found.factor.tolist() == [1.5, 1.5]
     assert found.offset.tolist() == [-1.0, -1.0]
     assert found.terms.tolist() == [1.0, 1.0]
@@ -460,5 +468,6 @@ def test_a_difference_and_a_quotient_are_read_as_what_they_are():
     ends = [[helper.make_tensor_value_info(n, TensorProto.FLOAT, ["batch", 3])] for n in ("x", "y")]
     arrays = [numpy_helper.from_array(f32([v]), n) for n, v in (("s", 2.0), ("d", 4.0))]
     network = network_of(helper.make_model(helper.make_graph(nodes, "net", *ends, arrays)))
-    found = arithmetic.composed([arithmetic.of_operator(each) for each in network.tensors[1:]])
+    steps = [arithmetic.of_operator(each) for each in network.tensors[1:]]
+    found = arithmetic.backwards(steps)[-1]
     assert (float(found.factor), float(found.offset)) == (0.25, -0.5)  # (x - 2) / 4

@@ -179,9 +179,9 @@ NORM = Layer(
 
 
 def test_folding_by_hand():
-    kernel, rest = folding.folded(np.ones((2, 3), f32), np.array([1.0, 1.0], f32), [NORM], 0)
+    rest = folding.identity(np.array([1.0, 1.0], f32)).then(folding.affine(NORM))
     # gamma / sqrt(variance + eps) is 1 and -1/3
-    assert kernel == pytest.approx(np.array([[1.0] * 3, [-1 / 3] * 3]), rel=1e-15)
+    assert rest.factor == pytest.approx(np.array([1.0, -1 / 3]), rel=1e-15)
     assert rest.offset == pytest.approx(np.array([4.5, 2 / 3]), rel=1e-15)
     assert rest.terms == pytest.approx(np.array([1.0 + 4.0 + 0.5, 1 / 3 + 1.0]), rel=1e-15)
 

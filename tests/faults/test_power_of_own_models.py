@@ -12,7 +12,7 @@ from conversion.core.spec import Layer
 from conversion.proof.faults.fault import NotInjectable
 from conversion.proof.faults.places import closest, layouts
 from conversion.proof.faults.power import OVER
-from conversion.proof.faults.stored_weights import factors, rewritten
+from conversion.proof.faults.stored_weights import rewritten
 
 LAYERS = [
     ("InputLayer", {"batch_shape": [None, 13, 13, 3], "dtype": "float32", "name": "image"}),
@@ -132,7 +132,8 @@ def test_a_folded_weight_is_rewritten_where_it_is_and_nothing_else():
         Spec("m", (layer("conv", kernel=each), norm), ("conv",), ("norm",), "0", "3")
         for each in (kernel, other)
     )
-    folded = (kernel * factors(norm)[0]).transpose(3, 0, 1, 2).astype(np.float32)
+    factor = vectors["gamma"] / np.sqrt(moving["moving_variance"].astype(np.float64) + 1e-3)
+    folded = (kernel * factor).transpose(3, 0, 1, 2).astype(np.float32)
     ((name, changed),) = rewritten(good, wrong, {"theirs": folded, "bias": np.zeros(4)})
     assert name == "theirs"
     assert np.argwhere(changed != folded).tolist() == [[2, 1, 1, 0]]

@@ -7,6 +7,7 @@ import pytest
 
 from conversion.core.spec import Layer, Spec
 from conversion.proof import truth
+from conversion.proof.metrics.int8 import Steps
 from conversion.proof.taps.by_values import EIGHT_BITS, match
 from conversion.proof.taps.network import Computed, Network
 
@@ -214,3 +215,25 @@ def test_layers_of_eight_bits_are_found_in_their_noise():
     matches = match(SPEC, EXACT, *file_of(SPEC, ["a", "b"], noise=0.04), EIGHT_BITS)
     assert hidden(matches) == {"a": "a_norm", "b": "b_norm"}
     assert at_fault(matches, EIGHT_BITS) == []
+
+
+@pytest.mark.parametrize(
+    ("moved", "fused"), [(True, {"a": "a_norm"}), (False, {})], ids=["moved forward", "missing"]
+)
+def test_of_eight_bits_a_bias_that_moved_forward_is_told_from_one_that_is_missing(moved, fused):
+    """Both change the layer by 8 %, more than its integers explain; what follows tells."""
+    shift = np.float32(0.08 * EXACT["a"].std())
+    bias, mean = LAYERS[2].weights["bias"], LAYERS[3].weights["moving_mean"]
+    spec = changed("a", weights={**LAYERS[2].weights, "bias": bias - shift})
+    if moved:
+        norm_weights = {**LAYERS[3].weights, "moving_mean": mean - shift}
+        layers = (
+            replace(e, weights=norm_weights) if e.name == "a_norm" else e for e in spec.layers
+        )
+        spec = replace(spec, layers=tuple(layers))
+    network, values = file_of(spec, noise=0.01)
+    steps = Steps(np.float32(EXACT["a"].std() / 30), np.array(0, np.int8))
+    network = replace(network, tensors=tuple(replace(e, steps=steps) for e in network.tensors))
+    matches = match(SPEC, EXACT, network, values, EIGHT_BITS)
+    assert hidden(matches) == fused
+    assert at_fault(matches, 0.05) == ([] if moved else ["a"])

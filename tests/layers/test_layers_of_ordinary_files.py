@@ -1,5 +1,7 @@
 """Correct files whose converter merged, folded or rewrote layers: every layer is found or fused."""
 
+from dataclasses import replace
+
 import pytest
 from keras_configs import functional, images, layer, sequential
 from test_taps import onnx_taps, wrong  # noqa: F401
@@ -101,6 +103,13 @@ MODELS = {
         layer("BatchNormalization", "norm"),
         layer("Dense", "end", units=4),
     ),
+    "a normalization of the channels that a dense layer is reshaped to": sequential(
+        [6],
+        layer("Dense", "first", units=24),
+        layer("Reshape", "image", target_shape=[2, 3, 4]),
+        layer("BatchNormalization", "norm"),
+        layer("Conv2DTranspose", "end", filters=3, kernel_size=3, strides=2, padding="same"),
+    ),
     "pixels scaled, normalized and padded": sequential(
         [8, 6, 3],
         layer("Rescaling", "scaled", scale=1 / 255, offset=0.0),
@@ -171,6 +180,22 @@ def test_every_layer_and_weight_of_the_litert_file_is_found(small, litert_taps, 
     exposed = litert_taps(model)
     assert wrong(model, exposed, inputs_of(model)) == []
     assert unlike(model.spec, exposed, inputs_of(model)) == []
+
+
+def test_another_kernel_behind_a_flattened_normalization_is_said(small, onnx_taps):  # noqa: F811
+    model = small(
+        sequential(
+            [4, 3, 2],
+            layer("BatchNormalization", "norm"),
+            layer("Flatten", "flat"),
+            layer("Dense", "end", units=5),
+        )
+    )
+    exposed, end = onnx_taps(model), model.spec.layer("end")
+    other = replace(end, weights={**end.weights, "kernel": end.weights["kernel"][::-1]})
+    layers = (other if each is end else each for each in model.spec.layers)
+    spec = replace(model.spec, layers=tuple(layers))
+    assert unlike(spec, exposed, inputs_of(model))[0] == "not recognised: the kernel of end"
 
 
 FILES = {

@@ -265,7 +265,6 @@ OUTPUTS = {
     "two outputs": ["z", "y"],
     "read on and given out": ["y", "z"],
 }
-NESTED = ("shared-layer", "functional", "sequential", "one-after-another")
 
 
 def config(name):

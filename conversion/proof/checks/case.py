@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -24,6 +25,8 @@ from conversion.proof.taps.opened import Exposed, Taps, align
 from conversion.quantization import coverage
 from conversion.workspace import Workspace
 
+Found = TypeVar("Found")
+
 
 @dataclass(frozen=True, eq=False)
 class Case:
@@ -32,12 +35,24 @@ class Case:
     Attributes:
         workspace: where it comes from.
         name: the artifact's backend.
-        measured: what was measured already and more than one check asks for.
+        known: what was found out already and more than one check asks for.
     """
 
     workspace: Workspace
     name: str
-    measured: dict[str, list[Measurement]] = field(default_factory=dict)
+    known: dict[str, Any] = field(default_factory=dict)
+
+    def once(self, what: str, find: Callable[[], Found]) -> Found:
+        """What more than one check asks for, found out when the first does.
+
+        Args:
+            what: a name for it, of its own.
+            find: finds it out.
+        """
+        if what not in self.known:
+            self.known[what] = find()
+        found: Found = self.known[what]
+        return found
 
     @property
     def backend(self) -> Backend:

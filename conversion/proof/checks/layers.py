@@ -29,9 +29,7 @@ def layer_error(case: Case) -> list[Measurement]:
 
 
 def _measured(case: Case) -> list[Measurement]:
-    if "layers" not in case.measured:
-        case.measured["layers"] = _layer_error(case)
-    return case.measured["layers"]
+    return case.once("layer error", lambda: _layer_error(case))
 
 
 def _layer_error(case: Case) -> list[Measurement]:

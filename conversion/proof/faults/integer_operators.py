@@ -9,7 +9,8 @@ import numpy as np
 
 from conversion.core.spec import Spec
 from conversion.proof.faults.places import layouts
-from conversion.proof.faults.stored_weights import factors, following
+from conversion.proof.faults.stored_weights import following
+from conversion.proof.metrics.folding import affine
 
 Edit = Callable[[np.ndarray], np.ndarray]
 """Takes an array, which it may change, and returns another of the same shape."""
@@ -126,7 +127,7 @@ def truncated(file: Stored, layer: str, _: Any) -> None:
     """A kernel is truncated where it should be rounded."""
     norm = following(file.spec).get(layer)
     kernel = file.spec.layer(layer).weights["kernel"]
-    real = kernel if norm is None else kernel * factors(norm)[0]
+    real = kernel if norm is None else kernel * affine(norm).factor
     scale = read(file, layer, "kernel_scale")
 
     def edit(whole: np.ndarray) -> np.ndarray:

@@ -12,8 +12,8 @@ import numpy as np
 from conversion.core.spec import Layer, Spec
 from conversion.proof.faults.fault import Fault
 from conversion.proof.faults.operators import injection, known
-from conversion.proof.faults.places import KERNELS
 from conversion.proof.faults.table import rows, value_of
+from conversion.proof.metrics.layouts import ROLES
 
 ROWS = Path(__file__).with_name("standard.txt")
 BLOCK = {"BatchNormalization", "Activation", "ReLU", "ZeroPadding2D", "Flatten", "Dropout"}
@@ -23,7 +23,7 @@ FUNCTIONS = ("relu", "relu6", "sigmoid", "tanh", "elu")
 
 
 def _shape(layer: Layer) -> tuple[int, ...]:
-    return next((layer.weights[role].shape for role in KERNELS if role in layer.weights), ())
+    return next((layer.weights[role].shape for role in ROLES if role in layer.weights), ())
 
 
 def _is_plain(layer: Layer) -> bool:

@@ -13,12 +13,10 @@ import numpy as np
 
 from conversion.core.spec import Layer
 from conversion.proof.faults.fault import NotInjectable
+from conversion.proof.metrics.layouts import ROLES, kernel
 from conversion.proof.taps import opened
 from conversion.workspace import Workspace
 from conversion.workspace.entries import kept
-
-KERNELS = ("kernel", "depthwise_kernel")
-"""Roles of the weights that a layer multiplies with."""
 
 ALIKE = 0.9
 """Cosine, channel by channel, from which a stored kernel is a layer's; eight bits leave 0.999."""
@@ -57,17 +55,10 @@ def kernel_of(layer: Layer) -> np.ndarray:
     Raises:
         NotInjectable: it has none.
     """
-    role = next((role for role in KERNELS if role in layer.weights), None)
+    role = next((role for role in ROLES if role in layer.weights), None)
     if role is None:
         raise NotInjectable(f"{layer.name} has no kernel")
-    return arranged(layer, role, layer.weights[role])
-
-
-def arranged(layer: Layer, role: str, array: np.ndarray) -> np.ndarray:
-    """A weight as files have it up to the order of its axes; output channels are the last one."""
-    if layer.kind.startswith("Depthwise") and role in KERNELS:
-        return array.reshape(*array.shape[:-2], -1)
-    return array.swapaxes(-1, -2) if layer.kind.endswith("Transpose") and array.ndim > 2 else array
+    return kernel(layer, role)
 
 
 def closest(layer: Layer, stored: Mapping[str, np.ndarray]) -> str:
@@ -80,17 +71,17 @@ def closest(layer: Layer, stored: Mapping[str, np.ndarray]) -> str:
     Raises:
         NotInjectable: none is alike.
     """
-    kernel = kernel_of(layer)
-    found = {name: _likeness(array, kernel) for name, array in stored.items()}
+    wanted = kernel_of(layer)
+    found = {name: _likeness(array, wanted) for name, array in stored.items()}
     best = max(found, key=lambda name: found[name], default="")
     if not best or found[best] < ALIKE:
         raise NotInjectable(f"no stored kernel is that of {layer.name}")
     return best
 
 
-def _likeness(stored: np.ndarray, kernel: np.ndarray) -> float:
-    found = [layout.read(stored) for layout in layouts(kernel.shape, stored.shape)]
-    return max((_cosine(each, kernel) for each in found), default=0.0)
+def _likeness(stored: np.ndarray, wanted: np.ndarray) -> float:
+    found = [layout.read(stored) for layout in layouts(wanted.shape, stored.shape)]
+    return max((_cosine(each, wanted) for each in found), default=0.0)
 
 
 def _cosine(first: np.ndarray, second: np.ndarray) -> float:

@@ -8,7 +8,10 @@ import numpy as np
 
 from conversion.core.spec import Layer, Spec
 from conversion.proof.faults.fault import NotInjectable
-from conversion.proof.faults.places import KERNELS, arranged, layouts
+from conversion.proof.faults.places import layouts
+from conversion.proof.metrics.folding import affine
+from conversion.proof.metrics.layouts import ROLES, kernel
+from conversion.proof.taps.foldings import readers
 
 NORM = "BatchNormalization"
 
@@ -53,34 +56,21 @@ def rewritten(
 
 def following(spec: Spec) -> dict[str, Layer]:
     """Layer name to the BatchNormalization that alone reads it."""
-    readers: dict[str, list[Layer]] = {}
-    for layer in spec.layers:
-        for name in layer.inputs:
-            readers.setdefault(name, []).append(layer)
-    alone = {name: found[0] for name, found in readers.items() if len(found) == 1}
+    alone = {name: found[0] for name, found in readers(spec).items() if len(found) == 1}
     return {name: layer for name, layer in alone.items() if layer.kind == NORM}
-
-
-def factors(layer: Layer) -> tuple[np.ndarray, np.ndarray]:
-    """A BatchNormalization as a factor and a summand of each channel, float64."""
-    found = {role: array.astype(np.float64) for role, array in layer.weights.items()}
-    with np.errstate(all="ignore"):  # a swapped variance may be negative
-        scale = found.get("gamma", 1.0) / np.sqrt(
-            found["moving_variance"] + layer.config["epsilon"]
-        )
-        return scale, found.get("beta", 0.0) - found["moving_mean"] * scale
 
 
 def _forms(layer: Layer, norm: Layer | None) -> list[np.ndarray]:
     """What a file may hold of a layer, in a fixed order."""
-    found = [arranged(layer, role, array) for role, array in layer.weights.items()]
-    if layer.kind == NORM:
-        found += factors(layer)
-    if norm is not None and any(role in layer.weights for role in KERNELS):
-        scale, shift = factors(norm)
-        role = next(role for role in KERNELS if role in layer.weights)
-        found.append(arranged(layer, role, layer.weights[role]) * scale)
-        found.append(layer.weights.get("bias", np.float64(0)) * scale + shift)
+    kernels = {role: kernel(layer, role) for role in ROLES if role in layer.weights}
+    found = [kernels.get(role, array) for role, array in layer.weights.items()]
+    with np.errstate(all="ignore"):  # a swapped variance may be negative
+        if layer.kind == NORM:
+            found += [affine(layer).factor, affine(layer).offset]
+        if norm is not None and kernels:
+            after = affine(norm)
+            found.append([*kernels.values()][-1] * after.factor)
+            found.append(layer.weights.get("bias", np.float64(0)) * after.factor + after.offset)
     return found
 
 

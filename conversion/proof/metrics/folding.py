@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +33,10 @@ class Affine:
             self.offset * after.factor + after.offset,
             self.terms * np.abs(after.factor) + after.terms,
         )
+
+    def fits(self, channels: int) -> bool:
+        """Whether it has one number, or one for each of so many channels."""
+        return {self.factor.size, self.offset.size} <= {1, channels}
 
 
 def identity(bias: np.ndarray | float = 0.0) -> Affine:
@@ -95,27 +99,6 @@ def statistics(layer: Layer, dtype: type[np.floating[Any]]) -> tuple[np.ndarray,
     return mean, weights["moving_variance"].astype(dtype), gamma, beta
 
 
-def folded(
-    kernel: np.ndarray, bias: np.ndarray | None, layers: Iterable[Layer], axis: int
-) -> tuple[np.ndarray, Affine]:
-    """A kernel and the affine rest when the layers after it are folded in.
-
-    Args:
-        kernel: of a convolution or dense layer, any layout.
-        bias: ``(C,)``; None where there is none.
-        layers: the BatchNormalization and Rescaling layers that follow, in order.
-        axis: the kernel's axis of output channels.
-
-    Returns:
-        The kernel in float64, and what is done after it: a factor of 1 and the folded bias.
-    """
-    rest = identity(0.0 if bias is None else bias)
-    for layer in layers:
-        rest = rest.then(affine(layer))
-    factor = along(rest.factor, kernel.ndim, axis)
-    return kernel.astype(np.float64) * factor, Affine(_ONE, rest.offset, rest.terms)
-
-
 def folded_in_float32(
     kernel: np.ndarray, bias: np.ndarray | None, layer: Layer
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -143,29 +126,6 @@ def along(values: np.ndarray, rank: int, axis: int) -> np.ndarray:
     shape = [1] * rank
     shape[axis] = -1
     return values.reshape(shape)
-
-
-def composed(steps: Sequence[tuple[str, Mapping[str, np.ndarray]]]) -> Affine:
-    """What a file's own operations do to each channel.
-
-    Args:
-        steps: kind (``scale``, ``shift`` or ``norm``) and constants of each operation, in order.
-
-    Raises:
-        KeyError: a constant is missing.
-        ValueError: one has neither a single value nor one a channel.
-    """
-    done = identity()
-    for kind, constants in steps:
-        if kind == "norm":
-            roles = ("mean", "variance", "gamma", "beta")
-            mean, variance, gamma, beta = (constants[role] for role in roles)
-            step = normalised(mean, variance, gamma, beta, float(constants["epsilon"]))
-        else:
-            value = per_channel(constants["value"])
-            step = identity(value) if kind == "shift" else _factor(value)
-        done = done.then(step)
-    return done
 
 
 def per_channel(value: np.ndarray) -> np.ndarray:
@@ -196,10 +156,6 @@ def roundings(found: np.ndarray, expected: np.ndarray, terms: np.ndarray) -> np.
     with np.errstate(over="ignore", invalid="ignore"):
         distance = np.abs(np.asarray(found, np.float64) - expected) / unit
     return np.where(np.isfinite(distance), distance, np.inf)
-
-
-def _factor(value: np.ndarray) -> Affine:
-    return Affine(value, np.zeros(()), np.zeros(()))
 
 
 def _plain(value: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 
 import numpy as np
 
@@ -16,9 +17,9 @@ FIRST = ("a", "0")
 STATISTICS = ("input_mean", "input_var", "scale", "b")
 """ONNX's names of a BatchNormalization's mean, variance, gamma and beta."""
 
-
-PASSED = ("slice", "strided_slice", "pad", "padv2")
-"""Kinds that keep, leave out or surround elements: a transposed convolution is cut to size so."""
+PASSED = ("slice", "strided_slice", "pad", "padv2", "depthtospace")
+"""Kinds that keep, leave out or surround elements, as a transposed convolution is cut to size; or
+put blocks together, as a dilated convolution is computed where the size is not known."""
 
 
 def of_operator(each: Computed) -> Affine | None:
@@ -89,9 +90,22 @@ def before(network: Network, tensor: str, sources: Collection[str] = ()) -> list
     return found[::-1]
 
 
-def composed(steps: Sequence[Affine]) -> Affine:
-    """Several steps as one."""
-    done = folding.identity()
-    for step in steps:
-        done = done.then(step)
-    return done
+def forwards(first: Affine, steps: Sequence[Affine]) -> list[Affine]:
+    """What an operation does with none of the steps behind it, with one, with two, ...
+
+    Steps of other channels, such as behind a Reshape, are no part of it.
+    """
+    found = [first]
+    with suppress(ValueError):
+        for step in steps:
+            found.append(found[-1].then(step))
+    return found
+
+
+def backwards(steps: Sequence[Affine]) -> list[Affine]:
+    """What none of the steps does, what the last one does, the last two, ...; as `forwards`."""
+    found = [folding.identity()]
+    with suppress(ValueError):
+        for step in reversed(steps):
+            found.append(step.then(found[-1]))
+    return found

@@ -64,7 +64,8 @@ def _take(search: Search, layer: Layer) -> None:
     search.wanted[layer.name] = wanted = search.supposed(layer.name, search.known)
     fit = search.input(layer) if not layer.inputs else search.fit(layer, wanted, search.known)
     if fit is not None and search.is_sure(fit) and search.owns(layer, fit):
-        search.place(layer, fit)
+        if search.is_rounded(layer.name, fit) or not suspects.is_fused(search, layer, fit):
+            search.place(layer, fit)
     else:
         _look_ahead(search, layer, fit)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -58,7 +58,7 @@ def readers(spec: Spec) -> dict[str, list[Layer]]:
     return found
 
 
-def behind(spec: Spec, layer: Layer, following: dict[str, list[Layer]]) -> Iterator[Folding]:
+def behind(spec: Spec, layer: Layer, following: Mapping[str, list[Layer]]) -> Iterator[Folding]:
     """What may be folded into a kernel from behind it: nothing, one layer, two, ...
 
     Args:
@@ -82,7 +82,7 @@ def behind(spec: Spec, layer: Layer, following: dict[str, list[Layer]]) -> Itera
         yield Folding(found.layers, done, f"the constants of {layer.activation}")
 
 
-def ahead(spec: Spec, layer: Layer, following: dict[str, list[Layer]]) -> Iterator[Folding]:
+def ahead(spec: Spec, layer: Layer, following: Mapping[str, list[Layer]]) -> Iterator[Folding]:
     """What may be folded into a kernel from before it: nothing, one layer, two, ...
 
     Args:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from conversion.core.spec import Layer
-from conversion.proof.metrics.layouts import ROLES
+from conversion.proof.metrics.layouts import ROLES, kernel, ordered
 
 
 def kernels(layer: Layer) -> tuple[np.ndarray, ...]:
@@ -22,21 +22,14 @@ def kernels(layer: Layer) -> tuple[np.ndarray, ...]:
     return tuple(_arranged(layer, role) for role in ROLES if role in layer.weights)
 
 
-def kernel(layer: Layer) -> np.ndarray:
-    """The last of a layer's kernels, into which a BatchNormalization that follows may be folded."""
-    return kernels(layer)[-1]
-
-
 def output_axis(layer: Layer) -> int:
     """The axis of the output channels in the last of a layer's kernels."""
     return 1 if layer.kind == "Dense" or layer.kind.endswith("Transpose") else 0
 
 
 def _arranged(layer: Layer, role: str) -> np.ndarray:
-    found = layer.weights[role]
+    found = kernel(layer, role)
     if layer.kind == "Dense":
         return found
-    if layer.kind.startswith("Depthwise") or role == "depthwise_kernel":  # (..., C, multiplier)
-        found = found.reshape(*found.shape[:-2], 1, -1)
-    turned = np.moveaxis(found, (-1, -2), (0, 1))
+    turned = ordered(found, "IOS" if layer.kind.endswith("Transpose") else "OIS")
     return turned[:, :, None] if turned.ndim == 3 else turned

@@ -15,7 +15,7 @@ from conversion.backends.litert_runner import open_interpreter, quantized, resiz
 from conversion.core.errors import RunFailed
 from conversion.core.spec import Spec
 from conversion.proof.metrics.int8 import Steps
-from conversion.proof.taps.network import Computed, Constant, Network, Run
+from conversion.proof.taps.network import Computed, Constant, Network, Run, real_values
 
 MOVES = (
     *("RESHAPE", "SQUEEZE", "EXPAND_DIMS", "TRANSPOSE", "CAST", "QUANTIZE", "DEQUANTIZE"),
@@ -120,7 +120,8 @@ def runner(path: Path, network: Network, spec: Spec, threads: int) -> Run:
             taken = value if whole is None else quantized(value, whole, np.empty_like(value))
             interpreter.set_tensor(int(name), taken.astype(dtype))
         interpreter.invoke()
-        found = {name: _real(interpreter.get_tensor(int(name)), details[name]) for name in names}
+        values = {name: interpreter.get_tensor(int(name)) for name in names}
+        found = {name: real_values(each, network.of(name).steps) for name, each in values.items()}
         return {name: value for name, value in found.items() if value is not None}
 
     return run
@@ -140,15 +141,3 @@ def _steps(tensor: Any) -> Steps | None:
 def _stored(model: Any, tensor: Any) -> np.ndarray:
     content = np.frombuffer(stored(model, tensor), DTYPES[TYPES[tensor.type]])
     return np.asarray(content.reshape(() if tensor.shape is None else tensor.shape))
-
-
-def _real(value: np.ndarray, detail: Mapping[str, Any]) -> np.ndarray | None:
-    if not value.ndim:
-        return None
-    if value.dtype.kind == "f":
-        return value
-    scales = detail["quantization_parameters"]["scales"]
-    if value.dtype.kind not in "iu" or len(scales) != 1 or not scales[0]:
-        return None
-    zero = detail["quantization_parameters"]["zero_points"][0]
-    return np.asarray((value.astype(np.float64) - zero) * scales[0], np.float32)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from conversion.core.spec import Spec
 from conversion.proof.taps.candidates import Fit, apart
 from conversion.proof.taps.readings import Reading
 
@@ -46,6 +48,36 @@ class Match:
             return self.reading.of(value, self.shape)
         except ValueError:
             return value
+
+
+def tensors_of(spec: Spec, matches: Mapping[str, Match], layers: Iterable[str]) -> set[str]:
+    """The tensors that hold layers, or what those are computed from where none does.
+
+    Args:
+        spec: the model.
+        matches: where its layers are.
+        layers: their names.
+    """
+    found, waiting = set[str](), list(layers)
+    while waiting:
+        name = waiting.pop()
+        if matches[name].tensor:
+            found.add(matches[name].tensor)
+        else:
+            waiting += spec.layer(name).inputs
+    return found
+
+
+def sources(spec: Spec, matches: Mapping[str, Match], group: Sequence[str]) -> set[str]:
+    """The tensors that layers which are computed together read.
+
+    Args:
+        spec: the model.
+        matches: where its layers are.
+        group: the layers.
+    """
+    read = (name for each in group for name in spec.layer(each).inputs if name not in group)
+    return tensors_of(spec, matches, read)
 
 
 @dataclass(frozen=True, eq=False)

@@ -154,3 +154,21 @@ class Network:
             last = [each.name for name in last for each in self.readers[name]]
             found |= dict.fromkeys(last)
         return list(found)
+
+
+def real_values(value: object, steps: Steps | None) -> np.ndarray | None:
+    """What a runtime gives for a tensor as real numbers; None where it is no array of numbers.
+
+    Args:
+        value: as the runtime has it.
+        steps: what its integers stand for; None where it holds real numbers.
+    """
+    if not isinstance(value, np.ndarray) or not value.ndim:
+        return None
+    if value.dtype.kind == "f":
+        return value
+    if value.dtype.kind not in "iu" or steps is None or steps.scale.size != 1:
+        return None
+    pair = steps.scale, steps.zero_point
+    scale, zero = (np.asarray(each, np.float64).reshape(()) for each in pair)
+    return np.asarray((value - zero) * scale, np.float32)

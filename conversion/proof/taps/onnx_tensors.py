@@ -13,7 +13,7 @@ from conversion.backends.onnx_file import inputs as ports
 from conversion.backends.onnx_file import open_session, run_session, with_outputs
 from conversion.core.spec import Spec
 from conversion.proof.metrics.int8 import Steps
-from conversion.proof.taps.network import Computed, Network, Run
+from conversion.proof.taps.network import Computed, Network, Run, real_values
 from conversion.proof.taps.onnx_constants import Constants
 
 MOVES = (
@@ -91,19 +91,7 @@ def runner(
             else {}
         )
         values = {**feed, **found}
-        real = {each: _real(values[each], network.of(each).steps) for each in names}
+        real = {each: real_values(values[each], network.of(each).steps) for each in names}
         return {each: value for each, value in real.items() if value is not None}
 
     return run
-
-
-def _real(value: object, steps: Steps | None) -> np.ndarray | None:
-    if not isinstance(value, np.ndarray) or not value.ndim:
-        return None
-    if value.dtype.kind == "f":
-        return value
-    if value.dtype.kind not in "iu" or steps is None or value.dtype.itemsize > 2:
-        return None
-    pair = steps.scale, steps.zero_point
-    scale, zero = (np.asarray(each, np.float64).reshape(()) for each in pair)
-    return np.asarray((value - zero) * scale, np.float32)

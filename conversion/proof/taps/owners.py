@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from conversion.core.spec import Spec
 from conversion.proof.taps.kernels import kernels
-from conversion.proof.taps.matches import Match
+from conversion.proof.taps.matches import Match, sources
 from conversion.proof.taps.moving import moves
 from conversion.proof.taps.network import Computed, Constant, Network
 
@@ -86,22 +86,9 @@ class Owners:
                 found[self.layer(tensor)].append(tensor)
         return found
 
-    def sources(self, match: Match) -> set[str]:
-        """The tensors that the layers of a group read."""
-        waiting = [n for name in match.group for n in self.spec.layer(name).inputs]
-        found = set[str]()
-        while waiting:
-            name = waiting.pop()
-            if name in match.group:
-                continue
-            if self.matches[name].tensor:
-                found.add(self.matches[name].tensor)
-            else:
-                waiting += self.spec.layer(name).inputs
-        return found
-
     def _take(self, match: Match) -> None:
-        between = self.network.between({*self.sources(match), *self._end}, match.tensor)
+        read = sources(self.spec, self.matches, match.group)
+        between = self.network.between({*read, *self._end}, match.tensor)
         own = [each for each in between if not each.moves]
         root = self.network.root(match.tensor)
         if not own and not moves(self.spec.layer(match.layer)):  # a clamp that rounding makes

@@ -8,13 +8,17 @@ import numpy as np
 
 from conversion.core.spec import Layer, Spec
 from conversion.proof import truth
-from conversion.proof.taps.candidates import Candidates, Fit
+from conversion.proof.taps.candidates import Candidates, Fit, spread_of
 from conversion.proof.taps.matches import EQUAL, Known
 from conversion.proof.taps.moving import moves
 from conversion.proof.taps.network import Network
 
 AHEAD = 8
 """Layers that are tried ahead, to see what explains that one is nowhere."""
+
+OWN_STEPS = 1.0
+"""Steps of its integers, rms, up to which a tensor's own rounding explains an error. Convolutions
+measure 0.3 to 0.6, the rounding of kernels included; layers of several operators up to 4."""
 
 
 class Search:
@@ -58,6 +62,13 @@ class Search:
     def is_sure(self, fit: Fit) -> bool:
         """Whether a tensor is a layer's without a doubt."""
         return fit.error <= self.rounded
+
+    def is_rounded(self, layer: str, fit: Fit) -> bool:
+        """Whether a tensor is no further from a layer than the rounding to its own integers."""
+        tensors = (self.network.of(fit.tensor), *self.network.readers[fit.tensor])
+        steps = next((each.steps for each in tensors if each.steps is not None), None)
+        away = fit.error * spread_of(self.wanted[layer])
+        return steps is None or away <= OWN_STEPS * float(steps.scale)
 
     def place(self, layer: Layer, fit: Fit, passing: bool = True) -> None:
         """Take a tensor for a layer's output, as all that read it have it.

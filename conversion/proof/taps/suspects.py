@@ -62,13 +62,37 @@ def left_out(search: Search, layer: Layer, later: Mapping[str, Fit]) -> Fit | No
         held = search.known.fits.get(name)
         if held is None or search.known.values[name].shape != wanted.shape:
             continue
-        known = search.known.copy()
-        known.put(layer.name, search.known.values[name], held, search.exact[layer.name])
-        right = search.supposed(first, known)
-        found = search.fit(search.layers[first], right, known, behind=held.tensor)
-        if found is not None and found.error < later[first].error / CLOSER:
+        error = _error(search, layer, held, search.known.values[name], first)
+        if error < later[first].error / CLOSER:
             return held
     return None
+
+
+def is_fused(search: Search, layer: Layer, fit: Fit) -> bool:
+    """Whether what follows a layer is much closer to right if a tensor is not the layer's.
+
+    With eight bits a tensor without the bias that a converter moved forward may be close enough.
+
+    Args:
+        search: what was found so far.
+        layer: one that the tensor fits but for more than its own rounding.
+        fit: the tensor.
+    """
+    later = following(search, search.known.copy(), layer.name, enough=1)
+    if not later:
+        return False
+    ((first, found),) = later.items()
+    value = search.candidates.read(fit, search.wanted[layer.name].shape[1:])
+    return found.error < _error(search, layer, fit, value, first) / CLOSER
+
+
+def _error(search: Search, layer: Layer, fit: Fit, value: np.ndarray, first: str) -> float:
+    """How far a later layer is from right where a layer has the values of a tensor."""
+    known = search.known.copy()
+    known.put(layer.name, value, fit, search.exact[layer.name])
+    right = search.supposed(first, known)
+    found = search.fit(search.layers[first], right, known, behind=fit.tensor)
+    return np.inf if found is None else found.error
 
 
 def wrong(search: Search, layer: Layer, least: int) -> Fit | None:

@@ -7,9 +7,10 @@ what stands in its place, and left to the behaviour of the file.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import product
+from typing import TypeVar
 
 import numpy as np
 
@@ -20,8 +21,10 @@ from conversion.proof.metrics.weights import Held
 from conversion.proof.taps import arithmetic
 from conversion.proof.taps.foldings import Folding, ahead, behind, is_affine, readers
 from conversion.proof.taps.kernel_fits import PLAIN, Fit, Kernel, Use, arranged
-from conversion.proof.taps.matches import Match
+from conversion.proof.taps.matches import Match, sources, tensors_of
 from conversion.proof.taps.network import Computed, Network
+
+Beside = TypeVar("Beside")
 
 FEW = 8
 """Arrays of no more elements are looked for only where they should stand."""
@@ -91,28 +94,21 @@ class _Locating:
             return frozenset()
         end = match.group[-1]
         if end not in self.segments:
-            group, last = set(match.group), self.matches[end].tensor
-            read = {n for m in group for n in self.spec.layer(m).inputs if n not in group}
-            sources = {self.network.root(t) for n in read for t in self._seen(n)}
-            inner = self.network.between(sources, last) if last and sources else []
+            last = self.matches[end].tensor
+            given = {*map(self.network.root, sources(self.spec, self.matches, match.group))}
+            inner = self.network.between(given, last) if last and given else []
             self.segments[end] = frozenset(each.name for each in inner)
         return self.segments[end]
 
-    def _seen(self, name: str) -> Iterator[str]:
-        """The tensors of a layer, or of what it is computed from where it has none."""
-        match = self.matches.get(name)
-        if match is not None and match.tensor:
-            yield match.tensor
-        else:
-            for each in self.spec.layer(name).inputs:
-                yield from self._seen(each)
-
-    def _likely(self, wanted: np.ndarray, name: str, fits: Callable[[Use], bool]) -> list[Use]:
-        """Arrays that may be a layer's: those that stand in its place, else those anywhere."""
-        inside = self._segment(name)
-        uses = [use for use in self.uses.get(wanted.size, []) if fits(use)]
-        own = [use for use in uses if use.by.name in inside]
-        return own if own or (inside and wanted.size <= FEW) else uses
+    def _likely(
+        self, wanted: np.ndarray, name: str, beside: Callable[[Use], Iterable[Beside]]
+    ) -> list[Beside]:
+        """A weight beside arrays that may be it: those that stand in its place, else all others."""
+        inside, uses = self._segment(name), self.uses.get(wanted.size, [])
+        own = [each for use in uses if use.by.name in inside for each in beside(use)]
+        if own or (inside and wanted.size <= FEW):
+            return own
+        return [each for use in uses for each in beside(use)]
 
     # kernels and what goes with them
 
@@ -120,11 +116,7 @@ class _Locating:
         """Find a kernel and, of the last one of a layer, its bias and what is folded into both."""
         wanted = layouts.kernel(layer, role)
         last = role == _last_kernel(layer)
-        pairs = [
-            kernel
-            for use in self._likely(wanted, layer.name, lambda use: bool(arranged(wanted, use)))
-            for kernel in arranged(wanted, use)
-        ]
+        pairs = self._likely(wanted, layer.name, lambda use: arranged(wanted, use))
         best: tuple[Fit, Held, Held | None] | None = None
         for kernel in pairs:
             for fit in self._fits(layer, kernel, last):
@@ -145,10 +137,12 @@ class _Locating:
         steps = arithmetic.after(self.network, kernel.use.by.name) if last else []
         own = _bias_of(kernel.use, kernel.wanted.shape[-1]) if last else None
         first = folding.identity() if own is None else folding.identity(own)
-        theirs = [arithmetic.composed([first, *steps[:count]]) for count in range(len(steps) + 1)]
-        before, sample = list(ahead(self.spec, layer, self.following)), kernel.sample()
+        reads, gives = kernel.wanted.shape[-2:]
+        theirs = [each for each in arithmetic.forwards(first, steps) if each.fits(gives)]
+        before = [f for f in ahead(self.spec, layer, self.following) if f.affine.fits(reads)]
         afterwards = behind(self.spec, layer, self.following) if last else [Folding()]
-        read = self._read(kernel)
+        read = [each for each in self._read(kernel) if each.fits(reads)]
+        sample = kernel.sample()
         for after, given in product(afterwards, before):
             for done, found in product(read if given.layers else read[:1], theirs):
                 fit = Fit(given, after, done, found)
@@ -160,8 +154,7 @@ class _Locating:
         by = kernel.use.by
         before = arithmetic.before(self.network, by.reads[0]) if len(by.reads) == 1 else []
         steps = [step for step in map(arithmetic.of_operator, before) if step is not None]
-        counts = range(len(steps), -1, -1)
-        return [arithmetic.composed(steps[count:]) for count in counts]
+        return arithmetic.backwards(steps)
 
     def _of_fit(
         self, layer: Layer, role: str, kernel: Kernel, fit: Fit, last: bool
@@ -224,18 +217,18 @@ class _Locating:
         if not end:
             self.found.missing.extend(each.name for each in run)
             return
-        sources = {self.network.root(t) for n in layer.inputs for t in self._seen(n)}
-        steps = arithmetic.before(self.network, end, sources)
+        given = set(map(self.network.root, tensors_of(self.spec, self.matches, layer.inputs)))
+        steps = arithmetic.before(self.network, end, given)
         norms = [each for each in steps if each.kind == "batchnormalization"]
         if len(norms) == 1 and [each.kind for each in run] == ["BatchNormalization"]:
             self.found.held.extend(_statistics(layer, norms[0]))
             return
-        wanted = arithmetic.composed([folding.affine(each) for each in run])
+        wanted = arithmetic.backwards([folding.affine(each) for each in run])[-1]
         done = [step for step in map(arithmetic.of_operator, steps) if step is not None]
         covers = tuple(array for each in run for array in each.weights.values())
         pairs = [
-            _pair(last, arithmetic.composed(done[count:]), wanted, covers, len(run))
-            for count in range(len(done))
+            _pair(last, each, wanted, covers, len(run))
+            for each in reversed(arithmetic.backwards(done)[1:])
         ]
         if not pairs:
             self.found.missing.extend(each.name for each in run)
@@ -262,21 +255,20 @@ class _Locating:
         inside = self._segment(layer.name)
         first: Held | None = None
 
-        def shapes(use: Use) -> list[np.ndarray]:
-            shape = use.constant.shape
-            return [each for each in layouts.turned(wanted) if layouts.fits(shape, each.shape)]
+        def turned(use: Use) -> Iterator[tuple[Use, np.ndarray]]:
+            for each in layouts.turned(wanted):
+                if layouts.fits(use.constant.shape, each.shape):
+                    yield use, each.reshape(use.constant.shape)
 
-        for use in self._likely(wanted, layer.name, lambda use: bool(shapes(use))):
+        for use, laid in self._likely(wanted, layer.name, turned):
             value = use.constant.stored()
-            for each in shapes(use):
-                laid = each.reshape(value.shape)
-                for right in (laid, -laid):
-                    held = Held(layer.name, words, value, right, None, (wanted,))
-                    if held.mostly:
-                        self.found.held.append(held)
-                        return
-                if first is None and use.by.name in inside:
-                    first = Held(layer.name, words, value, laid, None, (wanted,))
+            for right in (laid, -laid):
+                held = Held(layer.name, words, value, right, None, (wanted,))
+                if held.mostly:
+                    self.found.held.append(held)
+                    return
+            if first is None and use.by.name in inside:
+                first = Held(layer.name, words, value, laid, None, (wanted,))
         if first is not None:
             self.found.placed.append(first)
         else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -97,14 +97,14 @@ def near_of(wanted: np.ndarray, unit: np.ndarray) -> np.ndarray:
     return np.asarray(np.maximum(NEAR * unit, PART * np.abs(wanted).max(initial=0.0)))
 
 
-def ways(spec: Spec, layer: Layer) -> list[list[Wanted]]:
+def ways(spec: Spec, layer: Layer, following: Mapping[str, list[Layer]]) -> list[list[Wanted]]:
     """What the kernels of a layer may have become: a list a kernel, with nothing folded in first.
 
     Args:
         spec: the model.
         layer: one with kernels.
+        following: what `readers` gives.
     """
-    following = readers(spec)
     before = [each.affine for each in ahead(spec, layer, following)]
     *first, last = kernels(layer)
     words, axis, found = f"kernel of {layer.name}", output_axis(layer), []
@@ -160,7 +160,7 @@ class Kernels:
         Args:
             owners: the layers in the file.
         """
-        self._owners = owners
+        self._owners, self._following = owners, readers(owners.spec)
         self._held = [
             (step, constant)
             for step in owners.network.tensors
@@ -176,7 +176,7 @@ class Kernels:
         spec, match = self._owners.spec, self._owners.matches.get(layer.name)
         end = layer.name if match is None else match.group[-1]
         place = {each.name for each in self._owners.parts.get(end, ())}
-        return [self._best(options, place) for options in ways(spec, layer)]
+        return [self._best(options, place) for options in ways(spec, layer, self._following)]
 
     def _best(self, options: Sequence[Wanted], place: Collection[str]) -> Found | None:
         found = [each for option in options for each in self._fits(option)]

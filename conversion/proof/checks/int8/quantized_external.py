@@ -27,7 +27,7 @@ class Nearby:
             seen: its layers.
         """
         self.file, self.seen, self.owners = file, seen, seen.owners
-        self.weights = Weights(seen.owners, seen.behaves, self._scales)
+        self.weights = Weights(seen, self._scales)
         self._visited: set[str] = set()
 
     def pairs(self) -> list[Pair]:

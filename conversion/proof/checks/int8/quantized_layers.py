@@ -11,7 +11,6 @@ from conversion.core.measurement import Measurement, Verdict
 from conversion.core.spec import Layer, Spec
 from conversion.proof import truth
 from conversion.proof.checks.case import Case
-from conversion.proof.checks.int8.kernel_content import Kernels
 from conversion.proof.checks.int8.seen import Seen, seen_in
 from conversion.proof.checks.layers import own_truth
 from conversion.proof.metrics import sqnr
@@ -77,13 +76,12 @@ def layer_sqnr(case: Case) -> list[Measurement]:
                 each.moved += _moved(spec, few, name, few[name] + (value - own)[:counted])
         done += len(next(iter(inputs.values())))
     seen, spread = seen_in(case), _spread(case)
-    stored = Kernels(seen.owners)
     found = [
         LayerSqnr(
             layer="+".join(taps.matches[name].group),
             reached=each.reached.decibels,
             own=each.own.decibels,
-            weights=_weights(seen, stored, taps.matches[name].group),
+            weights=_weights(seen, taps.matches[name].group),
             damage=float(np.sqrt(each.moved / damaged / max(spread, 1e-300))),
         )
         for name, each in gathered.items()
@@ -96,10 +94,10 @@ def _fits(exact: np.ndarray, value: np.ndarray) -> bool:
     return value.shape == exact.shape
 
 
-def _weights(seen: Seen, stored: Kernels, group: Sequence[str]) -> float | None:
+def _weights(seen: Seen, group: Sequence[str]) -> float | None:
     """SQNR of a stored kernel against the spec's, with what is folded into it."""
     for layer in map(seen.spec.layer, group):
-        found = stored.found(layer)[-1] if kernels(layer) else None
+        found = seen.kernels.found(layer)[-1] if kernels(layer) else None
         if found is not None and found.is_located:
             return sqnr.sqnr(found.wanted.kernel, found.real)
     return None

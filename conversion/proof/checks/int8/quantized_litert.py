@@ -44,7 +44,7 @@ class Parameters:
         self._external, self._chosen = external, set(chosen)
         self._in_float = {*partly, *chosen, *(seen.in_float if external else ())}
         self.owners, self.network = seen.owners, seen.network
-        self.weights = Weights(seen.owners, seen.behaves, self._scales)
+        self.weights = Weights(seen, self._scales)
 
     def pairs(self) -> list[Pair]:
         """All that can be compared."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 import numpy as np
 
@@ -45,18 +45,24 @@ def seen_in(case: Case) -> Seen:
     return found
 
 
-@lru_cache(maxsize=1)
 def held_in(case: Case) -> Seen:
     """The same of an artifact that need not run: then none of its layers is found."""
+    return case.once("layers in the file", lambda: _held_in(case))
+
+
+def _held_in(case: Case) -> Seen:
     try:
         return Seen(case.workspace, case.taps)
     except RunFailed as error:
         return Seen(case.workspace, Taps(case.workspace.spec, {}, case.exposed), error)
 
 
-@lru_cache(maxsize=1)
 def prepared_in(case: Case) -> Seen:
     """The float graph that an ONNX artifact of the suite was quantized from."""
+    return case.once("layers in the prepared graph", lambda: _prepared_in(case))
+
+
+def _prepared_in(case: Case) -> Seen:
     workspace = case.workspace
     graph, spec = workspace.artifact("onnx-prepared"), workspace.spec
     exposed = open_onnx(graph, spec, workspace.threads, {})
@@ -132,10 +138,15 @@ class Seen:
         return [best] if best and error[best] <= EIGHT_BITS else []
 
     @cached_property
+    def kernels(self) -> Kernels:
+        """The kernels that the file holds."""
+        return Kernels(self.owners)
+
+    @cached_property
     def in_float(self) -> frozenset[str]:
         """The layers whose kernels are stored in float; none where all are."""
-        held = Kernels(self.owners)
-        found = {layer.name: held.found(layer) for layer in self.spec.layers if kernels(layer)}
+        layers = [layer for layer in self.spec.layers if kernels(layer)]
+        found = {layer.name: self.kernels.found(layer) for layer in layers}
         floats = frozenset(
             name
             for name, each in found.items()

@@ -8,18 +8,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from conversion.core.spec import Layer
-from conversion.proof.checks.int8.kernel_content import (
-    MOST,
-    Found,
-    Kernels,
-    near_of,
-    slack_of,
-    units,
-)
+from conversion.proof.checks.int8.kernel_content import MOST, Found, near_of, slack_of, units
+from conversion.proof.checks.int8.seen import Seen
 from conversion.proof.metrics.quantized import Pair
 from conversion.proof.taps.kernels import kernels
 from conversion.proof.taps.network import Constant
-from conversion.proof.taps.owners import Owners
 
 NEAR = "within half a step of the spec's"
 
@@ -52,16 +45,14 @@ class Weights:
     """The kernels and biases of a file beside those of a spec.
 
     Attributes:
-        owners: the layers in the file.
-        behaves: whether a layer gives what it should for the inputs that it has in the file.
+        seen: the layers in the file.
         scales: what the scheme says of the scales.
         visited: names of the arrays that were compared.
         lost: what of the spec was not found, in words.
         settled: the layers that could not be compared and give what they should.
     """
 
-    owners: Owners
-    behaves: Callable[[str], bool]
+    seen: Seen
     scales: Scales
     visited: set[str] = field(default_factory=set)
     lost: list[str] = field(default_factory=list)
@@ -69,19 +60,18 @@ class Weights:
 
     def pairs(self) -> list[Pair]:
         """All that can be compared."""
-        held = Kernels(self.owners)
         found = [
             pair
-            for layer in self.owners.spec.layers
+            for layer in self.seen.spec.layers
             if kernels(layer)
-            for pair in self._of_layer(layer, held.found(layer))
+            for pair in self._of_layer(layer, self.seen.kernels.found(layer))
         ]
         self.settled = list(dict.fromkeys(self.settled))
         return found
 
     def _of_layer(self, layer: Layer, found: list[Found | None]) -> Iterator[Pair]:
         for each in found:
-            if each is not None and (each.is_located or not self.behaves(layer.name)):
+            if each is not None and (each.is_located or not self.seen.behaves(layer.name)):
                 yield from self._compared(each)
             else:
                 self._settle(layer.name, each)
@@ -93,7 +83,7 @@ class Weights:
         self._missing(layer, f"kernel of {layer}, which was not found")
 
     def _compared(self, found: Found) -> Iterator[Pair]:
-        wanted, owner = found.wanted, self.owners.of(found.step.name) or found.wanted.layer
+        wanted, owner = found.wanted, self.seen.owners.of(found.step.name) or found.wanted.layer
         self.visited.add(found.constant.name)
         yield Pair("weights", owner, wanted.what, found.real, wanted.kernel, found.slack, NEAR)
         bias = self._bias(found)
@@ -108,20 +98,20 @@ class Weights:
         slack = slack_of(value, bias.unit, np.broadcast_to(wanted.rest.terms, value.shape))
         away = np.abs(bias.real - value)
         is_near = (away <= near_of(value, bias.unit)).mean() > MOST
-        if not is_near and self.behaves(wanted.layer):
+        if not is_near and self.seen.behaves(wanted.layer):
             self.settled.append(wanted.layer)
             return
         yield Pair("biases", owner, words, bias.real, value, slack, NEAR)
 
     def _missing(self, layer: str, words: str) -> None:
-        if self.behaves(layer):
+        if self.seen.behaves(layer):
             self.settled.append(layer)
         else:
             self.lost.append(words)
 
     def _bias(self, found: Found) -> Bias | None:
         """What is added where the kernel is, else in a later step of the same layer."""
-        step, owners = found.step, self.owners
+        step, owners = found.step, self.seen.owners
         later = [
             each
             for each in owners.parts.get(owners.of(step.name), ())
@@ -143,7 +133,7 @@ class Weights:
             real, unit = (each.reshape(-1) for each in (constant.real(), units(constant)))
             return Bias(constant, real, unit, scale, at_kernel)
         # the scale goes without saying: that of what is read times that of the kernel
-        read = self.owners.network.of(found.step.reads[0]).steps
+        read = self.seen.network.of(found.step.reads[0]).steps
         assert found.constant.steps is not None
         product = np.asarray(found.constant.steps.scale, np.float64).reshape(-1)
         product = product * (1.0 if read is None else float(read.scale))
