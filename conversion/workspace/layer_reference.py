@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,8 @@ class LayerReference:
         store: where Keras's noise is kept between runs.
         inputs: input name to ``(N, ...)`` float32.
         streaming: how many images are looked at, and how many at a time.
+        seen: fault and the layers at which it is looked for, to the one where it stands out most
+            and by how many times the limit.
     """
 
     spec: Spec
@@ -47,6 +49,7 @@ class LayerReference:
     store: Store
     inputs: Mapping[str, np.ndarray]
     streaming: Streaming
+    seen: dict[tuple[str, ...], tuple[str, float]] = field(default_factory=dict, init=False)
 
     @property
     def count(self) -> int:

@@ -33,11 +33,13 @@ class Case:
         workspace: where it comes from.
         name: the artifact's backend.
         measured: what was measured already and more than one check asks for.
+        held: `id` of the spec's weights that the file is known to have, element by element.
     """
 
     workspace: Workspace
     name: str
     measured: dict[str, list[Measurement]] = field(default_factory=dict)
+    held: set[int] = field(default_factory=set)
 
     @property
     def backend(self) -> Backend:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from conversion.backends import REFERENCE
-from conversion.core.measurement import Measurement
+from conversion.core.measurement import Measurement, Verdict
 from conversion.proof.checks.case import Case
 from conversion.proof.checks.layers import located
+from conversion.proof.checks.visibility import faults_visible
 from conversion.proof.metrics import parity
 
 
@@ -29,4 +30,6 @@ def output_error(case: Case) -> list[Measurement]:
                 case.about, keras.arrays, found.arrays, *tolerances, found.cached
             )
         )
+    if all(each.verdict is not Verdict.FAIL for each in measured):
+        return [*measured, *faults_visible(case)]
     return located(case, measured)

@@ -13,12 +13,10 @@ import numpy as np
 
 from conversion.core.spec import Layer
 from conversion.proof.faults.fault import NotInjectable
+from conversion.proof.standard.kinds import KERNELS
 from conversion.proof.taps import opened
 from conversion.workspace import Workspace
 from conversion.workspace.entries import kept
-
-KERNELS = ("kernel", "depthwise_kernel")
-"""Roles of the weights that a layer multiplies with."""
 
 ALIKE = 0.9
 """Cosine, channel by channel, from which a stored kernel is a layer's; eight bits leave 0.999."""

@@ -8,7 +8,8 @@ import numpy as np
 
 from conversion.core.spec import Layer, Spec
 from conversion.proof.faults.fault import NotInjectable
-from conversion.proof.faults.places import KERNELS, arranged, layouts
+from conversion.proof.faults.places import arranged, layouts
+from conversion.proof.standard.kinds import KERNELS
 
 NORM = "BatchNormalization"
 
