@@ -244,6 +244,19 @@ def test_the_references_own_noise_is_reported(units):
     assert found.value == pytest.approx(units * STEP / spread)
 
 
+def test_where_the_truth_is_not_to_be_believed_no_pass_is_and_a_failure_still_is_one():
+    arrays = {"y": TRUTH}, {"y": keras()}
+    passed, failed = (
+        output_error(ABOUT, *arrays, {"y": keras(units)}, {"y": "none"}, doubt="two functions")
+        for units in (1, 100)
+    )
+    assert {str(m.verdict) for m in passed} == {"undecided"}
+    assert all(m.reason == "two functions" for m in passed)
+    assert {str(m.verdict) for m in failed} == {"fail"}
+    (found,) = reference_noise(ABOUT, *arrays, {"y": "none"}, doubt="two functions")
+    assert str(found.verdict) == "undecided"
+
+
 def test_the_noise_of_a_flat_reference_is_undecided():
     (found,) = reference_noise(ABOUT, {"y": TRUTH * 0}, {"y": keras() * 0}, {"y": "none"})
     assert found.verdict is Verdict.UNDECIDED
@@ -318,6 +331,7 @@ def test_the_limits_are_where_the_design_puts_them():
         "IMAGE": 30,
         "REACH": 10,
         "VISIBLE": 90,
+        "SAME_LAYER": 1e-4,
         "SUM": 1e-5,
         "LEAST_ERROR": 5.960464477539063e-08,
         "ROWS": 30,

@@ -14,13 +14,14 @@ def output_error(case: Case) -> list[Measurement]:
     """Outputs lie as close to the float64 truth as Keras's own, which must be believable."""
     workspace = case.workspace
     keras = workspace.outputs(REFERENCE)
+    doubt = workspace.layers.doubt
     if case.name == REFERENCE:
         return parity.reference_noise(
-            case.about, workspace.truth, keras.arrays, case.heads, keras.cached
+            case.about, workspace.truth, keras.arrays, case.heads, keras.cached, doubt
         )
     found = workspace.outputs(case.name)
     measured = parity.output_error(
-        case.about, workspace.truth, keras.arrays, found.arrays, case.heads, found.cached
+        case.about, workspace.truth, keras.arrays, found.arrays, case.heads, found.cached, doubt
     )
     demands = workspace.demands
     if demands.atol is not None or demands.rtol is not None:

@@ -57,6 +57,7 @@ def _held(case: Case) -> set[int]:
         return set()
     if "weights" not in case.measured:
         try:
+            case.require_map()
             case.backend.capability(Capability.STORED_WEIGHTS)(case)
         except UserError:  # the check of weights says so
             return set()

@@ -35,6 +35,13 @@ REACH = Limit(
     "how far rounding may move a logit: an answer whose top two are closer than twice that is not "
     "certified, and excused where it flips",
 )
+SAME_LAYER = Limit(
+    1e-4,
+    "of the layer's rms",
+    None,
+    "one layer from its own inputs: float32 rounds by 1e-7 to 1e-6 of its rms, however deep it "
+    "stands; beyond it Keras and the truth are two functions, and neither judges a file",
+)
 VISIBLE = Limit(
     90.0,
     "% of the standard faults",
