@@ -123,7 +123,7 @@ def test_how_far_a_fault_stands_out_is_what_evaluating_all_of_it_gives(tmp_path)
     seen, images = found(tmp_path, 1e-3, "one", "two")
     wanted = ("channel-times", "one")
     fault = next(each for each in sample(SPEC) if (each.operator, each.layer.name) == wanted)
-    wrong = truth.evaluate(fault.spec, {"x": INPUTS["x"][:images]}).layers["one"]
+    wrong = truth.evaluate(fault.put(SPEC), {"x": INPUTS["x"][:images]}).layers["one"]
     error = np.sqrt(np.square(wrong - EXACT["one"][:images]).mean(axis=0)).max()
     known = noise("one", 1e-3)
     assert seen[wanted][1] == pytest.approx(error / known.rms / 10, rel=1e-5)

@@ -87,7 +87,7 @@ def _effects(
             if known not in reference.seen:
                 best = ("", 0.0)
                 if points:
-                    wrong = _evaluated(fault.spec, passed, points, exact)
+                    wrong = _evaluated(fault.put(spec), passed, points, exact)
                     compared = Layers(heads, noise)
                     for name in points:
                         compared.add(name, exact[name], wrong[name].astype(np.float32))

@@ -25,17 +25,17 @@ def faults_visible(case: Case) -> list[Measurement]:
         return []
     reference, held = case.workspace.layers, _held(case)
     sights = []
-    found = effects(reference, faults, _compared(case))
+    found = effects(reference, faults, compared(case))
     for fault, (by, times) in zip(faults, found, strict=True):
-        located = fault.alone and any(id(array) in held for array in fault.changed.values())
+        located = fault.alone and any(id(array) in held for array in fault.changed)
         at = STORED if located and times <= 1 else by
         sights.append(Sight(fault.magnitude, fault.layer.name, at, times))
     weighted = {fault.layer.name for fault in faults if fault.layer.weights}
     return [visibility(case.about, sights, weighted, images_for(reference))]
 
 
-def _compared(case: Case) -> dict[str, Difference]:
-    """The layers that were compared in the artifact, its outputs among them, and the noise."""
+def compared(case: Case) -> dict[str, Difference]:
+    """Keras's noise at the layers that are compared in the artifact, its outputs among them."""
     found: dict[str, Difference] = {}
     with suppress(NoPower, Incomparable):  # the outputs' own measurement says so
         found |= {each.output: each for each in case.noise}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -15,22 +16,22 @@ from conversion.proof.standard.table import STANDARD, rows, value_of
 
 @dataclass(frozen=True, eq=False)
 class Supposed:
-    """A spec with one standard fault.
+    """A standard fault that a spec can have; without the spec that has it, which is large.
 
     Attributes:
         operator: the fault's name in the table.
         layer: the layer at fault, as it should be.
         magnitude: the fault in words.
-        spec: the model with it.
-        changed: the layer's weights that are others, as the good spec has them, by role.
+        put: puts it into the spec.
+        changed: the layer's weights that are others, as the good spec has them.
         alone: whether nothing but these weights is another.
     """
 
     operator: str
     layer: Layer
     magnitude: str
-    spec: Spec
-    changed: dict[str, np.ndarray]
+    put: Callable[[Spec], Spec]
+    changed: tuple[np.ndarray, ...]
     alone: bool
 
 
@@ -44,23 +45,23 @@ def sample(spec: Spec) -> Iterator[Supposed]:
     for layer in spec.layers:
         for operator, word, value, _, magnitude, _ in table:
             if FITS[word](layer):
-                change = WEIGHTS.get(operator) or LAYERS[operator]
-                wrong = change(spec, [layer.name], value_of(value))
-                other = wrong.layer(layer.name)
+                put = _putting(operator, layer.name, value_of(value))
+                other = put(spec).layer(layer.name)
                 changed = _changed(layer, other)
                 alone = _settings(layer) == _settings(other)
                 if changed or not alone:
-                    yield Supposed(operator, layer, magnitude, wrong, changed, alone)
+                    yield Supposed(operator, layer, magnitude, put, changed, alone)
+
+
+def _putting(operator: str, layer: str, value: Any) -> Callable[[Spec], Spec]:
+    change = WEIGHTS.get(operator) or LAYERS[operator]
+    return lambda spec: change(spec, [layer], value)
 
 
 def _settings(layer: Layer) -> tuple[object, ...]:
     return layer.kind, layer.config, layer.inputs
 
 
-def _changed(layer: Layer, other: Layer) -> dict[str, np.ndarray]:
-    return {
-        role: array
-        for role, array in layer.weights.items()
-        if array is not other.weights.get(role)
-        and not np.array_equal(array, other.weights.get(role, np.zeros(0)))
-    }
+def _changed(layer: Layer, other: Layer) -> tuple[np.ndarray, ...]:
+    pairs = ((array, other.weights[role]) for role, array in layer.weights.items())
+    return tuple(one for one, two in pairs if one is not two and not np.array_equal(one, two))
