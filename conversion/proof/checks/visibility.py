@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 from conversion.backends import Capability
-from conversion.core.errors import NotMapped, NoTruth, RunFailed, UserError
+from conversion.core.errors import UserError
 from conversion.core.measurement import Measurement
 from conversion.proof.checks.case import Case
 from conversion.proof.checks.fault_effects import effects, images_for
@@ -42,7 +42,7 @@ def compared(case: Case) -> dict[str, Difference]:
     try:
         case.require_map()
         seen = case.taps.seen if case.backend.offers(Capability.TAPS) else {}
-    except (NotMapped, NoTruth, RunFailed):  # the check of layers says so
+    except UserError:  # the check of layers says so
         seen = {}
     if seen:
         noise = case.workspace.layers.noise
