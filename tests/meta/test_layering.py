@@ -9,7 +9,7 @@ from python_sources import FRAMEWORKS, files, imports, parsed
 ORDER = (
     ("core",),
     ("readers",),
-    ("proof.truth", "reference"),
+    ("proof.standard", "proof.truth", "reference"),
     ("subjects",),
     ("custom", "proof.metrics"),
     ("backends",),

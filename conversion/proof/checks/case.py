@@ -16,10 +16,10 @@ from conversion.core.heap import give_back
 from conversion.core.measurement import Measurement, Verdict
 from conversion.core.quantity import About, Quantity
 from conversion.core.settings import Settings
+from conversion.core.spec import KERNELS
 from conversion.proof.metrics import accuracy
 from conversion.proof.metrics.accuracy import Tally
 from conversion.proof.metrics.compare import VIEWS, Difference, compare
-from conversion.proof.metrics.layouts import ROLES
 from conversion.proof.taps.by_values import EIGHT_BITS, ROUNDED
 from conversion.proof.taps.opened import Exposed, Taps, align
 from conversion.quantization import coverage
@@ -36,11 +36,13 @@ class Case:
         workspace: where it comes from.
         name: the artifact's backend.
         known: what was found out already and more than one check asks for.
+        held: `id` of the spec's weights that the file is known to have, element by element.
     """
 
     workspace: Workspace
     name: str
     known: dict[str, Any] = field(default_factory=dict)
+    held: set[int] = field(default_factory=set)
 
     def once(self, what: str, find: Callable[[], Found]) -> Found:
         """What more than one check asks for, found out when the first does.
@@ -173,5 +175,7 @@ class Case:
         """
         known = {*self.in_float, *left}
         layers = [each for each in self.workspace.spec.layers if each.name not in known]
-        kernels = [each.weights[role] for each in layers for role in ROLES if role in each.weights]
+        kernels = [
+            each.weights[role] for each in layers for role in KERNELS if role in each.weights
+        ]
         return sum({id(kernel): kernel.size for kernel in kernels}.values())  # a shared one is one

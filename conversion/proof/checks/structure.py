@@ -96,7 +96,10 @@ def torch_weights(case: Case) -> list[Measurement]:
     ours, theirs = (
         {name: tensor.numpy() for name, tensor in found.items()} for found in (wanted, state)
     )
-    return weights.equal_arrays(case.about, ours, theirs)
+    case.held.update(id(array) for layer in spec.layers for array in layer.weights.values())
+    measured = weights.equal_arrays(case.about, ours, theirs)
+    case.known["weights"] = measured
+    return measured
 
 
 def torch_integer_weights(case: Case) -> list[Measurement]:

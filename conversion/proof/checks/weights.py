@@ -40,7 +40,10 @@ def _measured(case: Case, exposed: Exposed, aligned: Callable[[], Taps]) -> list
     found = locate(spec, exposed.network, None if taps is None else taps.matches)
     waiting = [*found.placed, *(Held.nowhere(spec.layer(name)) for name in found.missing)]
     settled = [] if taps is None else _settled(case, taps, waiting)
-    return weights.weights(case.about, spec, found.held, settled)
+    case.held.update(weights.element_by_element(spec, found.held))
+    measured = weights.weights(case.about, spec, found.held, settled)
+    case.known["weights"] = measured
+    return measured
 
 
 def _settled(case: Case, taps: Taps, waiting: list[Held]) -> list[Settled]:
