@@ -165,6 +165,7 @@ def opened(
     demands: Demands | None = None,
     running: Running | None = None,
     custom_files: Sequence[File] = (),
+    replace: Sequence[str] = (),
     out: Path | None = None,
     store: Store | None = None,
     progress: bool = False,
@@ -180,6 +181,7 @@ def opened(
         demands: what the user allows and asks for beside being right.
         running: threads, memory and seed.
         custom_files: Python files with layers, executed because the user named them.
+        replace: layers in place of those of the file, as `--replace` has them.
         out: where the log goes.
         store: where finished work is kept between runs.
         progress: whether to say on stderr what takes long.
@@ -194,7 +196,7 @@ def opened(
         spoken() if progress else nullcontext(),
         journal(out) as log,
     ):
-        own = custom.load(custom_files)
+        own = custom.load(custom_files, replace)
         images = None if data is None else path_or_arrays(data)
         subject = find(file_or_name, images, preprocessing, own)
         with Reference(custom=own.files) as reference:

@@ -28,6 +28,7 @@ from conversion.readers.parsing import (
     parsed,
     text,
 )
+from conversion.readers.replacing import replaced
 from conversion.readers.schema import rules_with
 
 Ends = tuple[str, ...]
@@ -63,6 +64,7 @@ def _read_open(path: Path, content: bytes, file: h5py.File, custom: Custom) -> S
             "alone does not say what the layers are (model.to_json() beside it does: pass that)."
         )
     config = parsed(raw, f"'model_config' of {path}")
+    config = replaced(config, custom.replaced, custom.layers)
     refuse_code(config, path.name, custom.layers)
     group = behind_hard_links(file, "model_weights")
     if not isinstance(group, h5py.Group):

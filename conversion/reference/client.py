@@ -262,6 +262,8 @@ class KerasModel:
         known = {
             "path": str(self.path),
             "digest": self.digest or spec.digest,
+            "replaced": dict(spec.custom.replaced),
+            "own": list(spec.custom.layers),
             "weights": None if whole else str(self.path.with_name(spec.weights_file)),
         }
         described = {

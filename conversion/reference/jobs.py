@@ -7,6 +7,7 @@ import json
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import tensorflow as tf
 
 from conversion.core import digest
 from conversion.core.user_code import UserFile, execute
+from conversion.readers.replacing import replaced as replaced_layers
 from conversion.reference.channel import Message
 from conversion.reference.network import Network
 from conversion.reference.repairs import repaired
@@ -213,14 +215,16 @@ def _open(models: Models, message: Message) -> Any:
     path, expected = Path(message.values["path"]), message.values["digest"]
     weights = None if message.values["weights"] is None else Path(message.values["weights"])
     import_custom(models, message)
-    if expected not in models:
+    replaced, own = message.values["replaced"], message.values["own"]
+    key = digest.of_settings([expected, replaced])
+    if key not in models:
         files = [path] if weights is None else [path, weights]
         found = digest.of_parts(*(digest.of_file(file) for file in files))
         if found != expected:
             raise ValueError(f"{path.name} changed after it was read ({found[:12]}).")
-        with repaired(path, weights) as file:
-            models[expected] = keras.models.load_model(file, compile=False)
-    return models[expected]
+        with repaired(path, weights, partial(replaced_layers, layers=replaced, custom=own)) as file:
+            models[key] = keras.models.load_model(file, compile=False)
+    return models[key]
 
 
 def _run(

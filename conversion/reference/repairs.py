@@ -282,21 +282,30 @@ def repairs(path: Path) -> list[str]:
 
 
 @contextmanager
-def repaired(path: Path, weights: Path | None = None) -> Iterator[Path]:
+def repaired(
+    path: Path, weights: Path | None = None, replace: Callable[[Any], Any] = lambda config: config
+) -> Iterator[Path]:
     """The file as Keras can open it: itself, or a copy with a repaired description.
 
     Args:
         path: a model file that the reader has accepted.
         weights: the file of its weights, where it has none itself.
+        replace: puts layers in place of those of the description, which it is given.
     """
     found = described(path)
-    config, made = (None, []) if found is None else _repaired(json.loads(found))
+    if found is None:
+        yield path
+        return
+    given = json.loads(found)
+    config = replace(json.loads(found))
+    changed = config != given
+    config, made = _repaired(config)
     other = is_named_otherwise(path) or is_laid_out_otherwise(path)
-    if found is None or not (made or other or weights is not None):
+    if not (made or changed or other or weights is not None):
         yield path
         return
     with tempfile.TemporaryDirectory() as folder:
-        yield pack(json.dumps(config) if made else found, weights or path, Path(folder))
+        yield pack(json.dumps(config) if made or changed else found, weights or path, Path(folder))
 
 
 def _repaired(config: Any) -> tuple[Any, list[str]]:
