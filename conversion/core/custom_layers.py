@@ -48,11 +48,14 @@ class Custom:
         layers: class name to the layer.
         replaced: name of a layer of the file to ``class_name`` and ``config`` of what the user put
             in its place.
+        by_keras: gives a layer's output ``(N, ...)`` in float64 as Keras computes it, from the
+            layer and its inputs; None where no process for it is known.
     """
 
     files: tuple[UserFile, ...] = ()
     layers: Mapping[str, CustomLayer] = field(default_factory=dict)
     replaced: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    by_keras: Truth | None = None
 
     @property
     def provenance(self) -> dict[str, str]:

@@ -15,7 +15,7 @@ from conversion.core import digest
 from conversion.core.errors import MissingDependency, ReferenceCrashed, UserError
 from conversion.core.extras import needs
 from conversion.core.progress import stage
-from conversion.core.spec import Spec
+from conversion.core.spec import Layer, Spec
 from conversion.core.user_code import UserFile
 from conversion.reference.channel import (
     Child,
@@ -201,6 +201,22 @@ class KerasModel:
         if key not in self._ranges:
             self._ranges[key] = self._arrays("layer_ranges", inputs, **asked)["ranges"]
         return self._ranges[key]
+
+    def in_float64(self, layer: Layer, values: Sequence[np.ndarray]) -> np.ndarray:
+        """What one layer gives where Keras computes it in float64.
+
+        Args:
+            layer: with its weights, in Keras's order.
+            values: its inputs, ``(N, ...)`` float64.
+
+        Returns:
+            ``(N, ...)`` float64.
+        """
+        given = {f"input {index}": array for index, array in enumerate(values)}
+        given |= {f"weight {index}": each for index, each in enumerate(layer.weights.values())}
+        path = list(layer.path or (layer.name,))
+        answer = self._call("in_float64", given, layer=path, count=len(values))
+        return np.asarray(answer.arrays["output"], np.float64)
 
     def to_onnx(self, opset: int) -> tuple[bytes, list[str]]:
         """The model as tf2onnx writes it.

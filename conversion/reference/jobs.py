@@ -19,6 +19,7 @@ from conversion.core import digest
 from conversion.core.user_code import UserFile, execute
 from conversion.readers.replacing import replaced as replaced_layers
 from conversion.reference.channel import Message
+from conversion.reference.float64 import Float64Layer
 from conversion.reference.network import Network
 from conversion.reference.repairs import repaired
 
@@ -96,6 +97,17 @@ def _extremes(value: Any, bounds: tuple[float, float]) -> Any:
     counts = (tf.math.count_nonzero(beyond), tf.size(value, tf.int64))
     numbers = (tf.reduce_min(value), tf.reduce_max(value), *counts)
     return tf.stack([[tf.cast(number, tf.float64) for number in numbers]])
+
+
+def in_float64(models: Models, message: Message) -> Answer:
+    """The output of one layer, computed in float64."""
+    values, arrays = message.values, message.arrays
+    rebuilt = f"float64 {values['digest']} {values['layer']} {values['replaced']}"
+    if rebuilt not in models:
+        models[rebuilt] = Float64Layer(_open(models, message), values["layer"])
+    inputs = [arrays[f"input {index}"] for index in range(values["count"])]
+    weights = [arrays[f"weight {index}"] for index in range(len(arrays) - len(inputs))]
+    return {}, {"output": models[rebuilt].output(weights, inputs)}
 
 
 def to_onnx(models: Models, message: Message) -> Answer:
@@ -255,6 +267,7 @@ JOBS: dict[str, Callable[[Models, Message], Answer]] = {
     "logits": logits,
     "layer_outputs": layer_outputs,
     "layer_ranges": layer_ranges,
+    "in_float64": in_float64,
     "to_onnx": to_onnx,
     "to_litert": to_litert,
     "quantize_litert": quantize_litert,
