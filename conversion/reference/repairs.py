@@ -82,6 +82,7 @@ REPAIRS = (
     *(Repair((f"SpatialDropout{rank}D",), "trainable", ANY, _TRAINED) for rank in (1, 2, 3)),
     Repair(("BatchNormalization",), "virtual_batch_size", None, _NORM),
     Repair(("BatchNormalization",), "adjustment", None, _NORM),
+    Repair(("LSTM", "GRU", "SimpleRNN"), "time_major", False, "Keras 3 knows no other order"),
     Repair(("BatchNormalization",), "fused", ANY, "it chooses a kernel for the same formula"),
 )
 """Settings that are left out; a new one is one entry."""
@@ -245,7 +246,20 @@ def _names_read(part: dict[str, Any]) -> str:
     return ""
 
 
+def _held(part: dict[str, Any]) -> str:
+    """A layer that another one holds, which Keras 2 wrote without saying where its class is."""
+    config = part["config"]
+    if part["class_name"] not in ("Bidirectional", "TimeDistributed"):
+        return ""
+    listed = [config.get(key) for key in ("layer", "backward_layer")]
+    found = [each for each in listed if isinstance(each, dict) and "module" not in each]
+    for each in found:
+        each |= {"module": "keras.layers", "registered_name": None}
+    return "the layer that it holds taken from keras.layers: the same class" if found else ""
+
+
 CHANGES: tuple[Change, ...] = (
+    _held,
     _bare_list,
     _input,
     _stated_again,
