@@ -39,7 +39,8 @@ def load(paths: Sequence[str | Path], replace: Sequence[str] = ()) -> Custom:
         if file.is_for_keras:
             continue
         name = file.path.name
-        for kind, layer in _layers(name, vars(execute(file)).get("LAYERS")).items():
+        found = vars(execute(file)).get("LAYERS", {} if file.builds else None)
+        for kind, layer in _layers(name, found).items():
             if kind in LAYERS or kind in layers:
                 raise UserError(f"{name} has a layer '{kind}', which is known already.")
             layers[kind] = layer

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,7 @@ from conversion.subjects import Subject, find
 from conversion.subjects.arrays import Data, path_or_arrays
 from conversion.subjects.keras_object import Model, as_file
 from conversion.subjects.preprocessing import Preprocessing
+from conversion.subjects.weights_alone import whole
 from conversion.workspace import Workspace
 
 File = str | Path
@@ -192,11 +193,13 @@ def opened(
     external = external_files(artifacts or {})
     with (
         without_triton(),
-        as_file(model) as file_or_name,
+        as_file(model) as given,
         spoken() if progress else nullcontext(),
         journal(out) as log,
+        ExitStack() as opening,
     ):
         own = custom.load(custom_files, replace)
+        file_or_name = opening.enter_context(whole(given, own))
         images = None if data is None else path_or_arrays(data)
         subject = find(file_or_name, images, preprocessing, own)
         with Reference(custom=own.files) as reference:

@@ -116,8 +116,11 @@ def inspect(given: argparse.Namespace) -> int:
     """Print what a file holds."""
     from conversion import custom
     from conversion.report.inspection import inspect, render
+    from conversion.subjects.weights_alone import whole
 
-    found = inspect(given.file, custom.load(given.custom, given.replace))
+    own = custom.load(given.custom, given.replace)
+    with whole(str(given.file), own) as file:
+        found = inspect(Path(file), own)
     print(json.dumps(found, indent=1, default=str) if given.json else render(found))
     return 0
 

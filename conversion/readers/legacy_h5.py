@@ -60,8 +60,8 @@ def _read_open(path: Path, content: bytes, file: h5py.File, custom: Custom) -> S
     raw = file.attrs.get("model_config")
     if raw is None:
         raise UserError(
-            f"Expected a model in {path}; the HDF5 file has no 'model_config': a file of weights "
-            "alone does not say what the layers are (model.to_json() beside it does: pass that)."
+            f"Expected a model in {path}; the HDF5 file has no 'model_config': weights alone do "
+            f"not say what the layers are: {_way_on(path)}."
         )
     config = parsed(raw, f"'model_config' of {path}")
     config = replaced(config, custom.replaced, custom.layers)
@@ -79,6 +79,17 @@ def _read_open(path: Path, content: bytes, file: h5py.File, custom: Custom) -> S
         digest=digest.of_bytes(content),
         keras_version=one_line(text(file.attrs.get("keras_version", "unknown"))),
         custom=custom,
+    )
+
+
+def _way_on(path: Path) -> str:
+    """What can be done about weights alone."""
+    beside = path.with_suffix(".json")
+    if beside.is_file():
+        return f"pass {beside.name}, which is beside it"
+    return (
+        "pass the JSON of model.to_json() with its weights beside it, or name a Python file with a "
+        "function model() that returns the Keras model: --custom FILE.py (docs/custom.md)"
     )
 
 

@@ -109,6 +109,20 @@ class Reference:
             self.close()
             raise
 
+    def build(self, file: UserFile, weights: Path, target: Path) -> None:
+        """Save the model that a user's function returns, with weights of a file.
+
+        Args:
+            file: has the function; one of those that this process executes.
+            weights: alone, in HDF5.
+            target: a `.keras` file.
+
+        Raises:
+            UserError: the function returns no Keras model, or the weights do not fit it.
+        """
+        paths = {"weights": str(weights.resolve()), "target": str(target)}
+        self.call("build_model", {"file": file.digest, **paths})
+
     def model(self, path: Path, spec: Spec, digest: str = "") -> KerasModel:
         """The Keras model of a file that the reader has already accepted.
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import shutil
+import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -16,11 +18,12 @@ import numpy as np
 import tensorflow as tf
 
 from conversion.core import digest
-from conversion.core.user_code import UserFile, execute
+from conversion.core.user_code import BUILDER, UserFile, execute
 from conversion.readers.replacing import replaced as replaced_layers
 from conversion.reference.channel import Message
 from conversion.reference.float64 import Float64Layer
 from conversion.reference.network import Network
+from conversion.reference.packing import is_legacy, weight_names
 from conversion.reference.repairs import repaired
 
 ATTEMPTS = 4
@@ -223,6 +226,27 @@ def import_custom(models: Models, message: Message) -> None:
                 keras.saving.get_custom_objects().update({kind: found, f"Custom>{kind}": found})
 
 
+def build_model(models: Models, message: Message) -> Answer:
+    """Save what a user's function returns, with the weights of a file."""
+    import_custom(models, message)
+    module, weights = models[message.values["file"]], Path(message.values["weights"])
+    model = getattr(module, BUILDER)()
+    if not isinstance(model, keras.Model):
+        raise TypeError(f"{BUILDER}() should return a keras.Model; it returns {type(model)}")
+    with tempfile.TemporaryDirectory() as folder:
+        # Keras tells the format of weights by their name.
+        copy = Path(folder) / ("weights.h5" if is_legacy(weights) else "model.weights.h5")
+        shutil.copyfile(weights, copy)
+        model.load_weights(copy)
+        again = Path(folder) / "again.weights.h5"
+        model.save_weights(again)
+        left = [] if is_legacy(weights) else sorted(weight_names(copy) - weight_names(again))
+    if left:  # which Keras does not look at
+        raise ValueError(f"the file has '{left[0]}', for which {BUILDER}() has no layer")
+    model.save(message.values["target"])
+    return {}, {}
+
+
 def _open(models: Models, message: Message) -> Any:
     path, expected = Path(message.values["path"]), message.values["digest"]
     weights = None if message.values["weights"] is None else Path(message.values["weights"])
@@ -263,6 +287,7 @@ def _run(
 
 
 JOBS: dict[str, Callable[[Models, Message], Answer]] = {
+    "build_model": build_model,
     "outputs": outputs,
     "logits": logits,
     "layer_outputs": layer_outputs,

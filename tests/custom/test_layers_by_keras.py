@@ -1,10 +1,8 @@
 """Layers whose truth is Keras in float64: read, judged at ONNX, and an injected fault is seen."""
 
 import numpy as np
-import onnx
 import pytest
 from keras_notation import entry, functional, sequential
-from onnx import numpy_helper
 from tools.keras_models import save_model
 
 from conversion.core.artifact import Store
@@ -149,6 +147,9 @@ def test_onnx_is_judged_at_the_outputs_and_passes(saved, opened, name):
 
 @pytest.mark.parametrize("name", ["lstm", "both-ways", "conv-lstm"])
 def test_one_weight_of_the_loop_off_by_a_hundredth_fails(saved, reference, tmp_path, name):
+    import onnx
+    from onnx import numpy_helper
+
     path = saved(name)
     subject = Subject("mine", path, read_spec(path))
     good = Workspace(subject, reference, Store(tmp_path / "store"))
