@@ -54,8 +54,8 @@ def read_layers(
             rule = rules.get(entry.kind)
             if rule is None:
                 raise UserError(
-                    f"Layer '{entry.name}' is a {entry.kind}, which is not supported: {WAYS_ON}; "
-                    f"supported: {', '.join(sorted(rules))}."
+                    f"Layer '{entry.name}' is a {entry.kind}, which is not supported "
+                    f"(docs/supported.md has those that are): {WAYS_ON}."
                 )
             whole = entry.kind in custom.layers or entry.kind in BY_KERAS
             layers[entry.name] = _layer(entry, rule, whole, layers, weights, kept)

@@ -63,6 +63,13 @@ def _read_open(path: Path, content: bytes, file: h5py.File, custom: Custom) -> S
             f"Expected a model in {path}; the HDF5 file has no 'model_config': weights alone do "
             f"not say what the layers are: {_way_on(path)}."
         )
+    version = one_line(text(file.attrs.get("keras_version", "unknown")))
+    if version.startswith("1."):
+        raise UserError(
+            f"{path.name} was written by Keras {version}, whose settings have other names "
+            "(output_dim, nb_filter, border_mode): open it with keras==2.2.4, in an "
+            "environment of its own, and save it again."
+        )
     config = parsed(raw, f"'model_config' of {path}")
     config = replaced(config, custom.replaced, custom.layers)
     refuse_code(config, path.name, custom.layers)
@@ -77,7 +84,7 @@ def _read_open(path: Path, content: bytes, file: h5py.File, custom: Custom) -> S
         inputs=inputs,
         outputs=outputs,
         digest=digest.of_bytes(content),
-        keras_version=one_line(text(file.attrs.get("keras_version", "unknown"))),
+        keras_version=version,
         custom=custom,
     )
 
