@@ -23,6 +23,7 @@ from conversion.proof.metrics.compare import VIEWS, Difference, compare
 from conversion.proof.taps.by_values import EIGHT_BITS, ROUNDED
 from conversion.proof.taps.opened import Exposed, Taps, align
 from conversion.quantization import coverage
+from conversion.readers.schema_by_keras import OVER_TIME
 from conversion.workspace import Workspace
 
 Found = TypeVar("Found")
@@ -158,10 +159,17 @@ class Case:
         """Stop a check that looks for the layers of the spec in a file where one has no place.
 
         Raises:
-            NotMapped: the model has a layer of the user's own, and nobody knows what it becomes.
+            NotMapped: the model has a layer of the user's own, and nobody knows what it becomes, or
+                one that goes through a sequence: in files that is a loop, or one operator that
+                reorders weights and has time before the batch.
         """
         spec = self.workspace.spec
         for layer in spec.layers:
+            if layer.kind in OVER_TIME:
+                raise NotMapped(
+                    f"'{layer.name}' ({layer.kind}) is a loop in the file, with time before the "
+                    "batch: judged at the outputs"
+                )
             if layer.kind in spec.custom.layers:
                 raise NotMapped(
                     f"'{layer.name}' of the --custom file has no place in the map of layers"
