@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from conversion.backends import Capability
+from conversion.core.artifact import Runner
 from conversion.core.measurement import Measurement, advised
 from conversion.proof.checks.case import Case
 from conversion.proof.metrics import structure
@@ -42,12 +43,22 @@ def rows(case: Case) -> list[Measurement]:
         ROW_ORDER: {name: array[np.argsort(order)] for name, array in shuffled.items()},
     }
     about, heads = case.about, case.heads
+    ways = {what: other for what, other in ways.items() if not _fixed(runner) or what is ROW_ORDER}
     found = [
         measured
         for what, other in ways.items()
         for measured in structure.rows_follow(what, about, straight, other, heads, noise)
     ]
+    if _fixed(runner):
+        found += case.skip(
+            BATCH_1, "the file's batch is fixed, so there is no other to compare with"
+        )
     return [advised(each, DYNAMIC) for each in found] if _is_dynamic(case) else found
+
+
+def _fixed(runner: Runner) -> bool:
+    """Whether a file takes so many images at a time and no other number."""
+    return any(port.batch for port in getattr(runner, "ports", ()))
 
 
 def _is_dynamic(case: Case) -> bool:
