@@ -7,6 +7,7 @@ from itertools import zip_longest
 
 from conversion.core.measurement import Measurement, Verdict
 from conversion.report import overview
+from conversion.report.costs import costs
 from conversion.report.outcome import Outcome
 
 MOST_EXPLAINED = 12
@@ -30,7 +31,8 @@ def render(
     """
     lines = _aligned([row.cells for row in overview.rows(measurements, sizes)])
     wanting = overview.attention(measurements)
-    notes = [one_line(measurement.explain()) for measurement in wanting[:MOST_EXPLAINED]]
+    notes = list(map(one_line, costs(measurements)))
+    notes += [one_line(measurement.explain()) for measurement in wanting[:MOST_EXPLAINED]]
     if len(wanting) > MOST_EXPLAINED:
         notes.append(f"… and {len(wanting) - MOST_EXPLAINED} more")
     notes.extend(map(one_line, overview.visible(measurements)))
