@@ -46,14 +46,14 @@ def read(path: Path, content: bytes, custom: Custom) -> Spec:
 
 
 def _read(path: Path, content: bytes, custom: Custom) -> Spec:
-    config = parsed(content, path.name)
-    config = {key: value for key, value in config.items() if key != "compile_config"}
-    if "modelTopology" in config:
+    if b'"modelTopology"' in content:
         raise UserError(
             f"Expected a Keras model; {path.name} is of TensorFlow.js: pass the Keras file that "
             "it was converted from, or make one with tensorflowjs_converter "
             "--input_format=tfjs_layers_model --output_format=keras."
         )
+    config = parsed(content, path.name)
+    config = {key: value for key, value in config.items() if key != "compile_config"}
     config = replaced(config, custom.replaced, custom.layers)
     refuse_code(config, path.name, custom.layers)
     weights = _beside(path)

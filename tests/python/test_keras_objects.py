@@ -1,6 +1,7 @@
 """A Keras model in memory is judged as the file that Keras saves of it."""
 
 import json
+import re
 import sys
 import zipfile
 from types import ModuleType
@@ -58,6 +59,11 @@ def test_what_is_saved_is_gone_after_a_mistake(keras_model, own_store, temporary
     assert list(temporary.iterdir()) == []
 
 
+def without_addresses(content):
+    """A description whose shared objects all have one number."""
+    return re.sub(rb'"shared_object_id": \d+', b'"shared_object_id": 0', content)
+
+
 def test_the_file_has_the_models_name_and_everything_but_the_time(keras_file, keras_model):
     with (
         as_file(keras_model(name="my.net")) as path,
@@ -67,7 +73,8 @@ def test_the_file_has_the_models_name_and_everything_but_the_time(keras_file, ke
         assert path.endswith("/my.net.keras")
         assert plain.namelist() == built.namelist()
         for member in ("config.json", "model.weights.h5"):
-            assert plain.read(member) == built.read(member)
+            ours, theirs = (without_addresses(each.read(member)) for each in (plain, built))
+            assert ours == theirs
         assert list(json.loads(plain.read("metadata.json"))) == ["keras_version"]
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from refused_files import case, refusal
 
+from conversion.core.errors import UserError
 from conversion.readers import read_spec
 
 
@@ -65,3 +66,11 @@ def test_truncated_file_is_called_truncated(path, share):
     path.write_bytes(content[: int(share * len(content))])
     # below the eight bytes of the signature there is nothing to tell it from
     assert ("truncated" if share * len(content) > 96 else "Expected") in refusal(path)
+
+
+@pytest.mark.parametrize("topology", ["null", '{"model_config": {}}'])
+def test_a_description_of_tensorflow_js_is_named_as_that(tmp_path, topology):
+    path = tmp_path / "model.json"
+    path.write_text(f'{{"format": "layers-model", "modelTopology": {topology}}}')
+    with pytest.raises(UserError, match=r"model\.json is of TensorFlow\.js: pass the Keras file"):
+        read_spec(path)
