@@ -15,8 +15,8 @@ import numpy as np
 import tensorflow as tf
 
 from conversion.core import digest
+from conversion.core.channel import Message
 from conversion.core.user_code import UserFile, execute
-from conversion.reference.channel import Message
 from conversion.reference.network import Network
 from conversion.reference.repairs import repaired
 

@@ -9,7 +9,9 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
+from conversion.core.channel import Message
 from conversion.core.errors import MissingDependency
+from conversion.core.guarded import OPENING, Guarded, allowance
 from conversion.core.layer_rule import LayerRule
 from conversion.core.spec import Spec
 from conversion.readers import read_spec
@@ -28,9 +30,25 @@ def inspect(path: Path) -> dict[str, Any]:
         ``multiply_accumulates`` of one image, ``provenance``.
 
     Raises:
-        UserError: the file cannot be read, or is none of these.
+        UserError: the file cannot be read, or is none of these; reading it crashes or does not end.
         MissingDependency: it is a `.tflite` file and the extra that reads it is not installed.
     """
+    size = path.stat().st_size if path.is_file() else 0
+    child = Guarded(f"Expected a whole model file; {path.name}", allowance(size))
+    try:
+        answer = child.call(f"{__name__}:described", {"path": str(path)}, seconds=OPENING)
+    finally:
+        child.close()
+    return dict(json.loads(answer.values["found"]))
+
+
+def described(held: Any, message: Message) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The job of a child process: what a file holds, in JSON."""
+    path = Path(message.values["path"])
+    return {"found": json.dumps(_inspected(path), default=str)}, {}
+
+
+def _inspected(path: Path) -> dict[str, Any]:
     readers = {".onnx": _onnx, ".pt": _torch, ".tflite": _litert}
     read = readers.get(path.suffix.lower())
     return _keras(read_spec(path)) if read is None else read(path)
