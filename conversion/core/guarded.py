@@ -101,11 +101,11 @@ class Guarded:
         code = child.process.wait()
         how = signal.Signals(-code).name if code < 0 else f"code {code}"
         words = child.last_words()[-200:]
-        return f"crashes the process that opens it ({how}, {self._limit}): {words}"
+        return f"crashes the process that opens it ({how}; {self._limit}): {words}"
 
     @property
     def _limit(self) -> str:
-        return f"which may take {self._memory / 1e9:.1f} GB of memory"
+        return f"it may take {self._memory / 1e9:.1f} GB of memory"
 
     def _refuse(self, answer: Message) -> None:
         said, kind = answer.values.get("error"), str(answer.values.get("kind"))

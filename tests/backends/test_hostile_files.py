@@ -1,14 +1,15 @@
 """Files that hang, stop or crash what reads them end in one sentence."""
 
-import onnx
 import pytest
-from onnx import TensorProto, helper
 
 from conversion.core.errors import Crashed, RunFailed, UserError
 from conversion.report import inspection
 
 
 def saved(path, nodes, **more):
+    import onnx
+    from onnx import TensorProto, helper
+
     value = helper.make_tensor_value_info("x", TensorProto.FLOAT, [1])
     result = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
     opsets = more.pop("opset_imports", [helper.make_opsetid("", 13)])
@@ -19,6 +20,8 @@ def saved(path, nodes, **more):
 
 def endless(path):
     """A loop of 2**62 turns."""
+    from onnx import TensorProto, helper
+
     names = ("turn", "goes", "held"), ("goes_on", "given")
     body = helper.make_graph(
         [
@@ -49,13 +52,19 @@ def test_a_file_that_never_ends_is_given_up(tmp_path, monkeypatch):
         inspection.inspect(endless(tmp_path / "endless.onnx"))
 
 
+def node(kind):
+    from onnx import helper
+
+    return helper.make_node(kind, ["x"], ["y"])
+
+
 def test_a_node_without_its_input_is_refused(tmp_path):
-    path = saved(tmp_path / "m.onnx", [helper.make_node("MatMul", ["x"], ["y"])])
+    path = saved(tmp_path / "m.onnx", [node("MatMul")])
     with pytest.raises(RunFailed, match=r"m\.onnx stops .*IndexError"):
         inspection.inspect(path)
 
 
 def test_a_file_without_an_opset_is_refused(tmp_path):
-    path = saved(tmp_path / "m.onnx", [helper.make_node("Relu", ["x"], ["y"])], opset_imports=[])
+    path = saved(tmp_path / "m.onnx", [node("Relu")], opset_imports=[])
     with pytest.raises(UserError, match=r"m\.onnx"):
         inspection.inspect(path)
