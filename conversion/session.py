@@ -17,7 +17,7 @@ from conversion.backends.beside_tensorflow import without_triton
 from conversion.core.artifact import Artifact, Store
 from conversion.core.console import spoken
 from conversion.core.demands import Demands
-from conversion.core.errors import UserError
+from conversion.core.errors import Crashed, UserError
 from conversion.core.heap import give_back
 from conversion.core.journal import LOG, journal
 from conversion.core.measurement import Measurement, Verdict
@@ -29,6 +29,7 @@ from conversion.proof.checks.case import Case
 from conversion.proof.checks.unmade import not_made
 from conversion.proof.metrics.quantities import BUILT
 from conversion.proof.search.search import Found
+from conversion.reading import read_guarded
 from conversion.reference import Reference
 from conversion.report import place
 from conversion.subjects import Subject, find
@@ -89,10 +90,12 @@ def judge(case: Case, topics: Sequence[str] | None, made: dict[str, Artifact]) -
     try:
         case.workspace.runner(name)
     except UserError as error:
-        if name in case.workspace.external or name == REFERENCE:
+        crashed = isinstance(error, Crashed)  # the failure of a file that does fit
+        if not crashed and (name in case.workspace.external or name == REFERENCE):
             raise
         LOG.debug("opening %s stopped", name, exc_info=True)
-        return [case.about.measure(BUILT, reason=str(error), verdict=Verdict.FAIL)]
+        reason = "; ".join(filter(None, (case.weak_spot, str(error))))
+        return [case.about.measure(BUILT, reason=reason, verdict=Verdict.FAIL)]
     wanted = None if topics is None else tuple(topics)
     measured = list[Measurement]()
     for check in checks(name, wanted):
@@ -201,7 +204,7 @@ def opened(
         own = custom.load(custom_files, replace)
         file_or_name = opening.enter_context(whole(given, own))
         images = None if data is None else path_or_arrays(data)
-        subject = find(file_or_name, images, preprocessing, own)
+        subject = find(file_or_name, images, preprocessing, own, read_guarded)
         with Reference(custom=own.files) as reference:
             yield workspace_of(
                 subject,

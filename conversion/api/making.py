@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from conversion.backends import backend
 from conversion.core.artifact import Artifact, Store
-from conversion.core.errors import UserError
+from conversion.core.errors import RunFailed, UserError
 from conversion.core.running import Running
 from conversion.core.settings import Settings
+from conversion.proof.checks.case import Case
 from conversion.session import (
     File,
     export,
@@ -132,4 +135,23 @@ def _make(
                 f"{workspace.subject.name} has no images to calibrate on: pass --data FILE."
             )
         made = {name: workspace.artifact(name) for name in names}
+        for name in names:
+            if not backend(name).is_float:
+                _refuse_what_does_not_run(Case(workspace, name))
         return made if folder is None else export(made, folder)
+
+
+def _refuse_what_does_not_run(case: Case) -> None:
+    """Run an int8 artifact on one image.
+
+    Raises:
+        UserError: it does not run.
+    """
+    workspace = case.workspace
+    assert workspace.subject.train is not None
+    image = workspace.subject.train.images[:1].astype(np.float32)
+    try:
+        workspace.runner(case.name).run({workspace.spec.inputs[0]: image})
+    except RunFailed as error:
+        spot = f"{case.weak_spot}; " if case.weak_spot else ""
+        raise UserError(f"{case.name} can be made and does not run: {spot}{error}") from None

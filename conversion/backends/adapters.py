@@ -96,6 +96,7 @@ ADAPTERS = (
         "conversion.backends.litert_fp32",
         (".tflite",),
         packages=(*_TF, "ai-edge-litert"),
+        fragile=True,
         capabilities={
             Capability.TAPS: f"{_OPENED}:open_litert",
             Capability.STORED_WEIGHTS: "conversion.proof.checks.weights:file_weights",
@@ -111,11 +112,13 @@ ADAPTERS = (
         scheme="litert",
         packages=(*_TF, "ai-edge-litert"),
         baseline="onnx-fp32",
+        fragile=True,
         capabilities={
             Capability.TAPS: f"{_OPENED}:open_litert",
             Capability.EIGHT_BIT_WEIGHTS: f"{_STRUCTURE}:litert_integer_weights",
             Capability.QUANTIZATION_PARAMETERS: f"{_INT8}.quantized:litert_parameters",
             Capability.RANGES: f"{_INT8}.ranges:litert_ranges",
+            Capability.WEAK_SPOT: "conversion.backends.litert_file:smallest_scale",
         },
     ),
 )

@@ -42,6 +42,8 @@ class Capability(StrEnum):
     """``(case) -> list[conversion.proof.metrics.kernels.Step]``: what runs, and in which numbers"""
     NARROW_SUMS = "sums that may overflow 16 bits"
     """``(case) -> measurements``: what the file gives on CPUs that add in 16 bits"""
+    WEAK_SPOT = "what may keep its files from running"
+    """``(path, spec) -> str``: a sentence; only asked where a file does not run"""
     STATED_SCHEME = "the scheme that its file states"
     """``(path) -> a part of Settings``"""
 
@@ -102,6 +104,7 @@ class Backend:
         packages: distributions that make or run it.
         baseline: the float artifact that an int8 one is measured against.
         capabilities: what checks may ask of it; one that asks for something else is skipped.
+        fragile: whether its runtime ends the process on some files; they are run in a child then.
         broken: why it cannot be used at all; one of another distribution may not load.
     """
 
@@ -115,6 +118,7 @@ class Backend:
     packages: tuple[str, ...] = ()
     baseline: str | None = None
     capabilities: Mapping[Capability, str | Callable[..., Any]] = field(default_factory=dict)
+    fragile: bool = False
     broken: str = ""
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from conversion.core.errors import UserError
+from conversion.core.spec import Spec
 
 IDENTIFIER = b"TFL3"
 """Bytes 4 to 8 of every such file (TensorFlow's `schema.fbs`: `file_identifier`)."""
@@ -109,6 +111,34 @@ def float_operators(model: Any, known: Collection[int] = ()) -> list[str]:
         ):
             found.add(name)
     return sorted(found)
+
+
+def smallest_scale(path: Path, spec: Spec) -> str:
+    """Which activation has the smallest scale: LiteRT does not run a file where one is next to 0.
+
+    Args:
+        path: an int8 file.
+        spec: the model, whose layers the converter's names of tensors name.
+    """
+    model = load(path)
+    found = [
+        (float(tensor.quantization.scale[0]), tensor.name.decode())
+        for tensor in model.subgraphs[0].tensors
+        if not stored(model, tensor)
+        and tensor.quantization is not None
+        and np.size(tensor.quantization.scale) == 1
+    ]
+    if not found:
+        return ""
+    scale, name = min(found)
+    parts = re.split("[/;]", name)
+    named = {part for each in parts for part in (each, re.sub(r"_\d+$", "", each))}
+    layers = [layer.name for layer in spec.layers if layer.name in named]
+    return (
+        f"the smallest scale of an activation is {scale:.3g}, of '{(layers or [name])[0]}': one "
+        "next to 0 comes from an activation that is 0 on every calibration image; calibrate on "
+        "images on which it is not, or leave the layer in float (--float-layers)"
+    )
 
 
 def ports(model: Any, inputs: Sequence[str], outputs: Sequence[str]) -> tuple[list[int], list[int]]:

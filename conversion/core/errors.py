@@ -23,6 +23,10 @@ class RunFailed(UserError):
     """An artifact that was opened does not run on the images: a failure of the artifact."""
 
 
+class Crashed(RunFailed):
+    """A file ended or hung the process that works on it."""
+
+
 class NotMapped(UserError):
     """A layer has no place in the map of layers, so that nothing can be looked up by it."""
 

@@ -12,17 +12,12 @@ from typing import Any
 import numpy as np
 
 from conversion.core import digest
+from conversion.core.channel import Child, Message, receive, send
 from conversion.core.errors import MissingDependency, ReferenceCrashed, UserError
 from conversion.core.extras import needs
 from conversion.core.progress import stage
 from conversion.core.spec import Layer, Spec
 from conversion.core.user_code import UserFile
-from conversion.reference.channel import (
-    Child,
-    Message,
-    receive,
-    send,
-)
 
 TIMEOUT = 600.0
 """Seconds that a job may take; a broken HDF5 file can make Keras hang for ever."""
@@ -153,7 +148,9 @@ class Reference:
             "KERAS_BACKEND": "tensorflow",
         }
         limit = str(math.ceil(self._timeout))
-        self._child = Child("conversion.reference.worker", [limit], settings)
+        self._child = Child(
+            "conversion.core.worker", [limit, "conversion.reference.jobs", "0"], settings
+        )
         return self._child
 
 

@@ -18,9 +18,9 @@ import numpy as np
 import tensorflow as tf
 
 from conversion.core import digest
+from conversion.core.channel import Message
 from conversion.core.user_code import BUILDER, UserFile, execute
 from conversion.readers.replacing import replaced as replaced_layers
-from conversion.reference.channel import Message
 from conversion.reference.float64 import Float64Layer
 from conversion.reference.network import Network
 from conversion.reference.packing import is_legacy, weight_names

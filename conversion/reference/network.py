@@ -12,7 +12,7 @@ from typing import Any
 
 import keras
 
-from conversion.reference.channel import Message
+from conversion.core.channel import Message
 from conversion.reference.repairs import keras_name
 
 Values = Mapping[str, Any]

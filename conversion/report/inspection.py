@@ -9,13 +9,16 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
+from conversion.core.channel import Message
 from conversion.core.custom_layers import Custom
 from conversion.core.errors import MissingDependency
+from conversion.core.guarded import OPENING, Guarded, allowance
 from conversion.core.layer_rule import LayerRule
 from conversion.core.spec import Spec
 from conversion.readers import read_spec
 from conversion.readers.cost import multiply_accumulates
 from conversion.readers.schema import LAYERS
+from conversion.reading import custom_of, stated
 
 
 def inspect(path: Path, custom: Custom | None = None) -> dict[str, Any]:
@@ -30,9 +33,26 @@ def inspect(path: Path, custom: Custom | None = None) -> dict[str, Any]:
         ``multiply_accumulates`` of one image, ``provenance``.
 
     Raises:
-        UserError: the file cannot be read, or is none of these.
+        UserError: the file cannot be read, or is none of these; reading it crashes or does not end.
         MissingDependency: it is a `.tflite` file and the extra that reads it is not installed.
     """
+    size = path.stat().st_size if path.is_file() else 0
+    child = Guarded(f"Expected a whole model file; {path.name}", allowance(size))
+    try:
+        values = {"path": str(path), **stated(custom or Custom())}
+        answer = child.call(f"{__name__}:described", values, seconds=OPENING)
+    finally:
+        child.close()
+    return dict(json.loads(answer.values["found"]))
+
+
+def described(held: Any, message: Message) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The job of a child process: what a file holds, in JSON."""
+    found = _inspected(Path(message.values["path"]), custom_of(message))
+    return {"found": json.dumps(found, default=str)}, {}
+
+
+def _inspected(path: Path, custom: Custom) -> dict[str, Any]:
     readers = {".onnx": _onnx, ".pt": _torch, ".tflite": _litert}
     read = readers.get(path.suffix.lower())
     return _keras(read_spec(path, custom)) if read is None else read(path)

@@ -99,6 +99,7 @@ def find(
     data: Path | Mapping[str, np.ndarray] | None = None,
     preprocessing: Preprocessing | None = None,
     custom: Custom | None = None,
+    read: Callable[[Path, Custom | None], Spec] = read_spec,
 ) -> Subject:
     """A subject by name, or a user's own by its file.
 
@@ -109,6 +110,7 @@ def find(
             what is judged is judged on others, which are drawn wherever there are no images.
         preprocessing: what is done to the images of `data`.
         custom: the user's own layers, for a file of theirs; none by default.
+        read: reads a file of theirs.
 
     Raises:
         UserError: the name is unknown and no file is there, the model or the data cannot be
@@ -122,7 +124,7 @@ def find(
         subject = SUBJECTS[name_or_file]()
     elif Path(name_or_file).suffix or Path(name_or_file).exists():
         model = Path(name_or_file)
-        subject = Subject(model.stem, model, read_spec(model, custom))
+        subject = Subject(model.stem, model, read(model, custom))
     else:
         raise UserError(
             f"Expected a subject ({', '.join(SUBJECTS)}) or a Keras file; got '{name_or_file}'."

@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from conversion.backends import backend, implementation
+from conversion.backends import backend
 from conversion.backends.external_ports import given_back
+from conversion.backends.in_child import open_runner
 from conversion.core import digest
 from conversion.core import environment as machine
 from conversion.core.artifact import Artifact, Runner
-from conversion.core.errors import UserError
+from conversion.core.errors import Crashed, UserError
 from conversion.core.progress import stage
 from conversion.subjects.data import Dataset
 from conversion.workspace.artifacts import Artifacts
@@ -157,8 +158,7 @@ class Runs:
     def _opened(self, name: str, threads: int) -> Runner:
         artifact = self.artifacts.artifact(name)
         with stage(f"opening {name}"):
-            adapter = implementation(backend(name))
-            runner = adapter.open(artifact, self.artifacts.ingredients(), threads)
+            runner = open_runner(artifact, self.artifacts.ingredients(), threads)
         if artifact.external:
             self._check(artifact, runner)
         return runner
@@ -168,6 +168,8 @@ class Runs:
         two = {name: array[:2] for name, array in self.images.inputs.items()}
         try:
             found = runner.run(two)
+        except Crashed:
+            raise
         except Exception as error:  # whatever its runtime raises, the file does not take the images
             sentence = " ".join(str(error).split())[:200]
             raise UserError(

@@ -12,6 +12,7 @@ ORDER = (
     ("proof.standard", "proof.truth", "reference"),
     ("subjects",),
     ("custom", "proof.metrics"),
+    ("reading",),
     ("backends",),
     ("quantization",),
     ("proof.saturating", "proof.timing"),

@@ -39,7 +39,7 @@ def install():
     module.JOBS = {f.__name__: f for f in (echo, process, sleep, hang, die, refuse, warn)}
     sys.modules["conversion.reference.jobs"] = module
 
-if "-m" in sys.orig_argv and "conversion.reference.worker" in sys.orig_argv:
+if "-m" in sys.orig_argv and "conversion.core.worker" in sys.orig_argv:
     install()
 """
 

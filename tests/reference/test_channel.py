@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from conversion.reference.channel import Message, receive, send
+from conversion.core.channel import Message, receive, send
 
 DTYPES = st.one_of(
     hnp.boolean_dtypes(),

@@ -223,12 +223,12 @@ jobs = types.ModuleType("jobs")
 jobs.JOBS = {"hang": lambda models, message: sum(1 for _ in iter(int, 1))}
 sys.modules["conversion.reference.jobs"] = jobs
 
-from conversion.reference.channel import Message, send
-from conversion.reference.worker import serve
+from conversion.core.channel import Message, send
+from conversion.core.worker import serve
 
 ours, theirs = Pipe()
 send(ours, Message({"job": "hang"}))
-serve(theirs, timeout=0)
+serve(theirs, timeout=0, jobs="conversion.reference.jobs")
 """
 
 

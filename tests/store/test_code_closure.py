@@ -72,7 +72,7 @@ def test_the_keras_process_belongs_to_what_it_makes(discarded):
     [
         ("import conversion.core.spec", "conversion.core.spec"),
         ("def f():\n    from conversion.core import spec", "conversion.core.spec"),
-        ("start('conversion.reference.worker')", "conversion.reference.worker"),
+        ("start('conversion.core.worker')", "conversion.core.worker"),
     ],
     ids=["import", "lazily", "for another process"],
 )

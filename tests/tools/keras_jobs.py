@@ -12,7 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from conversion.reference.channel import Message
+from conversion.core.channel import Message
 from conversion.reference.jobs import import_custom
 
 MEMBERS = {

@@ -90,7 +90,8 @@ class Check:
             undecided = Verdict.UNDECIDED
             return [case.about.measure(self._whole, reason=str(error), verdict=undecided)]
         except RunFailed as error:
-            return [case.about.measure(self._whole, reason=str(error), verdict=Verdict.FAIL)]
+            reason = "; ".join(filter(None, (case.weak_spot, str(error))))
+            return [case.about.measure(self._whole, reason=reason, verdict=Verdict.FAIL)]
 
     @property
     def _whole(self) -> Quantity:

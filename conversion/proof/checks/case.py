@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from conversion.backends import REFERENCE, Backend, Capability, backend
+from conversion.backends.in_child import Opened, may_crash
 from conversion.core.artifact import Artifact
 from conversion.core.errors import NotMapped
 from conversion.core.heap import give_back
@@ -116,7 +117,10 @@ class Case:
         probe = {name: array[:1] for name, array in workspace.layers.inputs.items()}
         opening = self.backend.capability(Capability.TAPS)
         found: Exposed = opening(self.artifact, workspace.spec, workspace.threads, probe)
-        return found
+        if not may_crash(self.artifact):
+            return found
+        opened = Opened(self.artifact, workspace.spec, workspace.threads, probe)
+        return replace(found, look=opened.look, run=opened.taps)
 
     @cached_property
     def taps(self) -> Taps:
@@ -126,6 +130,14 @@ class Case:
         found = align(self.workspace.spec, self.exposed, inputs, exact, rounded)
         give_back()
         return found
+
+    @cached_property
+    def weak_spot(self) -> str:
+        """What may keep the artifact from running; asked where it does not run."""
+        if not self.backend.offers(Capability.WEAK_SPOT):
+            return ""
+        looking = self.backend.capability(Capability.WEAK_SPOT)
+        return str(looking(self.artifact.path, self.workspace.spec))
 
     @cached_property
     def noise(self) -> tuple[Difference, ...]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from conversion.backends import REFERENCE, Ingredients, implementation
+from conversion.backends import REFERENCE, Ingredients
+from conversion.backends.in_child import open_runner
 from conversion.core.measurement import Measurement
 from conversion.proof.checks.case import Case
 from conversion.proof.metrics import evaluation_integrity as evidence
@@ -68,7 +69,7 @@ def _asked_again(case: Case, rows: np.ndarray) -> dict[str, np.ndarray]:
     """The outputs for some images of the file, opened again, in the batches of the evaluation."""
     workspace, spec = case.workspace, case.workspace.spec
     ingredients = Ingredients(spec, workspace.keras, workspace.settings, {})
-    runner = implementation(case.backend).open(case.artifact, ingredients, workspace.threads)
+    runner = open_runner(case.artifact, ingredients, workspace.threads)
     batch = workspace.streaming.batch
     batches = np.split(rows, np.flatnonzero(np.diff(rows // batch)) + 1)
     (name,) = spec.inputs

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from logging.handlers import QueueHandler, QueueListener
 from typing import Any
 
-from conversion.reference.channel import end_with_parent
+from conversion.core.channel import end_with_parent
 
 LOG = logging.getLogger("conversion")
 

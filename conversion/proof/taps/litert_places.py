@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from conversion.backends.backend import Ingredients
+from conversion.backends.in_child import Opened
 from conversion.backends.litert_file import load
 from conversion.core.artifact import Artifact
 from conversion.core.errors import UserError
@@ -42,7 +44,9 @@ def build(ingredients: Ingredients, target: Path) -> Mapping[str, Any]:
     target.write_bytes(content)
     spec, model = ingredients.spec, load(target)
     probes = dict.fromkeys(spec.inputs, next(batches(images))[:PROBES])
-    file = open_litert(Artifact("litert-places", target, "", {}), spec, 1, probes)
+    artifact = Artifact("litert-fp32", target, "", {})
+    opened = Opened(artifact, spec, 1, {name: array[:1] for name, array in probes.items()})
+    file = replace(open_litert(artifact, spec, 1, probes), look=opened.look, run=opened.taps)
     owners = Owners(spec, file.network, align(spec, file, probes).matches)
     names = {t.name: name_of(model, t.name) for t in file.network.tensors if t.reads}
     computing = owners.steps()

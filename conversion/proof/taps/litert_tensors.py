@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from ai_edge_litert.interpreter import Interpreter
 
 from conversion.backends.litert_file import TYPES, operator, ports, stored
 from conversion.backends.litert_runner import open_interpreter, quantized, resize, steps
@@ -102,8 +103,11 @@ def runner(path: Path, network: Network, spec: Spec, threads: int) -> Run:
         spec: the model, whose inputs are the file's in their order.
         threads: threads of an operator.
     """
-    interpreter = open_interpreter(path, threads, keep=True)
-    details = {str(each["index"]): each for each in interpreter.get_tensor_details()}
+
+    @cache  # opened by the first run: another process may be the one that runs it
+    def opened() -> tuple[Interpreter, dict[str, Any]]:
+        interpreter = open_interpreter(path, threads, keep=True)
+        return interpreter, {str(each["index"]): each for each in interpreter.get_tensor_details()}
 
     def run(inputs: Mapping[str, np.ndarray], names: Sequence[str]) -> dict[str, np.ndarray]:
         try:
@@ -113,6 +117,7 @@ def runner(path: Path, network: Network, spec: Spec, threads: int) -> Run:
             raise RunFailed(f"LiteRT stops: {sentence}") from None
 
     def given(inputs: Mapping[str, np.ndarray], names: Sequence[str]) -> dict[str, np.ndarray]:
+        interpreter, details = opened()
         feed = [inputs[name] for name in spec.inputs]
         resize(interpreter, [int(name) for name in network.inputs], len(feed[0]))
         for name, value in zip(network.inputs, feed, strict=True):

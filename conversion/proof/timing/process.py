@@ -18,15 +18,15 @@ import psutil
 from conversion import custom
 from conversion.backends import Ingredients, backend, implementation
 from conversion.core.artifact import Artifact, Runner
-from conversion.core.settings import Settings
-from conversion.readers import read_spec
-from conversion.reference import Reference
-from conversion.reference.channel import (
+from conversion.core.channel import (
     Message,
     end_with_parent,
     receive,
     send,
 )
+from conversion.core.settings import Settings
+from conversion.readers import read_spec
+from conversion.reference import Reference
 
 WARM_UP = 5
 LEAST_ROUNDS = 5

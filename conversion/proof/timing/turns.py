@@ -13,15 +13,15 @@ import numpy as np
 
 from conversion.core import environment as machine
 from conversion.core.artifact import Artifact
-from conversion.core.custom_layers import Custom
-from conversion.core.errors import RunFailed
-from conversion.core.progress import stage
-from conversion.reference.channel import (
+from conversion.core.channel import (
     Child,
     Message,
     receive,
     send,
 )
+from conversion.core.custom_layers import Custom
+from conversion.core.errors import RunFailed
+from conversion.core.progress import stage
 
 PROCESSES = 5
 """Two processes differ by more than one shows: 1.262 [1.255, 1.270] beside 1.207 [1.199, 1.214] for

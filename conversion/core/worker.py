@@ -1,8 +1,9 @@
-"""The process that holds TensorFlow: receives a job, does it, answers, until its parent is gone."""
+"""A child process that does jobs: receives one, does it, answers, until its parent is gone."""
 
 from __future__ import annotations
 
 import logging
+import resource
 import signal
 import sys
 import traceback
@@ -10,13 +11,13 @@ import warnings
 from importlib import import_module
 from multiprocessing.connection import Connection
 
-from conversion.core.heap import give_back
-from conversion.reference.channel import (
+from conversion.core.channel import (
     Message,
     end_with_parent,
     receive,
     send,
 )
+from conversion.core.heap import give_back
 
 
 class _Kept(logging.Handler):
@@ -30,20 +31,20 @@ class _Kept(logging.Handler):
         self.lines.append(f"{record.name}: {record.getMessage()}")
 
 
-def serve(connection: Connection, timeout: int) -> None:
+def serve(connection: Connection, timeout: int, jobs: str) -> None:
     """Answer jobs until the other side closes the connection.
 
     Args:
         connection: this process's end of the pipe.
         timeout: seconds after which a job's process ends itself, for a parent that is gone cannot
             end it; an alarm, since a job that hangs in C lets no thread run.
+        jobs: the module whose `JOBS` has those that are named without a module.
     """
-    from conversion.reference.jobs import JOBS
-
+    known = import_module(jobs).JOBS if jobs else {}
     kept = _Kept()
     for name in ("", "tf2onnx", "tensorflow"):
         logging.getLogger(name).addHandler(kept)
-    models: dict[str, object] = {}
+    held: dict[str, object] = {}
     while True:
         try:
             message = receive(connection)
@@ -55,12 +56,16 @@ def serve(connection: Connection, timeout: int) -> None:
             warnings.simplefilter("always")
             try:
                 module, _, function = message.values["job"].rpartition(":")
-                job = getattr(import_module(module), function) if module else JOBS[function]
-                values, arrays = job(models, message)
+                job = getattr(import_module(module), function) if module else known[function]
+                values, arrays = job(held, message)
                 answer = {**values}
             except Exception as error:  # whatever it is, the parent tells the user
                 arrays = {}
-                answer = {"error": _sentence(error), "traceback": traceback.format_exc()}
+                answer = {
+                    "error": _sentence(error),
+                    "kind": type(error).__name__,
+                    "traceback": traceback.format_exc(),
+                }
         signal.alarm(0)
         said = [f"{item.category.__name__}: {item.message}" for item in caught]
         answer["warnings"] = list(dict.fromkeys(kept.lines + said))
@@ -76,4 +81,6 @@ def _sentence(error: Exception) -> str:
 
 if __name__ == "__main__":
     end_with_parent(int(sys.argv[2]))
-    serve(Connection(int(sys.argv[1])), timeout=int(sys.argv[3]))
+    if most := int(sys.argv[5]):
+        resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+    serve(Connection(int(sys.argv[1])), timeout=int(sys.argv[3]), jobs=sys.argv[4])

@@ -1,0 +1,121 @@
+"""Functions of this package in a child process, where a crash, a hang or a flood is survived."""
+
+from __future__ import annotations
+
+import math
+import signal
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from conversion.core import environment as machine
+from conversion.core import errors
+from conversion.core.channel import Child, Message, receive, send
+from conversion.core.errors import Crashed, RunFailed, UserError
+
+OPENING = 30.0
+"""Seconds to read or open a file; the slowest of the reference models takes 2."""
+
+RUNNING = 600.0
+"""Seconds to run a file on one batch."""
+
+BASE = 6_000_000_000
+"""Bytes that a child may take for libraries and activations, beside what its file unfolds to."""
+
+UNFOLDED = 10
+"""Bytes that a child may take for each byte of its file: copies, another layout, wider numbers."""
+
+
+def allowance(size: int) -> int:
+    """Bytes that a child may take, which leaves the rest of the machine to others.
+
+    Args:
+        size: bytes of the files that it opens.
+    """
+    return min(BASE + UNFOLDED * size, machine.memory() * 3 // 4)
+
+
+class Guarded:
+    """A child process that does jobs within limits of time and memory; started by the first."""
+
+    def __init__(self, about: str, memory: int) -> None:
+        """Prepare a child without starting it.
+
+        Args:
+            about: the file that it works on, the subject of the sentences of errors.
+            memory: bytes that it may take.
+        """
+        self._about, self._memory = about, memory
+        self._child: Child | None = None
+
+    def call(
+        self,
+        job: str,
+        values: Mapping[str, Any],
+        arrays: Mapping[str, np.ndarray] | None = None,
+        seconds: float = RUNNING,
+    ) -> Message:
+        """Have the child do one job.
+
+        Args:
+            job: ``module:function``, called with what the child holds and the message.
+            values: the job's plain arguments.
+            arrays: the job's arrays, by name.
+            seconds: how long it may take.
+
+        Raises:
+            UserError: the job refuses its arguments.
+            RunFailed: it raised anything else.
+            Crashed: the child died or took too long; it is gone then.
+        """
+        if self._child is None:
+            arguments = (str(math.ceil(RUNNING)), "", str(self._memory))
+            self._child = Child("conversion.core.worker", arguments, {})
+        child = self._child
+        try:
+            send(child.connection, Message({"job": job, **values}, arrays or {}))
+            if not child.connection.poll(seconds):
+                raise Crashed(f"{self._about} is not done within {seconds:g} s.")
+            answer = receive(child.connection)
+        except (EOFError, OSError):
+            reason = self._end(child)
+            self.close()
+            raise Crashed(f"{self._about} {reason}.") from None
+        except BaseException:  # Ctrl-C too: the next call must not read this one's answer
+            self.close()
+            raise
+        self._refuse(answer)
+        return answer
+
+    def close(self) -> None:
+        """End the child, if there is one."""
+        if self._child is not None:
+            self._child.close()
+        self._child = None
+
+    def __del__(self) -> None:
+        self.close()
+
+    def _end(self, child: Child) -> str:
+        code = child.process.wait()
+        how = signal.Signals(-code).name if code < 0 else f"code {code}"
+        words = child.last_words()[-200:]
+        return f"crashes the process that opens it ({how}; {self._limit}): {words}"
+
+    @property
+    def _limit(self) -> str:
+        return f"it may take {self._memory / 1e9:.1f} GB of memory"
+
+    def _refuse(self, answer: Message) -> None:
+        said, kind = answer.values.get("error"), str(answer.values.get("kind"))
+        if said is None:
+            return
+        known = getattr(errors, kind, None)
+        if isinstance(known, type) and issubclass(known, UserError):
+            raise known(said.removeprefix(f"{kind}: "))
+        if kind == "MemoryError":
+            said = f"out of memory ({self._limit})"
+        failed = RunFailed(f"{self._about} stops the process that opens it: {said[:300]}")
+        failed.add_note(answer.values["traceback"])
+        raise failed
