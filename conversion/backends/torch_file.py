@@ -78,7 +78,10 @@ def load_any(path: Path) -> tuple[str, dict[str, Any]]:
             f"Expected a PyTorch file of tensors and plain values at {path}; {sentence}"
         ) from None
     if not isinstance(content, dict) or content.get("conversion") != FORMAT:
-        raise UserError(f"Expected a file of this package at {path}; it does not say so.")
+        raise UserError(
+            f"Expected a file of this package at {path}; it is another one, without the network: "
+            "export the module to ONNX and judge it with --artifact onnx-fp32=FILE.onnx."
+        )
     return str(content.get("kind")), content
 
 

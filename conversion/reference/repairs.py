@@ -158,6 +158,20 @@ def _input(part: dict[str, Any]) -> str:
     return "batch_input_shape of the first layer written as an InputLayer of that shape"
 
 
+def _open_batch(part: dict[str, Any]) -> str:
+    """The batch that a model was trained with, at which converters would fix their files."""
+    config = part["config"]
+    shapes = (
+        [config.get(k) for k in ("batch_shape", "batch_input_shape")]
+        if isinstance(config, dict)
+        else []
+    )
+    found = [each for each in shapes if isinstance(each, list) and each and each[0] is not None]
+    for each in found:
+        each[0] = None
+    return "its fixed batch left open: each image is computed alone" if found else ""
+
+
 def _layers(part: dict[str, Any]) -> list[dict[str, Any]]:
     """The layers of a model's description; none of anything else."""
     config = part["config"]
@@ -261,6 +275,7 @@ def _held(part: dict[str, Any]) -> str:
 CHANGES: tuple[Change, ...] = (
     _held,
     _bare_list,
+    _open_batch,
     _input,
     _stated_again,
     _compiled,

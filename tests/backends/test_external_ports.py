@@ -12,7 +12,7 @@ from conversion.core.errors import UserError
 from conversion.core.measurement import Verdict
 from conversion.proof.checks import checks
 from conversion.proof.checks.case import Case
-from conversion.subjects import find
+from conversion.subjects import find, mlperf_tiny
 from conversion.workspace import Workspace
 
 LAYERS = [
@@ -131,3 +131,15 @@ def test_weights_in_float16_are_refused_in_a_sentence(plain, tmp_path):
     changed = other(plain, tmp_path / "other.onnx", halved)
     with pytest.raises(UserError, match=r"^Expected weights in float32 in other.onnx; 1 tensors"):
         changed.runner("onnx-fp32")
+
+
+def test_a_published_file_with_channels_first_is_judged(reference, tmp_path):
+    folder = mlperf_tiny.folder() / "cases"
+    if not (folder / "base_nchw.onnx").is_file():
+        pytest.skip(f"no base_nchw.onnx in {folder}")
+    external = {"onnx-fp32": folder / "base_nchw.onnx"}
+    subject = find(str(folder / "base.h5"))
+    workspace = Workspace(subject, reference, Store(tmp_path), threads=1, external=external)
+    case = Case(workspace, "onnx-fp32")
+    found = [m for check in checks("onnx-fp32", ("parity",)) for m in check.measure(case)]
+    assert [m.explain() for m in found if m.verdict is Verdict.FAIL] == []

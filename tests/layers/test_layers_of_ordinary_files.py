@@ -206,6 +206,8 @@ FILES = {
     "leaky.h5": ("onnx-fp32", "litert-fp32"),
     "gelu_dense.keras": ("onnx-fp32", "litert-fp32"),
     "se.keras": ("onnx-fp32", "litert-fp32"),
+    "t3.keras": ("onnx-fp32",),
+    "avgsame.keras": ("onnx-fp32",),
     "mobile.keras": ("onnx-fp32", "torch-fp32", "torch-via-onnx-fp32", "litert-fp32"),
 }
 

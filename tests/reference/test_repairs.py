@@ -78,6 +78,14 @@ def test_a_shape_that_the_input_layer_states_is_left_out_behind_it(tmp_path):
         assert second["config"] == {"name": "relu"}
 
 
+@pytest.mark.parametrize("key", ["batch_shape", "batch_input_shape"])
+def test_a_fixed_batch_is_left_open(tmp_path, key):
+    first = {"class_name": "InputLayer", "config": {"name": "x", key: [32, 8, 8, 3]}}
+    with repaired(written(tmp_path, [first])) as path:
+        (found,) = layers_in(path)
+        assert found["config"]["batch_shape"] == [None, 8, 8, 3]
+
+
 def test_how_a_nested_model_was_trained_is_left_out(tmp_path):
     inner = {"name": "inner", "layers": [INPUT]}
     nested = {"class_name": "Sequential", "config": inner, "compile_config": {"loss": "mse"}}
