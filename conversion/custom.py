@@ -16,19 +16,22 @@ from conversion.core.custom_layers import CustomLayer as CustomLayer
 from conversion.core.errors import UserError
 from conversion.core.layer_rule import LayerRule as LayerRule
 from conversion.core.user_code import execute, user_files
+from conversion.readers.replacing import replacement
 from conversion.readers.schema import LAYERS
 
 
-def load(paths: Sequence[str | Path]) -> Custom:
+def load(paths: Sequence[str | Path], replace: Sequence[str] = ()) -> Custom:
     """Execute a user's files and gather their layers.
 
     A file that imports Keras at its top is left to the process that runs Keras.
 
     Args:
         paths: Python files that the user named.
+        replace: layers to put in place of others, as `--replace` has them.
 
     Raises:
-        UserError: a file cannot be executed, or names a layer that is known already.
+        UserError: a file cannot be executed, or names a layer that is known already; what is to
+            be replaced is not said as a layer of Keras, or of a file, with its settings.
     """
     files = user_files(paths)
     layers: dict[str, CustomLayer] = {}
@@ -36,11 +39,12 @@ def load(paths: Sequence[str | Path]) -> Custom:
         if file.is_for_keras:
             continue
         name = file.path.name
-        for kind, layer in _layers(name, vars(execute(file)).get("LAYERS")).items():
+        found = vars(execute(file)).get("LAYERS", {} if file.builds else None)
+        for kind, layer in _layers(name, found).items():
             if kind in LAYERS or kind in layers:
                 raise UserError(f"{name} has a layer '{kind}', which is known already.")
             layers[kind] = layer
-    return Custom(files, layers)
+    return Custom(files, layers, dict(replacement(text, layers) for text in replace))
 
 
 def _layers(name: str, found: Any) -> dict[str, CustomLayer]:

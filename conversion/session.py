@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,7 @@ from conversion.subjects import Subject, find
 from conversion.subjects.arrays import Data, path_or_arrays
 from conversion.subjects.keras_object import Model, as_file
 from conversion.subjects.preprocessing import Preprocessing
+from conversion.subjects.weights_alone import whole
 from conversion.workspace import Workspace
 
 File = str | Path
@@ -165,6 +166,7 @@ def opened(
     demands: Demands | None = None,
     running: Running | None = None,
     custom_files: Sequence[File] = (),
+    replace: Sequence[str] = (),
     out: Path | None = None,
     store: Store | None = None,
     progress: bool = False,
@@ -180,6 +182,7 @@ def opened(
         demands: what the user allows and asks for beside being right.
         running: threads, memory and seed.
         custom_files: Python files with layers, executed because the user named them.
+        replace: layers in place of those of the file, as `--replace` has them.
         out: where the log goes.
         store: where finished work is kept between runs.
         progress: whether to say on stderr what takes long.
@@ -190,11 +193,13 @@ def opened(
     external = external_files(artifacts or {})
     with (
         without_triton(),
-        as_file(model) as file_or_name,
+        as_file(model) as given,
         spoken() if progress else nullcontext(),
         journal(out) as log,
+        ExitStack() as opening,
     ):
-        own = custom.load(custom_files)
+        own = custom.load(custom_files, replace)
+        file_or_name = opening.enter_context(whole(given, own))
         images = None if data is None else path_or_arrays(data)
         subject = find(file_or_name, images, preprocessing, own)
         with Reference(custom=own.files) as reference:

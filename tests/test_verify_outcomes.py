@@ -113,6 +113,23 @@ def test_a_crash_of_the_converter_is_said_and_leaves_the_other_routes(
     assert all("died during 'to_onnx'" in reason for reason in skipped.values())
 
 
+def test_whatever_a_converter_raises_is_a_sentence_and_leaves_the_other_routes(
+    workspace, folder, monkeypatch
+):
+    from conversion.backends import onnx_fp32
+
+    def stop(model, target, provenance):
+        raise RuntimeError("shapes contradict\neach other")
+
+    monkeypatch.setattr(onnx_fp32, "save", stop)
+    fresh = replace(workspace(), store=Store(folder / "stopped"))
+    measured, made = judge_all(fresh, ("onnx-fp32", "torch-fp32"), None, ("structure",))
+    assert list(made) == ["torch-fp32"]
+    (skipped,) = (m for m in measured if m.artifact == "onnx-fp32")
+    wanted = "building onnx-fp32 stops with RuntimeError: shapes contradict each other"
+    assert skipped.reason == wanted
+
+
 def test_a_file_of_our_own_that_does_not_open_is_a_failure(workspace, monkeypatch):
     from conversion.backends import torch_fp32
 

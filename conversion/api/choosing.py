@@ -73,6 +73,7 @@ def search(
     progress: bool = False,
     store: Store | None = None,
     custom: Sequence[File] = (),
+    replace: Sequence[str] = (),
     running: Running | None = None,
 ) -> Searched:
     """Find the int8 scheme that is fastest on this machine and costs no accuracy, and judge it.
@@ -92,6 +93,7 @@ def search(
         progress: whether to say on stderr what takes long.
         store: where finished work is kept between runs.
         custom: Python files with layers of your own, executed because you name them.
+        replace: layers in place of those that carry code, as `--replace` has them.
         running: threads, memory and seed.
 
     Returns:
@@ -108,6 +110,7 @@ def search(
         settings=settings,
         running=running,
         custom_files=custom,
+        replace=replace,
         out=folder,
         store=store,
         progress=progress,

@@ -75,6 +75,7 @@ def power(
     settings: Settings | None = None,
     store: Store | None = None,
     custom: Sequence[File] = (),
+    replace: Sequence[str] = (),
     running: Running | None = None,
 ) -> Detection:
     """Inject known faults in copies of good artifacts, and say which checks catch them.
@@ -97,6 +98,7 @@ def power(
         settings: the choices for a model of your own.
         store: where finished work of a model of your own is kept between runs.
         custom: Python files with layers of your own, executed because you name them.
+        replace: layers in place of those that carry code, as `--replace` has them.
         running: threads and seed for a model of your own.
 
     Returns:
@@ -119,6 +121,7 @@ def power(
             settings=settings,
             running=running,
             custom_files=custom,
+            replace=replace,
             store=store,
         ) as workspace:
             made = _made(workspace, backends)
@@ -140,6 +143,7 @@ def listed_faults(
     data: Data | None = None,
     backends: Sequence[str] | None = None,
     custom: Sequence[File] = (),
+    replace: Sequence[str] = (),
 ) -> list[Fault]:
     """The faults that `power` would inject, in its order; nothing is converted.
 
@@ -149,6 +153,7 @@ def listed_faults(
         data: int8 artifacts have faults only where there are images.
         backends: for a model of your own, only these artifacts; all that are installed by default.
         custom: Python files with layers of your own, executed because you name them.
+        replace: layers in place of those that carry code, as `--replace` has them.
 
     Raises:
         UserError: as `power`.
@@ -156,7 +161,7 @@ def listed_faults(
     own = _own_model(subjects)
     if own is None:
         return reference(faults)
-    with opened(own, data=data, custom_files=custom) as workspace:
+    with opened(own, data=data, custom_files=custom, replace=replace) as workspace:
         names = chosen(backends, workspace)
         calibrated = workspace.subject.train is not None
         made = [name for name in names if calibrated or backend(name).is_float]

@@ -42,6 +42,7 @@ def evaluate(
     progress: bool = False,
     store: Store | None = None,
     custom: Sequence[File] = (),
+    replace: Sequence[str] = (),
     running: Running | None = None,
 ) -> dict[str, Tally]:
     """Count the right answers of every artifact on the evaluation images.
@@ -58,6 +59,7 @@ def evaluate(
         store: where finished work is kept between runs.
         custom: Python files with layers of your own, executed because you name them; see
             docs/custom.md.
+        replace: layers in place of those that carry code, as `--replace` has them.
         running: threads, memory and seed.
 
     Returns:
@@ -74,6 +76,7 @@ def evaluate(
         settings=settings,
         running=running,
         custom_files=custom,
+        replace=replace,
         store=store,
         progress=progress,
     ) as workspace:
@@ -139,6 +142,7 @@ def verify(
     progress: bool = False,
     store: Store | None = None,
     custom: Sequence[File] = (),
+    replace: Sequence[str] = (),
     running: Running | None = None,
 ) -> Verification:
     """Convert, quantize and judge a model: the checks of the test suite, without pytest.
@@ -163,6 +167,7 @@ def verify(
         store: where finished work is kept between runs.
         custom: Python files with layers of your own, executed because you name them; see
             docs/custom.md.
+        replace: layers in place of those that carry code, as `--replace` has them.
         running: threads, memory and seed.
 
     Returns:
@@ -182,6 +187,7 @@ def verify(
         demands=demands,
         running=running,
         custom_files=custom,
+        replace=replace,
         out=out,
         store=store,
         progress=progress,

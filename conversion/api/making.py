@@ -29,6 +29,7 @@ def convert(
     out: File | None = None,
     store: Store | None = None,
     custom: Sequence[File] = (),
+    replace: Sequence[str] = (),
 ) -> dict[str, Artifact]:
     """Convert a Keras model.
 
@@ -44,6 +45,7 @@ def convert(
         store: where finished work is kept between runs.
         custom: Python files with layers of your own, executed because you name them; see
             docs/custom.md.
+        replace: layers in place of those that carry code, as `--replace` has them.
 
     Returns:
         Backend name to artifact.
@@ -56,7 +58,7 @@ def convert(
         >>> made["torch-fp32"].path.name
         'torch-fp32.pt'
     """
-    return _make(model, None, None, backends, settings, out, store, custom)
+    return _make(model, None, None, backends, settings, out, store, custom, replace)
 
 
 def quantize(
@@ -69,6 +71,7 @@ def quantize(
     out: File | None = None,
     store: Store | None = None,
     custom: Sequence[File] = (),
+    replace: Sequence[str] = (),
     running: Running | None = None,
 ) -> dict[str, Artifact]:
     """Quantize a Keras model to int8, from a calibration set of training images.
@@ -85,6 +88,7 @@ def quantize(
         store: where finished work is kept between runs.
         custom: Python files with layers of your own, executed because you name them; see
             docs/custom.md.
+        replace: layers in place of those that carry code, as `--replace` has them.
         running: the seed of the calibration images where the settings have none.
 
     Returns:
@@ -94,7 +98,9 @@ def quantize(
         UserError: as `convert`, or there are no images to calibrate on, or one of them is also in
             the evaluation set.
     """
-    return _make(model, data, preprocessing, backends, settings, out, store, custom, running)
+    return _make(
+        model, data, preprocessing, backends, settings, out, store, custom, replace, running
+    )
 
 
 def _make(
@@ -106,6 +112,7 @@ def _make(
     out: File | None,
     store: Store | None,
     custom: Sequence[File],
+    replace: Sequence[str],
     running: Running | None = None,
 ) -> dict[str, Artifact]:
     names, folder = known(backends), None if out is None else Path(out)
@@ -116,6 +123,7 @@ def _make(
         settings=settings,
         running=running,
         custom_files=custom,
+        replace=replace,
         out=folder,
         store=store,
     ) as workspace:

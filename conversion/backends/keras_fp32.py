@@ -30,6 +30,8 @@ def build(ingredients: Ingredients, target: Path) -> Mapping[str, Any]:
         route = "the source's description and weights in one file"
     else:
         shutil.copyfile(source, target)
+    if ingredients.spec.custom.replaced:
+        route += ", layers put in place of others whenever it is opened"
     made = repairs(source)
     route += ", its description repaired" if made else ""
     return {"route": route, "source": ingredients.spec.digest, "repairs": made}

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from conversion.backends.backend import Ingredients
-from conversion.backends.litert_file import save, stated_source
+from conversion.backends.external_ports import refuse_halves
+from conversion.backends.litert_file import TYPES, load, save, stated_source
 from conversion.backends.litert_runner import LitertRunner
 from conversion.core.artifact import Artifact, Runner
 
@@ -30,6 +31,14 @@ def build(ingredients: Ingredients, target: Path) -> Mapping[str, Any]:
 
 
 def open(artifact: Artifact, ingredients: Ingredients, threads: int) -> Runner:
-    """Open the file in LiteRT on the CPU with its default delegate."""
+    """Open the file in LiteRT on the CPU with its default delegate.
+
+    Raises:
+        UserError: an external file stores its weights in float16.
+    """
     spec = ingredients.spec
+    if artifact.external:
+        tensors = load(artifact.path).subgraphs[0].tensors
+        halves = sum(TYPES[each.type] == "FLOAT16" for each in tensors)
+        refuse_halves(artifact, halves)
     return LitertRunner(artifact.path, spec.inputs, spec.outputs, threads)

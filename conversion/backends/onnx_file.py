@@ -12,6 +12,7 @@ import onnx
 import onnxruntime
 from onnx import ModelProto
 
+from conversion.backends.external_ports import Port, batches
 from conversion.core.errors import RunFailed, UserError
 
 
@@ -163,19 +164,42 @@ def open_session(
 
 
 def run_session(
-    session: onnxruntime.InferenceSession, outputs: Sequence[str], feed: Mapping[str, np.ndarray]
+    session: onnxruntime.InferenceSession,
+    outputs: Sequence[str],
+    feed: Mapping[str, np.ndarray],
+    ports: Sequence[Port] | None = None,
 ) -> list[np.ndarray]:
     """The named tensors of a session for some inputs.
+
+    An external file may want them in another layout or dtype, or so many at a time.
+
+    Args:
+        session: an open one.
+        outputs: names of the tensors.
+        feed: its input names to ``(N, ...)`` in the source's layout.
+        ports: of the session, where they are known already.
 
     Raises:
         RunFailed: ONNX Runtime stops.
     """
+    known = {each.name: each for each in (ports_of(session) if ports is None else ports)}
+    taken = {n: known[n].taken(np.asarray(a)) if n in known else a for n, a in feed.items()}
+    size = max((each.batch for each in known.values()), default=0)
+    count = len(next(iter(feed.values()))) if feed else 0
     try:
-        return list(session.run(list(outputs), dict(feed)))
+        if size in (0, count) or not taken:
+            return list(session.run(list(outputs), taken))
+        parts = [session.run(list(outputs), batch) for batch in batches(taken, size)]
+        return [np.concatenate(each)[:count] for each in zip(*parts, strict=True)]
     except Exception as error:  # ONNX Runtime's exceptions share no public base class
         count = len(next(iter(feed.values())))
         sentence = " ".join(str(error).split())[:300]
         raise RunFailed(f"ONNX Runtime stops on a batch of {count}: {sentence}") from None
+
+
+def ports_of(session: onnxruntime.InferenceSession) -> list[Port]:
+    """The inputs of a session."""
+    return [Port(each.name, each.type, each.shape) for each in session.get_inputs()]
 
 
 class OnnxRunner:
@@ -198,7 +222,8 @@ class OnnxRunner:
                 outputs.
         """
         self.session = open_session(str(path), path.name, threads)
-        self._inputs = [port.name for port in self.session.get_inputs()]
+        self.ports = ports_of(self.session)
+        self._inputs = [port.name for port in self.ports]
         self._outputs = [port.name for port in self.session.get_outputs()]
         for what, found, wanted in (
             ("inputs", self._inputs, spec_inputs),
@@ -214,5 +239,5 @@ class OnnxRunner:
         """The file's own outputs, under the source model's names."""
         named = zip(self._inputs, self._spec_inputs, strict=True)
         feed = {ours: inputs[theirs] for ours, theirs in named}
-        results = run_session(self.session, self._outputs, feed)
+        results = run_session(self.session, self._outputs, feed, self.ports)
         return dict(zip(self._spec_outputs, results, strict=True))

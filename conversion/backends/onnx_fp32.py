@@ -10,9 +10,12 @@ import onnx
 from onnx import version_converter
 
 from conversion.backends.backend import Ingredients
+from conversion.backends.external_ports import refuse_halves
 from conversion.backends.onnx_file import (
     OnnxRunner,
+    census,
     contents,
+    load,
     save,
     stated_source,
 )
@@ -68,6 +71,13 @@ def build(ingredients: Ingredients, target: Path) -> Mapping[str, Any]:
 
 
 def open(artifact: Artifact, ingredients: Ingredients, threads: int) -> Runner:
-    """Open the file in ONNX Runtime on the CPU, fully optimised."""
+    """Open the file in ONNX Runtime on the CPU, fully optimised.
+
+    Raises:
+        UserError: an external file stores its weights in float16.
+    """
     spec = ingredients.spec
+    if artifact.external:
+        halves = census(load(artifact.path))["initializer_dtypes"].get("FLOAT16", 0)
+        refuse_halves(artifact, halves)
     return OnnxRunner(artifact.path, spec.inputs, spec.outputs, threads)

@@ -81,6 +81,8 @@ def rewrite(model: ModelProto) -> list[str]:
         model.graph.initializer.extend(stored)
     if _scales_raised(model):
         done["scales of Resize raised by their last digit, lest a row be lost"] = None
+    if _room_behind(model):
+        done["negative paddings of ConvTranspose written as its output_padding"] = None
     if _stated_paddings(model):  # last: no size is known behind an operator that ONNX lacks
         done["paddings of grouped convolutions stated, which onnx2torch does not compute"] = None
     return list(done)
@@ -102,6 +104,33 @@ def _scales_raised(model: ModelProto) -> bool:
             raised = np.where(exact, scales, np.nextafter(scales, np.float32(np.inf)))
             tensor.CopyFrom(numpy_helper.from_array(raised.astype(np.float32), tensor.name))
             changed = True
+    return changed
+
+
+def _room_behind(model: ModelProto) -> bool:
+    """State as output_padding what a kernel smaller than its stride leaves open.
+
+    tf2onnx shares it out to both ends as negative paddings, which ONNX does not have. Keras has all
+    of it behind the last row.
+    """
+    changed = False
+    for node in model.graph.node:
+        given = attributes(node) if node.op_type == "ConvTranspose" else {}
+        pads = list(given.get("pads", ()))
+        if not any(each < 0 for each in pads):
+            continue
+        half = len(pads) // 2
+        totals = [first + last for first, last in zip(pads[:half], pads[half:], strict=True)]
+        open_ = [total < 0 for total in totals] * 2
+        chosen = {
+            "pads": [0 if each else pad for each, pad in zip(open_, pads, strict=True)],
+            "output_padding": [max(-total, 0) for total in totals],
+        }
+        kept = [each for each in node.attribute if each.name not in chosen]
+        del node.attribute[:]
+        node.attribute.extend(kept)
+        node.attribute.extend(helper.make_attribute(*each) for each in chosen.items())
+        changed = True
     return changed
 
 

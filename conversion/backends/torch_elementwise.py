@@ -25,7 +25,8 @@ from conversion.backends.torch_stage import (
 )
 
 TRAINING_ONLY = (
-    *("Dropout", "SpatialDropout1D", "SpatialDropout2D", "GaussianDropout", "AlphaDropout"),
+    *("Dropout", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D"),
+    *("GaussianDropout", "AlphaDropout"),
     *("GaussianNoise", "ActivityRegularization", "Identity", "RandomFlip", "RandomRotation"),
     *("RandomZoom", "RandomContrast", "RandomBrightness", "RandomTranslation"),
 )

@@ -11,6 +11,9 @@ from torch.nn import functional as F
 
 Config = Mapping[str, Any]
 
+AVERAGE_POOL: tuple[Any, Any, Any] = (nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d)
+"""By the number of spatial axes, less one."""
+
 
 class SamePadding(nn.Module):
     """TensorFlow's `same`: the odd pixel goes to the bottom and right.
@@ -43,8 +46,7 @@ class SameAveragePool(nn.Module):
     def __init__(self, window: Sequence[int], stride: Sequence[int]) -> None:
         super().__init__()
         self.pad = SamePadding(window, stride, (1,) * len(window), 0.0)
-        pool: Any = (nn.AvgPool1d, nn.AvgPool2d)[len(window) - 1]
-        self.pool = pool(tuple(window), tuple(stride))
+        self.pool = AVERAGE_POOL[len(window) - 1](tuple(window), tuple(stride))
 
     def forward(self, value: Tensor) -> Tensor:
         """Pool ``(N, C, ...)``."""

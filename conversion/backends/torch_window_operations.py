@@ -30,6 +30,16 @@ class CroppedTranspose2d(nn.ConvTranspose2d):
         return _without_last(super().forward(value, output_size), self.odd)
 
 
+class CroppedTranspose3d(nn.ConvTranspose3d):
+    """A transposed convolution without its last plane, row or column: `odd` says how many."""
+
+    odd: tuple[int, ...] = (1, 1, 1)
+
+    def forward(self, value: Tensor, output_size: list[int] | None = None) -> Tensor:
+        """Convolve ``(N, C, D, H, W)``."""
+        return _without_last(super().forward(value, output_size), self.odd)
+
+
 def _without_last(value: Tensor, counts: Sequence[int]) -> Tensor:
     for axis, count in enumerate(counts, 2):
         value = value.narrow(axis, 0, value.shape[axis] - count)

@@ -1,4 +1,4 @@
-"""Sliding windows of Keras as PyTorch modules, along one spatial axis or two."""
+"""Sliding windows of Keras as PyTorch modules, along one to three spatial axes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,12 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from conversion.backends.torch_operations import GlobalMax, SameAveragePool, SamePadding
+from conversion.backends.torch_operations import (
+    AVERAGE_POOL,
+    GlobalMax,
+    SameAveragePool,
+    SamePadding,
+)
 from conversion.backends.torch_stage import (
     Builder,
     Config,
@@ -21,19 +26,19 @@ from conversion.backends.torch_window_operations import (
     Crop,
     CroppedTranspose1d,
     CroppedTranspose2d,
+    CroppedTranspose3d,
     SeparableConv,
 )
 
-Modules = tuple[Any, Any]
-"""The modules of one spatial axis and of two."""
+Modules = tuple[Any, Any, Any]
+"""The modules of one spatial axis, of two and of three."""
 
-CONV: Modules = (nn.Conv1d, nn.Conv2d)
-TRANSPOSED: Modules = (nn.ConvTranspose1d, nn.ConvTranspose2d)
-CROPPED: Modules = (CroppedTranspose1d, CroppedTranspose2d)
-MAX_POOL: Modules = (nn.MaxPool1d, nn.MaxPool2d)
-AVERAGE_POOL: Modules = (nn.AvgPool1d, nn.AvgPool2d)
-WHOLE_AVERAGE: Modules = (nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d)
-ZERO_PAD: Modules = (nn.ZeroPad1d, nn.ZeroPad2d)
+CONV: Modules = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+TRANSPOSED: Modules = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+CROPPED: Modules = (CroppedTranspose1d, CroppedTranspose2d, CroppedTranspose3d)
+MAX_POOL: Modules = (nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d)
+WHOLE_AVERAGE: Modules = (nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d)
+ZERO_PAD: Modules = (nn.ZeroPad1d, nn.ZeroPad2d, nn.ZeroPad3d)
 
 
 def axes(setting: Any, rank: int) -> tuple[int, ...]:
@@ -190,17 +195,16 @@ def _up_sampling(rank: int, config: Config, shapes: Sequence[Shape]) -> list[Sta
 
 WEIGHTED: dict[str, Callable[..., list[Stage]]] = {
     f"{name}{rank}D{suffix}": partial(function, rank)
-    for rank in (1, 2)
+    for rank in (1, 2, 3)
     for name, suffix, function in (
         ("Conv", "", _conv),
-        ("DepthwiseConv", "", _depthwise),
-        ("SeparableConv", "", _separable),
+        *((("DepthwiseConv", "", _depthwise), ("SeparableConv", "", _separable)) * (rank < 3)),
         ("Conv", "Transpose", _transposed),
     )
 }
 PLAIN: dict[str, Builder] = {
     f"{name}{rank}D": partial(function, rank, *settings)
-    for rank in (1, 2)
+    for rank in (1, 2, 3)
     for name, function, settings in (
         ("MaxPooling", _pool, (True,)),
         ("AveragePooling", _pool, (False,)),

@@ -99,7 +99,17 @@ CUSTOM = Option(
         "help": "layers of your own (docs/custom.md); the file is executed; may be repeated",
     },
 )
-FILES = (DATA, BACKENDS, ARTIFACT, CUSTOM)
+REPLACE = Option(
+    "--replace",
+    {
+        "metavar": "NAME=LAYER(...)",
+        "action": "append",
+        "default": [],
+        "help": "a standard layer, or one of --custom, in place of one that carries code, such as "
+        "lambda_1=Rescaling(scale=1/127.5,offset=-1); may be repeated (docs/custom.md)",
+    },
+)
+FILES = (DATA, BACKENDS, ARTIFACT, CUSTOM, REPLACE)
 """Options that name files and artifacts."""
 
 

@@ -23,6 +23,7 @@ def convert(given: argparse.Namespace) -> int:
         settings=options.settings(given),
         out=given.out or _folder(given.model, "converted"),
         custom=given.custom,
+        replace=given.replace,
     )
     for artifact in made.values():
         print(f"{artifact.path}  {artifact.size / 1000:.1f} KB  sha256 {artifact.digest[:12]}")
@@ -47,6 +48,7 @@ def quantize(given: argparse.Namespace) -> int:
         running=options.made(Running, given),
         out=given.out or _folder(given.model, "quantized"),
         custom=given.custom,
+        replace=given.replace,
     )
     for artifact in made.values():
         print(f"{artifact.path}  {artifact.size / 1000:.1f} KB  {artifact.provenance['route']}")
@@ -78,6 +80,7 @@ def _search(given: argparse.Namespace) -> int:
         settings=options.settings(given),
         running=options.made(Running, given),
         custom=given.custom,
+        replace=given.replace,
     )
     print(found.table)
     print(
@@ -99,6 +102,7 @@ def evaluate(given: argparse.Namespace) -> int:
         settings=options.settings(given),
         running=options.made(Running, given),
         custom=given.custom,
+        replace=given.replace,
     )
     width = max(map(len, found))
     for name, tally in found.items():
@@ -110,9 +114,13 @@ def evaluate(given: argparse.Namespace) -> int:
 
 def inspect(given: argparse.Namespace) -> int:
     """Print what a file holds."""
+    from conversion import custom
     from conversion.report.inspection import inspect, render
+    from conversion.subjects.weights_alone import whole
 
-    found = inspect(given.file)
+    own = custom.load(given.custom, given.replace)
+    with whole(str(given.file), own) as file:
+        found = inspect(Path(file), own)
     print(json.dumps(found, indent=1, default=str) if given.json else render(found))
     return 0
 
@@ -137,7 +145,7 @@ def power(given: argparse.Namespace) -> int:
     """Inject faults and print which checks catch them, or list them."""
     from conversion.api import listed_faults, power
 
-    same = {key: getattr(given, key) for key in ("faults", "data", "backends", "custom")}
+    same = {key: getattr(given, key) for key in ("faults", "data", "backends", "custom", "replace")}
     if given.list:
         for fault in listed_faults(given.subjects, **same):
             print(f"{fault.name}: {fault.magnitude}; {fault.check or 'any check'}, {fault.where}")
@@ -173,6 +181,7 @@ def verify(given: argparse.Namespace) -> int:
         running=options.made(Running, given),
         demands=options.made(Demands, given),
         custom=given.custom,
+        replace=given.replace,
         report=given.report,
     )
     print(found.table)

@@ -41,25 +41,38 @@ class CustomLayer:
 
 @dataclass(frozen=True)
 class Custom:
-    """What the files of `--custom` hold.
+    """What the files of `--custom` hold, and what `--replace` says.
 
     Attributes:
         files: as they were read.
         layers: class name to the layer.
+        replaced: name of a layer of the file to ``class_name`` and ``config`` of what the user put
+            in its place.
+        by_keras: gives a layer's output ``(N, ...)`` in float64 as Keras computes it, from the
+            layer and its inputs; None where no process for it is known.
     """
 
     files: tuple[UserFile, ...] = ()
     layers: Mapping[str, CustomLayer] = field(default_factory=dict)
+    replaced: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    by_keras: Truth | None = None
 
     @property
     def provenance(self) -> dict[str, str]:
-        """File name to SHA-256."""
-        return {file.path.name: file.digest for file in self.files}
+        """File name to SHA-256, and what stands in place of which layer."""
+        files = {file.path.name: file.digest for file in self.files}
+        return files | {f"in place of {name}": words(new) for name, new in self.replaced.items()}
 
     @property
     def rules(self) -> dict[str, LayerRule]:
         """Class name to its rule; the weights of one that is a shape alone are not looked at."""
         return {kind: _rule(layer) for kind, layer in self.layers.items()}
+
+
+def words(new: Mapping[str, Any]) -> str:
+    """A layer as it is typed: its class and settings."""
+    settings = ", ".join(f"{key}={value!r}" for key, value in new["config"].items())
+    return f"{new['class_name']}({settings})"
 
 
 def _rule(layer: CustomLayer) -> LayerRule:

@@ -105,6 +105,19 @@ class Measurement:
         return f"{sentence}: {self.reason}" if self.reason else sentence
 
 
+def advised(found: Measurement, reason: str) -> Measurement:
+    """What would be a failure, said for the reader alone.
+
+    Args:
+        found: any measurement.
+        reason: why it is no failure.
+    """
+    if found.verdict is not Verdict.FAIL:
+        return found
+    said = f"{reason}; {found.reason}" if found.reason else reason
+    return replace(found, verdict=Verdict.UNDECIDED, concerns=Concern.ADVICE, reason=said)
+
+
 HOLDS = {
     "<=": lambda value, limit: value <= limit,
     ">=": lambda value, limit: value >= limit,

@@ -12,6 +12,9 @@ from conversion.core.custom_layers import Custom
 from conversion.core.errors import UserError
 from conversion.core.layer_rule import Shape as Shape
 
+KERNELS = ("depthwise_kernel", "kernel", "pointwise_kernel")
+"""Roles of the weights that a layer multiplies with, in the order in which it applies them."""
+
 
 @dataclass(frozen=True, eq=False)
 class Layer:

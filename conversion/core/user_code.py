@@ -16,6 +16,9 @@ from conversion.core.errors import UserError
 KERAS = ("keras", "tensorflow", "tf_keras")
 TORCH = ("torch", "torchvision")
 
+BUILDER = "model"
+"""The function in such a file that returns the Keras model for a file of weights alone."""
+
 
 @dataclass(frozen=True)
 class UserFile:
@@ -26,11 +29,13 @@ class UserFile:
         digest: SHA-256 of its bytes.
         is_for_keras: whether it imports Keras at its top, so that it is only executed in the
             process that runs Keras.
+        builds: whether it has a function `BUILDER`.
     """
 
     path: Path
     digest: str
     is_for_keras: bool
+    builds: bool = False
 
 
 def user_file(path: Path) -> UserFile:
@@ -46,7 +51,8 @@ def user_file(path: Path) -> UserFile:
         raise UserError(f"Expected a Python file at {path}; there is none.")
     content = path.read_bytes()
     try:
-        tops = {name.split(".")[0] for name in _imported_at_top(ast.parse(content))}
+        tree = ast.parse(content)
+        tops = {name.split(".")[0] for name in _imported_at_top(tree)}
     except (SyntaxError, ValueError) as error:
         line = getattr(error, "lineno", None)
         raise UserError(f"Expected Python in {path}; line {line}: {error.args[0]}.") from None
@@ -56,7 +62,8 @@ def user_file(path: Path) -> UserFile:
             "at its top, and the file is also executed beside TensorFlow, which cannot share a "
             "process with it."
         )
-    return UserFile(path.resolve(), digest.of_bytes(content), bool(tops & {*KERAS}))
+    builds = any(isinstance(e, ast.FunctionDef) and e.name == BUILDER for e in tree.body)
+    return UserFile(path.resolve(), digest.of_bytes(content), bool(tops & {*KERAS}), builds)
 
 
 def _imported_at_top(tree: ast.AST) -> Iterator[str]:

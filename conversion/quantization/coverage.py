@@ -27,10 +27,12 @@ _LITERT_ELEMENTS = (
     "ZEROS_LIKE, CUMSUM), and leaves that one in float between two casts"
 )
 
+TRANSPOSED = ("Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose")
+
 WITHOUT_KERNEL: Mapping[str, Mapping[str, str]] = {
-    "onnx": dict.fromkeys(("Conv1DTranspose", "Conv2DTranspose"), _ONNX_TRANSPOSED),
+    "onnx": dict.fromkeys(TRANSPOSED, _ONNX_TRANSPOSED),
     "torch": {
-        **dict.fromkeys(("Conv1DTranspose", "Conv2DTranspose"), _TORCH_TRANSPOSED),
+        **dict.fromkeys(TRANSPOSED, _TORCH_TRANSPOSED),
         "Dot": _TORCH_DOT,
         **dict.fromkeys(("LayerNormalization", "GroupNormalization"), _TORCH_ELEMENTS),
         "RMSNormalization": _TORCH_ELEMENTS,

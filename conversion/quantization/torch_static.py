@@ -59,7 +59,15 @@ def build(ingredients: Ingredients, target: Path) -> Mapping[str, Any]:
 
     Returns:
         The provenance: scheme, engine, fused groups, calibration, versions.
+
+    Raises:
+        UserError: the model has convolutions along three axes.
     """
+    volumes = [e.name for e in ingredients.spec.layers if e.kind in ("Conv3D", "Conv3DTranspose")]
+    if volumes:
+        raise UserError(
+            f"torch-int8 has no integer kernels for convolutions along three axes ({volumes[0]})"
+        )
     scheme = ingredients.settings.torch
     source, ranges = ingredients.artifacts["torch-fp32"], ingredients.artifacts["torch-ranges"]
     recorded = json.loads(ranges.path.read_text())

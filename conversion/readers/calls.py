@@ -8,6 +8,7 @@ from typing import Any
 
 from conversion.core.errors import UserError
 from conversion.readers.notation import is_reference, references
+from conversion.readers.schema import BY_KERAS
 
 ELEMENTWISE = ("Add", "Subtract", "Multiply", "Maximum", "Minimum")
 """Operations of two tensors that are layers of the same name."""
@@ -58,6 +59,9 @@ def sources_of(name: str, kind: str, call: Any, first: Mapping[str, tuple[int, i
         if kind.startswith("Random") or kind == "Resizing":
             # Their own default, which Keras writes; predict and training=False go before it.
             kwargs.pop("training", None)
+        if kind in BY_KERAS:  # the call is made again as it is written, in Keras's order
+            args += [kwargs.pop(key) for key in sorted(kwargs) if any(references(kwargs[key]))]
+            kwargs.pop("use_causal_mask", None)
         _refuse_arguments(name, kwargs)
         read = []
         for position, value in enumerate(args):

@@ -38,8 +38,7 @@ def refuse_code(config: Any, where: str, custom: Collection[str] = ()) -> None:
         if class_name in CODE_BEARING:
             raise UserError(
                 f"{where}: {found} uses '{class_name}', which can carry code; files with code are "
-                f"refused: replace it by a standard layer{_likely(class_name, kind)} and save the "
-                "model again."
+                f"refused: {_way_on(class_name, kind, found)}."
             )
         registered = str(kind.get("registered_name") or class_name)
         foreign = module is not None and str(module).split(".")[0] not in ("keras", "builtins")
@@ -53,10 +52,21 @@ def refuse_code(config: Any, where: str, custom: Collection[str] = ()) -> None:
             )
 
 
-def _likely(class_name: str, kind: Mapping[str, Any]) -> str:
-    """The standard layer that does the same, in words."""
+def _way_on(class_name: str, kind: Mapping[str, Any], found: str) -> str:
+    """What can be done about a layer with code, by the standard layer that does the same."""
+    name = found.removeprefix("layer '").removesuffix("'")
     layer = hint(class_name, kind.get("config"))
-    return f" (by what it names, {layer})" if layer else ""
+    if layer:
+        typed = layer if layer.endswith(")") else f"{layer.split()[0]}(...)"
+        return (
+            f"put a standard layer in its place with --replace '{name}={typed}' (by the names and "
+            f"numbers in it, {layer}: see that it computes the same)"
+        )
+    return (
+        "no standard layer is known to compute the same: put one in its place with --replace "
+        f"'{name}=LAYER(...)', a standard one or a class of your own in --custom FILE.py "
+        "(docs/custom.md)"
+    )
 
 
 def _classes(config: Any, owner: str) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -14,7 +14,7 @@ from conversion.core.spec import Layer, Shape
 from conversion.readers.activations import activated
 from conversion.readers.code_guard import WAYS_ON
 from conversion.readers.nested_models import Entry, flat
-from conversion.readers.schema import rules_with
+from conversion.readers.schema import BY_KERAS, rules_with
 from conversion.readers.supported_settings import check_settings
 
 Weights = Callable[[tuple[str, ...], str, Mapping[str, Shape]], Mapping[str, np.ndarray]]
@@ -54,10 +54,10 @@ def read_layers(
             rule = rules.get(entry.kind)
             if rule is None:
                 raise UserError(
-                    f"Layer '{entry.name}' is a {entry.kind}, which is not supported: {WAYS_ON}; "
-                    f"supported: {', '.join(sorted(rules))}."
+                    f"Layer '{entry.name}' is a {entry.kind}, which is not supported "
+                    f"(docs/supported.md has those that are): {WAYS_ON}."
                 )
-            whole = entry.kind in custom.layers
+            whole = entry.kind in custom.layers or entry.kind in BY_KERAS
             layers[entry.name] = _layer(entry, rule, whole, layers, weights, kept)
         except MALFORMED as error:
             raise UserError(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from conversion.core import digest
 from conversion.core.custom_layers import Custom
@@ -19,6 +21,7 @@ from conversion.readers.parsing import (
     parsed,
     text,
 )
+from conversion.readers.replacing import replaced
 from conversion.readers.saved_weights import read_saved
 
 ENDINGS = (".weights.h5", ".h5", ".hdf5", "_weights.h5")
@@ -51,6 +54,7 @@ def _read(path: Path, content: bytes, custom: Custom) -> Spec:
             "it was converted from, or make one with tensorflowjs_converter "
             "--input_format=tfjs_layers_model --output_format=keras."
         )
+    config = replaced(config, custom.replaced, custom.layers)
     refuse_code(config, path.name, custom.layers)
     weights = _beside(path)
     stored = weights.read_bytes()
@@ -62,7 +66,7 @@ def _read(path: Path, content: bytes, custom: Custom) -> Spec:
 
 
 def _with(
-    config: dict[str, object], content: bytes, weights: Path, stored: bytes, custom: Custom
+    config: Mapping[str, Any], content: bytes, weights: Path, stored: bytes, custom: Custom
 ) -> Spec:
     version = json.loads(content).get("keras_version", "unknown")
     with hdf5(stored) as file:

@@ -22,6 +22,7 @@ from conversion.readers.parsing import (
     parsed,
     text,
 )
+from conversion.readers.replacing import replaced
 from conversion.readers.saved_weights import read_saved
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
@@ -56,6 +57,7 @@ def _read(path: Path, content: bytes, custom: Custom) -> Spec:
     members = _members(path.name, content)
     config = parsed(members[CONFIG], f"'{CONFIG}' of {path.name}")
     config = {key: value for key, value in config.items() if key != "compile_config"}
+    config = replaced(config, custom.replaced, custom.layers)
     refuse_code(config, path.name, custom.layers)  # what only training needs is never built
     version = json.loads(members.get(METADATA, b"{}")).get("keras_version", "unknown")
     with hdf5(members[WEIGHTS]) as file:

@@ -41,11 +41,11 @@ _NAMES: tuple[tuple[tuple[str, ...], str], ...] = (
 )
 """Names of functions to the layer that does the same, the more telling first."""
 
-_PIXELS = (
-    *(struct.pack("<d", value) for value in (255.0, 127.5, 128.0, 1 / 255, 1 / 127.5)),
-    *(kind + struct.pack("<i", value) for value in (255, 128) for kind in (b"i", b"\xe9")),
-)
-"""Numbers by which pixels are divided, as Python keeps them in code: a double, or a small int."""
+_PIXELS = (255.0, 127.5, 128.0)
+"""Numbers by which pixels are divided."""
+
+_NUMBERS = {b"g": "<d", b"\xe7": "<d", b"i": "<i", b"\xe9": "<i"}
+"""Mark of a number in Python's code, and how it is packed."""
 
 
 def hint(kind: str, settings: Any) -> str:
@@ -59,9 +59,37 @@ def hint(kind: str, settings: Any) -> str:
     for names, layer in _NAMES[:2]:
         if words & {*names}:
             return layer
-    if any(number in raw for number in _PIXELS):
-        return "Rescaling(1 / 255), or whichever scale and offset it has"
+    if scaled := _rescaling(_numbers(raw)):
+        return scaled
     return next((layer for names, layer in _NAMES if words & {*names}), "")
+
+
+def _numbers(raw: bytes) -> list[float]:
+    """The numbers that code holds, in their order, but those that nobody writes by hand."""
+    found: list[float] = []
+    for at in range(len(raw)):
+        form = _NUMBERS.get(raw[at : at + 1])
+        size = struct.calcsize(form) if form else 0
+        if form and at + 1 + size <= len(raw):
+            (value,) = struct.unpack_from(form, raw, at + 1)
+            plain = value == 0 or 1e-4 < abs(value) < 1e4
+            if plain and (form == "<d" or value in _PIXELS or value in (0, 1, 2)):
+                found.append(float(value))
+    return found
+
+
+def _rescaling(numbers: list[float]) -> str:
+    """The Rescaling by one of the numbers; empty where none is the range of pixels."""
+    for number in numbers:
+        if number in _PIXELS:
+            scale = f"1/{number:g}"
+        elif number in [1 / pixel for pixel in _PIXELS]:
+            scale = f"1/{1 / number:g}"
+        else:
+            continue
+        rest = [each for each in numbers if each in (1.0, 0.5)]
+        return f"Rescaling(scale={scale}{f',offset=-{rest[0]:g}' if rest else ''})"
+    return ""
 
 
 def _searched(settings: Any) -> tuple[set[str], bytes]:

@@ -28,6 +28,7 @@ from conversion.readers.parsing import (
     parsed,
     text,
 )
+from conversion.readers.replacing import replaced
 from conversion.readers.schema import rules_with
 
 Ends = tuple[str, ...]
@@ -59,10 +60,18 @@ def _read_open(path: Path, content: bytes, file: h5py.File, custom: Custom) -> S
     raw = file.attrs.get("model_config")
     if raw is None:
         raise UserError(
-            f"Expected a model in {path}; the HDF5 file has no 'model_config': a file of weights "
-            "alone does not say what the layers are (model.to_json() beside it does: pass that)."
+            f"Expected a model in {path}; the HDF5 file has no 'model_config': weights alone do "
+            f"not say what the layers are: {_way_on(path)}."
+        )
+    version = one_line(text(file.attrs.get("keras_version", "unknown")))
+    if version.startswith("1."):
+        raise UserError(
+            f"{path.name} was written by Keras {version}, whose settings have other names "
+            "(output_dim, nb_filter, border_mode): open it with keras==2.2.4, in an "
+            "environment of its own, and save it again."
         )
     config = parsed(raw, f"'model_config' of {path}")
+    config = replaced(config, custom.replaced, custom.layers)
     refuse_code(config, path.name, custom.layers)
     group = behind_hard_links(file, "model_weights")
     if not isinstance(group, h5py.Group):
@@ -75,8 +84,19 @@ def _read_open(path: Path, content: bytes, file: h5py.File, custom: Custom) -> S
         inputs=inputs,
         outputs=outputs,
         digest=digest.of_bytes(content),
-        keras_version=one_line(text(file.attrs.get("keras_version", "unknown"))),
+        keras_version=version,
         custom=custom,
+    )
+
+
+def _way_on(path: Path) -> str:
+    """What can be done about weights alone."""
+    beside = path.with_suffix(".json")
+    if beside.is_file():
+        return f"pass {beside.name}, which is beside it"
+    return (
+        "pass the JSON of model.to_json() with its weights beside it, or name a Python file with a "
+        "function model() that returns the Keras model: --custom FILE.py (docs/custom.md)"
     )
 
 

@@ -127,7 +127,10 @@ class _Flattening:
         elif first is not None:
             inputs = [self._add((*path, name), "InputLayer", first["config"], ())]
         elif shape is None:
-            raise UserError("Expected an input shape in the Sequential model; it has none.")
+            raise UserError(
+                "Expected an input shape in the Sequential model; it has none: where it was made, "
+                "call model.build((None, ...)) with the shape of the data and save it again."
+            )
         else:
             inputs = [self._add((*path, name), "InputLayer", {"batch_shape": shape}, ())]
         values, names = inputs, Counter[str]()

@@ -11,6 +11,7 @@ from conversion.core.layer_rule import LayerRule
 from conversion.readers import (
     schema_applications,
     schema_borders,
+    schema_by_keras,
     schema_elementwise,
     schema_normalization,
     schema_reshaping,
@@ -26,9 +27,12 @@ LAYERS: dict[str, LayerRule] = {
     **schema_reshaping.LAYERS,
     **schema_applications.LAYERS,
 }
-"""Every layer class that the suite reads, by its Keras name."""
+"""Every layer class that all three registries know, by its Keras name."""
+
+BY_KERAS = schema_by_keras.by_keras(LAYERS)
+"""Those whose truth is Keras's own arithmetic in float64."""
 
 
 def rules_with(custom: Custom) -> dict[str, LayerRule]:
     """The rules of all layer classes, the user's own among them."""
-    return {**LAYERS, **custom.rules}
+    return {**LAYERS, **BY_KERAS, **custom.rules}

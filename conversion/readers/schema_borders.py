@@ -58,5 +58,8 @@ LAYERS: dict[str, LayerRule] = {
     "Cropping2D": LayerRule(partial(_cropping, 2), allowed=FORMATS, supported=("cropping",)),
     "UpSampling1D": LayerRule(partial(_up_sampling, 1), allowed=_LAST, supported=("size",)),
     "UpSampling2D": LayerRule(partial(_up_sampling, 2), allowed=_INTERPOLATED, supported=("size",)),
+    "ZeroPadding3D": LayerRule(partial(_zero_padding, 3), allowed=FORMATS, supported=("padding",)),
+    "Cropping3D": LayerRule(partial(_cropping, 3), allowed=FORMATS, supported=("cropping",)),
+    "UpSampling3D": LayerRule(partial(_up_sampling, 3), allowed=FORMATS, supported=("size",)),
 }
 """The rules of these layers by Keras class name."""

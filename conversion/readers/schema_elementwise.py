@@ -95,7 +95,8 @@ def _concatenate(config: Config, inputs: Inputs) -> Shape:
 
 
 TRAINING_ONLY = (
-    *("Dropout", "SpatialDropout1D", "SpatialDropout2D", "GaussianDropout", "AlphaDropout"),
+    *("Dropout", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D"),
+    *("GaussianDropout", "AlphaDropout"),
     *("GaussianNoise", "ActivityRegularization", "Identity", "RandomFlip", "RandomRotation"),
     *("RandomZoom", "RandomContrast", "RandomBrightness", "RandomTranslation"),
 )

@@ -1,4 +1,4 @@
-"""Layers whose window slides over one or two spatial axes, as the reader sees them."""
+"""Layers whose window slides over one to three spatial axes, as the reader sees them."""
 
 from __future__ import annotations
 
@@ -218,14 +218,7 @@ def _rules(rank: int) -> dict[str, LayerRule]:
     single = {**padded, **ACTIVE, "groups": (1,)}  # Keras 2 writes it where it has no meaning
     pool = LayerRule(partial(_pool, rank), allowed=padded, supported=("pool_size", "strides"))
     whole = LayerRule(partial(_global_pool, rank), allowed=FORMATS, supported=("keepdims",))
-    return {
-        f"Conv{rank}D": LayerRule(
-            partial(_conv, rank),
-            partial(_conv_weights, rank),
-            partial(_conv_cost, rank),
-            {**padded, **ACTIVE, **causal},
-            supported=("filters", *_KERNEL, "groups"),
-        ),
+    by_channel = {
         f"DepthwiseConv{rank}D": LayerRule(
             partial(_depthwise, rank),
             partial(_depthwise_weights, rank),
@@ -241,6 +234,15 @@ def _rules(rank: int) -> dict[str, LayerRule]:
             single,
             supported=("filters", *_KERNEL, "depth_multiplier"),
         ),
+    }
+    return {
+        f"Conv{rank}D": LayerRule(
+            partial(_conv, rank),
+            partial(_conv_weights, rank),
+            partial(_conv_cost, rank),
+            {**padded, **ACTIVE, **causal},
+            supported=("filters", *_KERNEL, "groups"),
+        ),
         f"Conv{rank}DTranspose": LayerRule(
             partial(_transposed, rank),
             partial(_transposed_weights, rank),
@@ -252,8 +254,9 @@ def _rules(rank: int) -> dict[str, LayerRule]:
         f"AveragePooling{rank}D": pool,
         f"GlobalMaxPooling{rank}D": whole,
         f"GlobalAveragePooling{rank}D": whole,
+        **(by_channel if rank < 3 else {}),  # Keras has none along three axes
     }
 
 
-LAYERS: dict[str, LayerRule] = {**_rules(1), **_rules(2)}
+LAYERS: dict[str, LayerRule] = {**_rules(1), **_rules(2), **_rules(3)}
 """The rules of these layers by Keras class name."""

@@ -50,6 +50,11 @@ def check_settings(kind: str, name: str, config: Config, rule: LayerRule | None 
                 raise UserError(f"Layer '{name}' ({kind}) has {key}={value!r}, which is no number.")
     dtype = config.get("dtype", "float32")
     policy = dtype["config"].get("name") if isinstance(dtype, Mapping) else dtype
+    if policy not in ("float32", None) and kind == "InputLayer":
+        raise UserError(
+            f"Input '{name}' takes {policy}; only float32 is supported: build the model with a "
+            "float32 input (and a cast in the layer that needs whole numbers) and save it again."
+        )
     if policy not in ("float32", None):
         raise UserError(f"Layer '{name}' computes in {policy}; only float32 is supported.")
 

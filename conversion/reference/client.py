@@ -15,7 +15,7 @@ from conversion.core import digest
 from conversion.core.errors import MissingDependency, ReferenceCrashed, UserError
 from conversion.core.extras import needs
 from conversion.core.progress import stage
-from conversion.core.spec import Spec
+from conversion.core.spec import Layer, Spec
 from conversion.core.user_code import UserFile
 from conversion.reference.channel import (
     Child,
@@ -108,6 +108,20 @@ class Reference:
         except BaseException:  # Ctrl-C too: the next call must not read this one's answer
             self.close()
             raise
+
+    def build(self, file: UserFile, weights: Path, target: Path) -> None:
+        """Save the model that a user's function returns, with weights of a file.
+
+        Args:
+            file: has the function; one of those that this process executes.
+            weights: alone, in HDF5.
+            target: a `.keras` file.
+
+        Raises:
+            UserError: the function returns no Keras model, or the weights do not fit it.
+        """
+        paths = {"weights": str(weights.resolve()), "target": str(target)}
+        self.call("build_model", {"file": file.digest, **paths})
 
     def model(self, path: Path, spec: Spec, digest: str = "") -> KerasModel:
         """The Keras model of a file that the reader has already accepted.
@@ -202,6 +216,22 @@ class KerasModel:
             self._ranges[key] = self._arrays("layer_ranges", inputs, **asked)["ranges"]
         return self._ranges[key]
 
+    def in_float64(self, layer: Layer, values: Sequence[np.ndarray]) -> np.ndarray:
+        """What one layer gives where Keras computes it in float64.
+
+        Args:
+            layer: with its weights, in Keras's order.
+            values: its inputs, ``(N, ...)`` float64.
+
+        Returns:
+            ``(N, ...)`` float64.
+        """
+        given = {f"input {index}": array for index, array in enumerate(values)}
+        given |= {f"weight {index}": each for index, each in enumerate(layer.weights.values())}
+        path = list(layer.path or (layer.name,))
+        answer = self._call("in_float64", given, layer=path, count=len(values))
+        return np.asarray(answer.arrays["output"], np.float64)
+
     def to_onnx(self, opset: int) -> tuple[bytes, list[str]]:
         """The model as tf2onnx writes it.
 
@@ -262,6 +292,8 @@ class KerasModel:
         known = {
             "path": str(self.path),
             "digest": self.digest or spec.digest,
+            "replaced": dict(spec.custom.replaced),
+            "own": list(spec.custom.layers),
             "weights": None if whole else str(self.path.with_name(spec.weights_file)),
         }
         described = {

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import shutil
+import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +18,12 @@ import numpy as np
 import tensorflow as tf
 
 from conversion.core import digest
-from conversion.core.user_code import UserFile, execute
+from conversion.core.user_code import BUILDER, UserFile, execute
+from conversion.readers.replacing import replaced as replaced_layers
 from conversion.reference.channel import Message
+from conversion.reference.float64 import Float64Layer
 from conversion.reference.network import Network
+from conversion.reference.packing import is_legacy, weight_names
 from conversion.reference.repairs import repaired
 
 ATTEMPTS = 4
@@ -94,6 +100,17 @@ def _extremes(value: Any, bounds: tuple[float, float]) -> Any:
     counts = (tf.math.count_nonzero(beyond), tf.size(value, tf.int64))
     numbers = (tf.reduce_min(value), tf.reduce_max(value), *counts)
     return tf.stack([[tf.cast(number, tf.float64) for number in numbers]])
+
+
+def in_float64(models: Models, message: Message) -> Answer:
+    """The output of one layer, computed in float64."""
+    values, arrays = message.values, message.arrays
+    rebuilt = f"float64 {values['digest']} {values['layer']} {values['replaced']}"
+    if rebuilt not in models:
+        models[rebuilt] = Float64Layer(_open(models, message), values["layer"])
+    inputs = [arrays[f"input {index}"] for index in range(values["count"])]
+    weights = [arrays[f"weight {index}"] for index in range(len(arrays) - len(inputs))]
+    return {}, {"output": models[rebuilt].output(weights, inputs)}
 
 
 def to_onnx(models: Models, message: Message) -> Answer:
@@ -209,18 +226,41 @@ def import_custom(models: Models, message: Message) -> None:
                 keras.saving.get_custom_objects().update({kind: found, f"Custom>{kind}": found})
 
 
+def build_model(models: Models, message: Message) -> Answer:
+    """Save what a user's function returns, with the weights of a file."""
+    import_custom(models, message)
+    module, weights = models[message.values["file"]], Path(message.values["weights"])
+    model = getattr(module, BUILDER)()
+    if not isinstance(model, keras.Model):
+        raise TypeError(f"{BUILDER}() should return a keras.Model; it returns {type(model)}")
+    with tempfile.TemporaryDirectory() as folder:
+        # Keras tells the format of weights by their name.
+        copy = Path(folder) / ("weights.h5" if is_legacy(weights) else "model.weights.h5")
+        shutil.copyfile(weights, copy)
+        model.load_weights(copy)
+        again = Path(folder) / "again.weights.h5"
+        model.save_weights(again)
+        left = [] if is_legacy(weights) else sorted(weight_names(copy) - weight_names(again))
+    if left:  # which Keras does not look at
+        raise ValueError(f"the file has '{left[0]}', for which {BUILDER}() has no layer")
+    model.save(message.values["target"])
+    return {}, {}
+
+
 def _open(models: Models, message: Message) -> Any:
     path, expected = Path(message.values["path"]), message.values["digest"]
     weights = None if message.values["weights"] is None else Path(message.values["weights"])
     import_custom(models, message)
-    if expected not in models:
+    replaced, own = message.values["replaced"], message.values["own"]
+    key = digest.of_settings([expected, replaced])
+    if key not in models:
         files = [path] if weights is None else [path, weights]
         found = digest.of_parts(*(digest.of_file(file) for file in files))
         if found != expected:
             raise ValueError(f"{path.name} changed after it was read ({found[:12]}).")
-        with repaired(path, weights) as file:
-            models[expected] = keras.models.load_model(file, compile=False)
-    return models[expected]
+        with repaired(path, weights, partial(replaced_layers, layers=replaced, custom=own)) as file:
+            models[key] = keras.models.load_model(file, compile=False)
+    return models[key]
 
 
 def _run(
@@ -247,10 +287,12 @@ def _run(
 
 
 JOBS: dict[str, Callable[[Models, Message], Answer]] = {
+    "build_model": build_model,
     "outputs": outputs,
     "logits": logits,
     "layer_outputs": layer_outputs,
     "layer_ranges": layer_ranges,
+    "in_float64": in_float64,
     "to_onnx": to_onnx,
     "to_litert": to_litert,
     "quantize_litert": quantize_litert,

@@ -38,7 +38,7 @@ class Network:
         for name, path, reads in message.values["graph"]:
             if name not in self._inputs:
                 self._reads[name] = reads
-                self._objects[name] = _object(model, path)
+                self._objects[name] = found_in(model, path)
 
     def values(self, inputs: Sequence[Any]) -> dict[str, Any]:
         """Every layer's output.
@@ -48,7 +48,7 @@ class Network:
         """
         values = dict(zip(self._inputs, inputs, strict=True))
         for name, reads in self._reads.items():
-            values[name] = _called(self._objects[name], [values[each] for each in reads])
+            values[name] = called(self._objects[name], [values[each] for each in reads])
         return values
 
     def check(self, names: Iterable[str]) -> None:
@@ -77,12 +77,12 @@ class Network:
             return values[name]
         activation, layer.activation = layer.activation, keras.activations.linear
         try:
-            return _called(layer, read)
+            return called(layer, read)
         finally:
             layer.activation = activation
 
 
-def _object(model: Any, path: Sequence[str]) -> Any:
+def found_in(model: Any, path: Sequence[str]) -> Any:
     """A layer, or an operation such as ``x + y``, inside a model."""
     found = model
     for name in map(keras_name, path):
@@ -91,10 +91,18 @@ def _object(model: Any, path: Sequence[str]) -> Any:
     return found
 
 
-def _called(layer: Any, given: Sequence[Any]) -> Any:
-    """A layer's output for some tensors, which take the places of those of its first call."""
+def called(layer: Any, given: Sequence[Any], first: Any = None) -> Any:
+    """A layer's output for some tensors, which take the places of those of its first call.
+
+    Args:
+        layer: what is called.
+        given: the tensors.
+        first: the layer whose first call it is, where that is another one.
+    """
     left = iter(given)
-    written = layer._inbound_nodes[0].arguments  # there is no public way to a call's arguments
+    written = (
+        (first or layer)._inbound_nodes[0].arguments
+    )  # there is no public way to a call's arguments
 
     def placed(value: Any) -> Any:
         return next(left) if isinstance(value, keras.KerasTensor) else value

@@ -12,7 +12,7 @@ from typing import Any
 
 import h5py
 
-from conversion.readers.saved_weights import Stored, owner, places, stored
+from conversion.readers.saved_weights import UNREAD, Stored, owner, places, stored
 
 CONFIG = "model_config"
 """The attribute of a legacy `.h5` file that describes the model in JSON."""
@@ -73,7 +73,7 @@ def pack(description: str, source: Path, folder: Path) -> Path:
     if zipfile.is_zipfile(source):
         with zipfile.ZipFile(source) as archive:
             return _archive(description, archive.read(WEIGHTS), folder)
-    if not _legacy(source):
+    if not is_legacy(source):
         return _archive(description, source.read_bytes(), folder)
     target = folder / "model.h5"
     shutil.copyfile(source, target)
@@ -89,9 +89,23 @@ def pack(description: str, source: Path, folder: Path) -> Path:
     return target
 
 
-def _legacy(path: Path) -> bool:
+def is_legacy(path: Path) -> bool:
+    """Whether weights in HDF5 are as Keras 2 writes them."""
     with h5py.File(path, "r") as file:
         return any(key in file.attrs for key in (CONFIG, "layer_names", "layer_names0"))
+
+
+def weight_names(path: Path) -> set[str]:
+    """Names of the arrays in weights of Keras 3, without those that only training reads."""
+    found: set[str] = set()
+
+    def note(name: str, each: Any) -> None:
+        if isinstance(each, h5py.Dataset) and {*UNREAD}.isdisjoint(name.split("/")):
+            found.add(name)
+
+    with h5py.File(path, "r") as file:
+        file.visititems(note)
+    return found
 
 
 def _is_laid_out(found: Stored, wanted: Mapping[tuple[str, ...], str]) -> bool:

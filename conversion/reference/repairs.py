@@ -82,6 +82,7 @@ REPAIRS = (
     *(Repair((f"SpatialDropout{rank}D",), "trainable", ANY, _TRAINED) for rank in (1, 2, 3)),
     Repair(("BatchNormalization",), "virtual_batch_size", None, _NORM),
     Repair(("BatchNormalization",), "adjustment", None, _NORM),
+    Repair(("LSTM", "GRU", "SimpleRNN"), "time_major", False, "Keras 3 knows no other order"),
     Repair(("BatchNormalization",), "fused", ANY, "it chooses a kernel for the same formula"),
 )
 """Settings that are left out; a new one is one entry."""
@@ -245,7 +246,20 @@ def _names_read(part: dict[str, Any]) -> str:
     return ""
 
 
+def _held(part: dict[str, Any]) -> str:
+    """A layer that another one holds, which Keras 2 wrote without saying where its class is."""
+    config = part["config"]
+    if part["class_name"] not in ("Bidirectional", "TimeDistributed"):
+        return ""
+    listed = [config.get(key) for key in ("layer", "backward_layer")]
+    found = [each for each in listed if isinstance(each, dict) and "module" not in each]
+    for each in found:
+        each |= {"module": "keras.layers", "registered_name": None}
+    return "the layer that it holds taken from keras.layers: the same class" if found else ""
+
+
 CHANGES: tuple[Change, ...] = (
+    _held,
     _bare_list,
     _input,
     _stated_again,
@@ -282,21 +296,30 @@ def repairs(path: Path) -> list[str]:
 
 
 @contextmanager
-def repaired(path: Path, weights: Path | None = None) -> Iterator[Path]:
+def repaired(
+    path: Path, weights: Path | None = None, replace: Callable[[Any], Any] = lambda config: config
+) -> Iterator[Path]:
     """The file as Keras can open it: itself, or a copy with a repaired description.
 
     Args:
         path: a model file that the reader has accepted.
         weights: the file of its weights, where it has none itself.
+        replace: puts layers in place of those of the description, which it is given.
     """
     found = described(path)
-    config, made = (None, []) if found is None else _repaired(json.loads(found))
+    if found is None:
+        yield path
+        return
+    given = json.loads(found)
+    config = replace(json.loads(found))
+    changed = config != given
+    config, made = _repaired(config)
     other = is_named_otherwise(path) or is_laid_out_otherwise(path)
-    if found is None or not (made or other or weights is not None):
+    if not (made or changed or other or weights is not None):
         yield path
         return
     with tempfile.TemporaryDirectory() as folder:
-        yield pack(json.dumps(config) if made else found, weights or path, Path(folder))
+        yield pack(json.dumps(config) if made or changed else found, weights or path, Path(folder))
 
 
 def _repaired(config: Any) -> tuple[Any, list[str]]:

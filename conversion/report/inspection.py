@@ -9,6 +9,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
+from conversion.core.custom_layers import Custom
 from conversion.core.errors import MissingDependency
 from conversion.core.layer_rule import LayerRule
 from conversion.core.spec import Spec
@@ -17,11 +18,12 @@ from conversion.readers.cost import multiply_accumulates
 from conversion.readers.schema import LAYERS
 
 
-def inspect(path: Path) -> dict[str, Any]:
+def inspect(path: Path, custom: Custom | None = None) -> dict[str, Any]:
     """Describe a Keras, ONNX, PyTorch or LiteRT file.
 
     Args:
         path: an `.h5`, `.keras`, `.json`, `.onnx`, `.pt` or `.tflite` file.
+        custom: the user's own layers, and those in place of others; none by default.
 
     Returns:
         Plain values: ``inputs``, ``outputs``, ``operators``, ``parameters``,
@@ -33,7 +35,7 @@ def inspect(path: Path) -> dict[str, Any]:
     """
     readers = {".onnx": _onnx, ".pt": _torch, ".tflite": _litert}
     read = readers.get(path.suffix.lower())
-    return _keras(read_spec(path)) if read is None else read(path)
+    return _keras(read_spec(path, custom)) if read is None else read(path)
 
 
 def render(found: Mapping[str, Any]) -> str:

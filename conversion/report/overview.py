@@ -12,7 +12,7 @@ from conversion.core.measurement import (
     Measurement,
     Verdict,
 )
-from conversion.proof.metrics.quantities import BUILT
+from conversion.proof.metrics.quantities import BUILT, FAULTS_VISIBLE
 
 HEADERS = (
     "artifact",
@@ -120,6 +120,15 @@ def skips(measurements: Iterable[Measurement]) -> list[str]:
     return [
         *(f"skipped: {', '.join(names)}: {reason}" for reason, names in unmade.items()),
         *(f"skipped {count}: {reason}" for reason, count in others.items()),
+    ]
+
+
+def visible(measurements: Iterable[Measurement]) -> list[str]:
+    """How many standard faults would be seen in each artifact, where parity is decided by it."""
+    return [
+        m.reason
+        for m in measurements
+        if m.name == FAULTS_VISIBLE.name and m.verdict is Verdict.PASS
     ]
 
 

@@ -51,6 +51,7 @@ def _content(document: Mapping[str, Any]) -> dict[str, Any]:
         "headers": overview.HEADERS,
         "rows": overview.rows(measurements, sizes),
         "attention": overview.attention(measurements),
+        "visible": overview.visible(measurements),
         "skips": overview.skips(measurements),
         "kept": overview.kept(measurements),
         "topics": _grouped(measurements),

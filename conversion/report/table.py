@@ -7,6 +7,7 @@ from itertools import zip_longest
 
 from conversion.core.measurement import Measurement, Verdict
 from conversion.report import overview
+from conversion.report.costs import costs
 from conversion.report.outcome import Outcome
 
 MOST_EXPLAINED = 12
@@ -24,14 +25,17 @@ def render(
         outcome: what the run comes to, where it ends with it.
 
     Returns:
-        Lines without a newline at the end: the table, at most 12 explanations, what was skipped
-        and why, whose predictions were kept, the counts, and the exit code in words.
+        Lines without a newline at the end: the table, at most 12 explanations, how many standard
+        faults would be seen, what was skipped and why, whose predictions were kept, the counts, and
+        the exit code in words.
     """
     lines = _aligned([row.cells for row in overview.rows(measurements, sizes)])
     wanting = overview.attention(measurements)
-    notes = [one_line(measurement.explain()) for measurement in wanting[:MOST_EXPLAINED]]
+    notes = list(map(one_line, costs(measurements)))
+    notes += [one_line(measurement.explain()) for measurement in wanting[:MOST_EXPLAINED]]
     if len(wanting) > MOST_EXPLAINED:
         notes.append(f"… and {len(wanting) - MOST_EXPLAINED} more")
+    notes.extend(map(one_line, overview.visible(measurements)))
     notes.extend(map(one_line, overview.skips(measurements)))
     if kept := overview.kept(measurements):
         notes.append(f"predictions kept from an earlier run: {one_line(', '.join(kept))}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
@@ -12,7 +13,10 @@ from typing import Any, Protocol
 
 from conversion.core.errors import UserError
 
-METADATA = "metadata.json"
+METADATA, CONFIG = "metadata.json", "config.json"
+
+SHARED = re.compile(r'"shared_object_id": (\d+)')
+"""An object that several layers have, by its address in the process that saved the model."""
 
 
 class KerasObject(Protocol):
@@ -62,7 +66,7 @@ def as_file(given: Model) -> Iterator[str]:
                 f"Expected a model that Keras can save; saving '{given.name}' raises "
                 f"{type(error).__name__}: {reason}"
             ) from error
-        _forget_when(path)
+        forget_when(path)
         yield str(path)
 
 
@@ -72,8 +76,8 @@ def _is_keras_model(given: object) -> bool:
     return ("keras", "Model") in kinds
 
 
-def _forget_when(path: Path) -> None:
-    """Take the time of saving out of an archive, so that one model is one digest in the store."""
+def forget_when(path: Path) -> None:
+    """Take time and addresses of saving out of an archive: one model is one digest in the store."""
     dated = path.with_name("dated.zip")
     path.rename(dated)
     with zipfile.ZipFile(dated) as archive, zipfile.ZipFile(path, "w") as plain:
@@ -83,4 +87,14 @@ def _forget_when(path: Path) -> None:
                 known = json.loads(content)
                 known.pop("date_saved", None)
                 content = json.dumps(known).encode()
+            if name == CONFIG:
+                content = _numbered(content.decode()).encode()
             plain.writestr(zipfile.ZipInfo(name), content)  # dated 1980, as Keras's own are
+
+
+def _numbered(text: str) -> str:
+    """A description whose shared objects are numbered in the order in which they appear."""
+    numbers: dict[str, int] = {}
+    return SHARED.sub(
+        lambda found: f'"shared_object_id": {numbers.setdefault(found[1], len(numbers) + 1)}', text
+    )

@@ -17,6 +17,7 @@ from conversion.core.running import Running
 from conversion.core.settings import Settings
 from conversion.core.spec import Spec
 from conversion.quantization import coverage
+from conversion.readers.schema import BY_KERAS
 from conversion.reference import KerasModel, Reference
 from conversion.subjects import Subject
 from conversion.subjects.data import Dataset
@@ -83,6 +84,12 @@ class Workspace:
 
     def __post_init__(self) -> None:
         coverage.check_names(self.spec, self.settings)
+        own = self.spec.custom
+        if own.by_keras is None and any(each.kind in BY_KERAS for each in self.spec.layers):
+            # The truth of such layers is asked of the process that only a workspace knows.
+            model = self.reference.model(self.subject.model, self.spec)
+            spec = replace(self.spec, custom=replace(own, by_keras=model.in_float64))
+            object.__setattr__(self, "subject", replace(self.subject, spec=spec))
 
     def with_settings(self, settings: Settings) -> Workspace:
         """The same subject under other choices; nothing that depends on a choice is shared."""

@@ -17,7 +17,7 @@ from conversion.backends import (
     implementation,
 )
 from conversion.core.artifact import Artifact, Store, artifact_of
-from conversion.core.errors import UserError
+from conversion.core.errors import ReferenceCrashed, UserError
 from conversion.core.progress import stage
 from conversion.core.settings import Settings
 from conversion.core.spec import Spec
@@ -25,6 +25,9 @@ from conversion.quantization import calibration
 from conversion.reference import KerasModel
 from conversion.subjects import Subject
 from conversion.workspace.entries import kept
+
+MOST_SAID = 300
+"""Characters of a converter's own message that are repeated."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,7 +116,7 @@ class Artifacts:
         def build(folder: Path) -> Mapping[str, Any]:
             with stage(f"building {name}"):
                 ingredients = self.ingredients(maker.needs, maker.packages)
-                notes = implementation(maker).build(ingredients, folder / file)
+                notes = _converted(maker, ingredients, folder / file)
             custom = spec.custom.provenance
             known = {**inherited, **({"custom": custom} if custom else {})}
             return {"artifact": name, "settings": chosen, **known, **notes}
@@ -146,6 +149,23 @@ class Artifacts:
         spec = self.subject.spec
         entry = kept(self.store, spec, "calibration", key, ("numpy",), build, makers)
         return entry.artifact("calibration", calibration.FILE)
+
+
+def _converted(maker: Backend, ingredients: Ingredients, target: Path) -> Mapping[str, Any]:
+    """What a backend builds, with whatever stops its converter as a sentence.
+
+    Raises:
+        UserError: it cannot be built.
+    """
+    try:
+        notes: Mapping[str, Any] = implementation(maker).build(ingredients, target)
+    except (UserError, ReferenceCrashed):
+        raise
+    except Exception as error:  # converters raise anything
+        said = " ".join(str(error).split())[:MOST_SAID]
+        sentence = f"building {maker.name} stops with {type(error).__name__}"
+        raise UserError(f"{sentence}: {said}") from error
+    return notes
 
 
 def _file(maker: Backend, spec: Spec) -> str:

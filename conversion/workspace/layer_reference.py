@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,9 +20,13 @@ from conversion.core.spec import Spec
 from conversion.proof import truth
 from conversion.proof.metrics.compare import Difference
 from conversion.proof.metrics.layers import Layers
+from conversion.proof.metrics.limits import SAME_LAYER
 from conversion.reference import KerasModel
 from conversion.workspace.budget import Streaming
 from conversion.workspace.entries import kept
+
+ALONE = 4
+"""Images on which Keras's layers are looked at one by one."""
 
 Arrays = dict[str, np.ndarray]
 
@@ -40,6 +44,8 @@ class LayerReference:
         store: where Keras's noise is kept between runs.
         inputs: input name to ``(N, ...)`` float32.
         streaming: how many images are looked at, and how many at a time.
+        seen: fault and the layers at which it is looked for, to the one where it stands out most
+            and by how many times the limit.
     """
 
     spec: Spec
@@ -47,6 +53,7 @@ class LayerReference:
     store: Store
     inputs: Mapping[str, np.ndarray]
     streaming: Streaming
+    seen: dict[tuple[str, ...], tuple[str, float]] = field(default_factory=dict, init=False)
 
     @property
     def count(self) -> int:
@@ -104,6 +111,36 @@ class LayerReference:
         makers = (__name__, __name__)
         entry = kept(self.store, self.spec, "layer-noise", key, PACKAGES, build, makers)
         return _load(entry.file(SCALARS), entry.file(ARRAYS))
+
+    @cached_property
+    def doubt(self) -> str:
+        """Why the truth is not to be believed; empty where Keras's layers are what it says.
+
+        Each layer is evaluated from what Keras's layer reads, so that rounding does not add up.
+        """
+        key = {"spec": self.spec.digest, "inputs": digest.of_arrays(self.first(ALONE).values())}
+
+        def build(folder: Path) -> Mapping[str, Any]:
+            return {"doubt": self._doubt()}
+
+        makers = (__name__, __name__)
+        entry = kept(self.store, self.spec, "layer-doubt", key, PACKAGES, build, makers)
+        return str(entry.notes["doubt"])
+
+    def _doubt(self) -> str:
+        inputs, layers = self.first(ALONE), Layers({})
+        computed = [layer for layer in self.spec.layers if layer.inputs]
+        keras = {**inputs, **self.keras.layer_outputs(inputs, [each.name for each in computed])}
+        for layer in computed:
+            read = [keras[name] for name in layer.inputs]
+            layers.add(layer.name, truth.evaluate_layer(self.spec, layer, read), keras[layer.name])
+        for name, each in layers.differences().items():
+            if isinstance(each, Difference) and each.rms > SAME_LAYER.value * each.level:
+                return (
+                    f"'{name}' of Keras is {each.rms / each.level:.1e} of its rms from the float64 "
+                    f"truth for the same inputs (limit {SAME_LAYER.value:.0e})"
+                )
+        return ""
 
     def _measured(self) -> dict[str, Difference | str]:
         heads = {name: self.spec.head(name) for name in self.spec.outputs}

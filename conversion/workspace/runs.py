@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from conversion.backends import backend, implementation
+from conversion.backends.external_ports import given_back
 from conversion.core import digest
 from conversion.core import environment as machine
 from conversion.core.artifact import Artifact, Runner
@@ -123,7 +124,9 @@ class Runs:
             for start in range(0, count, self.batch):
                 part = slice(start, start + self.batch)
                 batch = {key: array[part].astype(np.float32) for key, array in inputs.items()}
-                parts.append(runner.run(batch))
+                given = runner.run(batch)
+                layers = {key: self.artifacts.subject.spec.layer(key) for key in given}
+                parts.append({k: given_back(v, layers[k].shape) for k, v in given.items()})
                 evaluating.note = f"{min(part.stop, count)} of {count}"
         return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
 
@@ -172,6 +175,7 @@ class Runs:
             ) from None
         spec = self.artifacts.subject.spec
         for name in spec.outputs:
+            found[name] = given_back(found[name], spec.layer(name).shape)
             wanted = (2, *spec.layer(name).shape)
             if found[name].shape != wanted:
                 raise UserError(

@@ -152,3 +152,22 @@ def test_a_scale_that_float32_holds_exactly_stays():
 
     made = resize(4, 6)
     assert numpy_helper.to_array(made.graph.initializer[0]).tolist() == [1, 1, 1.5, 1.5]
+
+
+KERNEL_3 = np.arange(1, 19, dtype=np.float32).reshape(2, 1, 3, 3)
+
+
+@pytest.mark.parametrize(
+    ("stride", "pads"), [(4, [0, 0, -1, -1]), (5, [-1, -1, -1, -1])], ids=["one end", "both ends"]
+)
+def test_what_a_kernel_smaller_than_its_stride_leaves_open_lies_behind_it(stride, pads):
+    settings = {"strides": [stride] * 2, "kernel_shape": [3, 3], "pads": pads}
+    made = model(
+        [node("ConvTranspose", ["x", "k"], ["y"], **settings)], constants=[("k", KERNEL_3)]
+    )
+    assert len(rewrite(made)) == 1
+    found = run(made, X)
+    assert found.shape == (1, 1, 4 * stride, 4 * stride)
+    painted = np.zeros((4, stride, 4, stride))
+    painted[:, :3, :, :3] = np.einsum("cij,cab->iajb", X[0], KERNEL_3[:, 0])
+    assert found[0, 0] == pytest.approx(painted.reshape(4 * stride, -1), rel=1e-5)

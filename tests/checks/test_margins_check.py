@@ -153,17 +153,6 @@ def test_a_certified_image_does_not_make_up_for_a_lost_one():
     assert str(found["margin_lost"].verdict) == "fail"
 
 
-def test_where_keras_is_in_doubt_a_pass_is_not_believed_and_a_failure_is():
-    doubtful = noise(rms=0.01, spread=10.0)
-    good, bad = (
-        certified(moved([[0, 0, 0], [0, -by, by], [0, 0, 0], [0, 0, 0]]), of=doubtful)
-        for by in (0, 0.6)
-    )
-    assert {str(m.verdict) for m in good.values()} == {"undecided"}
-    assert {str(m.verdict) for m in bad.values()} == {"fail"}
-    assert "Keras's own noise is 1.0e-03" in good["margin_lost"].reason
-
-
 def test_no_more_images_are_listed_than_a_page_holds():
     many = np.tile(SCORES[1], (200, 1)) + np.arange(200, dtype=np.float32)[:, None]
     found = certified(many[:, ::-1].copy(), many)["margin_lost"]

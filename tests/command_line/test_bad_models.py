@@ -76,8 +76,8 @@ BAD = {
     "weight-transposed": (weight(transpose), "(64, 10)"),
     "weight-nan": (weight(set_nan), "1 of 10 are NaN"),
     "unsupported-layer": (
-        edited(lambda layers: layers["flatten"].update(class_name="LSTM")),
-        "supported: Activation, ",
+        edited(lambda layers: layers["flatten"].update(class_name="Masking")),
+        "docs/supported.md has those that are",
     ),
     "unsupported-setting": (
         edited(lambda layers: layers["conv2d"]["config"].update(data_format="sideways")),

@@ -1,4 +1,4 @@
-"""A layer of Keras that the suite lacks: a GRU by its shape alone, or with its truth."""
+"""A layer of Keras by a file of the user's: a GRU by its shape alone, or with their truth."""
 
 import numpy as np
 import pytest
@@ -99,9 +99,12 @@ def parity(path, custom, reference, folder, name):
     return judge(Case(workspace, name), ("parity",), {})
 
 
-def test_without_the_option_it_is_refused_and_the_ways_on_are_named(path):
-    with pytest.raises(UserError, match=r"'memory' is a GRU, which is not supported.*--custom"):
-        read_spec(path)
+def test_without_the_option_it_is_read_with_the_same_weights(path, named):
+    found, wanted = (
+        read_spec(path, custom).layer("memory").weights for custom in (None, named(WHOLE))
+    )
+    assert list(found) == list(wanted)
+    assert all(np.array_equal(found[role], wanted[role]) for role in wanted)
 
 
 def test_by_its_shape_alone_the_model_is_read_and_its_weights_are_not_looked_at(path, named):

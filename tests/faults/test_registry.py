@@ -58,9 +58,9 @@ def test_a_row_of_an_operator_that_its_artifact_does_not_have_is_refused():
 
 def test_every_operator_of_a_layer_has_a_row(faults):
     """An operator that no reference subject has would be one that nothing tests."""
-    from conversion.proof.faults import picking
     from conversion.proof.faults.operators import known
-    from conversion.proof.faults.table import ROWS, rows
+    from conversion.proof.faults.table import ROWS
+    from conversion.proof.standard.table import STANDARD, rows
 
-    words = {cell for path in (ROWS, picking.ROWS) for _, cells in rows(path) for cell in cells}
+    words = {cell for path in (ROWS, STANDARD) for _, cells in rows(path) for cell in cells}
     assert {name for fault in faults for name in known(fault.artifact)} - words == set()

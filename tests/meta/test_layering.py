@@ -9,7 +9,7 @@ from python_sources import FRAMEWORKS, files, imports, parsed
 ORDER = (
     ("core",),
     ("readers",),
-    ("proof.truth", "reference"),
+    ("proof.standard", "proof.truth", "reference"),
     ("subjects",),
     ("custom", "proof.metrics"),
     ("backends",),
@@ -130,6 +130,7 @@ def test_an_import_from_the_right_would_be_seen(part, line, wrong):
 
 
 TENSORFLOW = {
+    "conversion/reference/float64.py",
     "conversion/reference/jobs.py",
     "conversion/reference/network.py",
 }

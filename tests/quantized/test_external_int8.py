@@ -9,9 +9,11 @@ from small_models import functional
 from tools.keras_models import save_model
 
 from conversion.core.artifact import Store
-from conversion.core.measurement import Verdict
+from conversion.core.measurement import Concern, Verdict
 from conversion.proof.checks import checks
+from conversion.proof.checks.batching import rows
 from conversion.proof.checks.case import Case
+from conversion.proof.checks.int8.saturation import saturation
 from conversion.readers import read_spec
 from conversion.subjects import Subject, find, mlperf_tiny
 from conversion.subjects.data import Dataset
@@ -145,6 +147,27 @@ def test_ranges_that_are_computed_at_run_time_are_said(small, tmp_path):
     found = judged(small, tmp_path / "made.onnx", dynamic)
     assert "dynamically quantized" in found["quantized_zero_points"].reason
     assert found["quantized_weights"].verdict is Verdict.PASS
+
+
+def test_rows_that_depend_on_each_other_are_advice(small, tmp_path):
+    path = tmp_path / "made.onnx"
+    dynamic(small, path)
+    case = Case(replace(small, external={"onnx-int8": path}), "onnx-int8")
+    found = rows(case)
+    assert [m for m in found if m.verdict is Verdict.FAIL] == []
+    (told, *_) = [m for m in found if m.verdict is Verdict.UNDECIDED]
+    assert (told.concerns, told.reason.split(":")[0]) == (Concern.ADVICE, "dynamically quantized")
+
+
+def test_sums_that_overflow_on_other_cpus_are_advice_of_an_external_file(small, tmp_path):
+    path = tmp_path / "made.onnx"
+    quantized(small, path, per_channel=True)
+    case = Case(replace(small, external={"onnx-int8": path}), "onnx-int8")
+    found = saturation(case)
+    assert {m.verdict for m in found} <= {Verdict.PASS, Verdict.UNDECIDED}
+    said = [m for m in found if m.verdict is Verdict.UNDECIDED]
+    assert all(m.reason.startswith("right on this CPU") for m in said)
+    assert {m.concerns for m in said} == {Concern.ADVICE}
 
 
 def test_an_input_that_was_calibrated_on_other_preprocessing_is_named_with_its_scale(

@@ -2,6 +2,7 @@
 
 import json
 
+import h5py
 import legacy_files as files
 import numpy as np
 import pytest
@@ -12,7 +13,6 @@ from refused_files import case, refusal
 
 from conversion.core.errors import UserError
 from conversion.readers import read_spec
-from conversion.readers.schema import LAYERS
 
 
 @pytest.mark.parametrize(
@@ -118,8 +118,8 @@ def kind(name, other):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        case(kind("flatten", "LSTM"), "'flatten'", "LSTM", "supported: Activation, ", id="lstm"),
-        case(kind("conv", "Conv3D"), "'conv'", "Conv3D", "not supported", id="conv3d"),
+        case(kind("flatten", "Masking"), "'flatten'", "Masking", "docs/supported.md", id="masking"),
+        case(kind("conv", "Conv3D"), "'conv'", "Conv3D", "3 spatial axes", id="conv3d"),
         case(kind("conv", "My\nLayer"), "printable", id="unprintable-class"),
         case(set_("conv", data_format="sideways"), "'conv'", "sideways", id="layout"),
         case(set_("conv", padding="causal"), "'conv'", "causal", "valid, same", id="padding"),
@@ -178,11 +178,12 @@ def test_configuration_that_is_not_supported_is_refused(path, change, words):
     assert all(word in sentence for word in words), sentence
 
 
-def test_unsupported_layer_lists_every_supported_one(path):
+def test_unsupported_layer_is_told_where_those_that_are_stand_and_the_ways_on(path):
     config = files.functional(files.small())
-    kind("flatten", "LSTM")(config)
+    kind("flatten", "Masking")(config)
     sentence = refusal(files.write(path, files.small(), config))
-    assert sentence.endswith(f"{', '.join(sorted(LAYERS))}.")
+    assert "docs/supported.md has those that are" in sentence
+    assert "--custom FILE.py" in sentence
 
 
 @pytest.mark.parametrize(
@@ -266,3 +267,18 @@ def test_any_value_anywhere_gives_a_spec_or_a_sentence(path, notation, data):
     for layer in spec.layers:
         assert all(size is None or size > 0 for size in layer.shape)
         assert all(np.isfinite(array).all() for array in layer.weights.values())
+
+
+def test_a_file_of_keras_1_is_told_how_it_becomes_one_of_keras_2(path):
+    files.write(path, files.small(), files.functional(files.small()))
+    with h5py.File(path, "r+") as file:
+        file.attrs["keras_version"] = "1.2.1"
+    assert "written by Keras 1.2.1" in refusal(path)
+    assert "keras==2.2.4" in refusal(path)
+
+
+def test_an_input_of_whole_numbers_is_told_what_it_should_be(path):
+    config = files.functional(files.small())
+    config["config"]["layers"][0]["config"]["dtype"] = "int32"
+    files.write(path, files.small(), json.loads(json.dumps(config)))
+    assert "takes int32; only float32" in refusal(path)

@@ -72,4 +72,4 @@ def test_the_refusal_names_the_layer(path):
     layer["config"]["function"] = stored(FUNCTIONS["pixels"][0])
     said = refusal(files.write(path, files.small(), json.loads(json.dumps(config))))
     assert "layer 'flatten' uses 'Lambda'" in said
-    assert "by a standard layer (by what it names, Rescaling(1 / 255)" in said
+    assert "--replace 'flatten=Rescaling(scale=1/255)'" in said

@@ -6,7 +6,7 @@ from typing import Any
 
 from conversion.core.layer_rule import LayerRule
 from conversion.readers.activations import ACTIVATION_LAYERS, ACTIVATIONS
-from conversion.readers.schema import LAYERS
+from conversion.readers.schema import BY_KERAS, LAYERS
 
 HEADER = "| layer | settings supported | reader | truth | PyTorch |\n|---|---|---|---|---|"
 
@@ -25,10 +25,14 @@ def layer_table() -> str:
     rows = [
         f"| `{kind}` | {_settings(rule)} | yes | {_known(kind, computed)} | "
         f"{_known(kind, torch_layers.LAYERS)} |"
-        for kind, rule in sorted(LAYERS.items())
+        for kind, rule in LAYERS.items()
         if kind != "InputLayer"
     ]
-    return "\n".join((HEADER, *rows))
+    rows += [
+        f"| `{kind}` | {_settings(rule)} | yes | Keras in float64 | no |"
+        for kind, rule in BY_KERAS.items()
+    ]
+    return "\n".join((HEADER, *sorted(rows)))
 
 
 def activation_line() -> str:

@@ -100,8 +100,6 @@ def _unsure(case: Case) -> np.ndarray:
         noise = case.noise[0]
     except (NoPower, Incomparable):  # parity says so; no answer is excused for it
         return np.zeros(len(found), dtype=bool)
-    if noise.rms > limits.KERAS_NOISE.value * noise.spread:  # nor for noise without measure
-        return np.zeros(len(found), dtype=bool)
     reach = 2 * limits.REACH.value * noise.rms
     viewed = np.sort(VIEWS[case.heads[name]](found), axis=1)
     return np.asarray(viewed[:, -1] - viewed[:, -2] <= reach)

@@ -6,11 +6,19 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from conversion.core.measurement import Measurement
+from conversion.backends import Capability
+from conversion.core.artifact import Runner
+from conversion.core.measurement import Measurement, advised
 from conversion.proof.checks.case import Case
 from conversion.proof.metrics import structure
 from conversion.proof.metrics.compare import Incomparable, NoPower, uncompared
 from conversion.proof.metrics.quantities import BATCH_1, BATCH_7, ROW_ORDER, ROWS
+
+DYNAMIC = (
+    "dynamically quantized: ranges are computed at run time over a batch, so that an image's "
+    "answer depends on the others in it"
+)
+"""What is said of such a file."""
 
 COUNTS = (28, 14, 7)
 """Images of the checks on batches and row order, the more the less one costs; multiples of 7."""
@@ -35,11 +43,29 @@ def rows(case: Case) -> list[Measurement]:
         ROW_ORDER: {name: array[np.argsort(order)] for name, array in shuffled.items()},
     }
     about, heads = case.about, case.heads
-    return [
+    ways = {what: other for what, other in ways.items() if not _fixed(runner) or what is ROW_ORDER}
+    found = [
         measured
         for what, other in ways.items()
         for measured in structure.rows_follow(what, about, straight, other, heads, noise)
     ]
+    if _fixed(runner):
+        found += case.skip(
+            BATCH_1, "the file's batch is fixed, so there is no other to compare with"
+        )
+    return [advised(each, DYNAMIC) for each in found] if _is_dynamic(case) else found
+
+
+def _fixed(runner: Runner) -> bool:
+    """Whether a file takes so many images at a time and no other number."""
+    return any(port.batch for port in getattr(runner, "ports", ()))
+
+
+def _is_dynamic(case: Case) -> bool:
+    """Whether the file computes its ranges as it runs, which only external ones do."""
+    if not case.artifact.external or not case.backend.offers(Capability.TAPS):
+        return False
+    return any("dynamicquantize" in each.kind for each in case.exposed.network.tensors)
 
 
 def _in_batches(

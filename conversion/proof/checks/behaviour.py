@@ -7,10 +7,10 @@ from functools import cached_property
 
 import numpy as np
 
-from conversion.core.spec import Layer
+from conversion.core.spec import KERNELS, Layer
 from conversion.proof.checks.case import Case
 from conversion.proof.checks.layers import own_truth
-from conversion.proof.metrics import layouts, limits
+from conversion.proof.metrics import limits
 from conversion.proof.metrics.compare import Difference
 from conversion.proof.metrics.layers import LayerError, Layers
 from conversion.proof.taps.opened import Taps
@@ -89,7 +89,7 @@ class Behaviour:
             if len(dead) == each.shape[-1]:
                 shown &= ~dead
                 role = next(r for r, a in layer.weights.items() if a is each)
-                if role in layouts.ROLES and end == layer.name and each.ndim > 1:
+                if role in KERNELS and end == layer.name and each.ndim > 1:
                     shown &= np.abs(each) * self._strength(layer, each) > least
             count += int((~shown).sum())
         return count

@@ -16,13 +16,14 @@ from conversion.core.heap import give_back
 from conversion.core.measurement import Measurement, Verdict
 from conversion.core.quantity import About, Quantity
 from conversion.core.settings import Settings
+from conversion.core.spec import KERNELS
 from conversion.proof.metrics import accuracy
 from conversion.proof.metrics.accuracy import Tally
 from conversion.proof.metrics.compare import VIEWS, Difference, compare
-from conversion.proof.metrics.layouts import ROLES
 from conversion.proof.taps.by_values import EIGHT_BITS, ROUNDED
 from conversion.proof.taps.opened import Exposed, Taps, align
 from conversion.quantization import coverage
+from conversion.readers.schema_by_keras import OVER_TIME
 from conversion.workspace import Workspace
 
 Found = TypeVar("Found")
@@ -36,11 +37,13 @@ class Case:
         workspace: where it comes from.
         name: the artifact's backend.
         known: what was found out already and more than one check asks for.
+        held: `id` of the spec's weights that the file is known to have, element by element.
     """
 
     workspace: Workspace
     name: str
     known: dict[str, Any] = field(default_factory=dict)
+    held: set[int] = field(default_factory=set)
 
     def once(self, what: str, find: Callable[[], Found]) -> Found:
         """What more than one check asks for, found out when the first does.
@@ -156,10 +159,17 @@ class Case:
         """Stop a check that looks for the layers of the spec in a file where one has no place.
 
         Raises:
-            NotMapped: the model has a layer of the user's own, and nobody knows what it becomes.
+            NotMapped: the model has a layer of the user's own, and nobody knows what it becomes, or
+                one that goes through a sequence: in files that is a loop, or one operator that
+                reorders weights and has time before the batch.
         """
         spec = self.workspace.spec
         for layer in spec.layers:
+            if layer.kind in OVER_TIME:
+                raise NotMapped(
+                    f"'{layer.name}' ({layer.kind}) is a loop in the file, with time before the "
+                    "batch: judged at the outputs"
+                )
             if layer.kind in spec.custom.layers:
                 raise NotMapped(
                     f"'{layer.name}' of the --custom file has no place in the map of layers"
@@ -173,5 +183,7 @@ class Case:
         """
         known = {*self.in_float, *left}
         layers = [each for each in self.workspace.spec.layers if each.name not in known]
-        kernels = [each.weights[role] for each in layers for role in ROLES if role in each.weights]
+        kernels = [
+            each.weights[role] for each in layers for role in KERNELS if role in each.weights
+        ]
         return sum({id(kernel): kernel.size for kernel in kernels}.values())  # a shared one is one

@@ -49,7 +49,7 @@ def agreement(case: Case) -> list[Measurement]:
     baseline = case.backend.baseline
     assert baseline is not None
     (before, _), (found, cached) = (_outputs(case, name) for name in (baseline, case.name))
-    limit = limits.AGREEMENT if case.is_default else limits.AGREEMENT_OUTER
+    limit = limits.AGREEMENT if case.is_regression_test else limits.AGREEMENT_OUTER
     return agreements.agreement(case.about, before, found, limit.value, baseline, cached)
 
 

@@ -45,6 +45,7 @@ def optimisation_levels(case: Case) -> list[Measurement]:
 
 def _unoptimised(case: Case, count: int | None) -> dict[str, np.ndarray]:
     """The outputs on the first parity images, or all, of the graph as it is written."""
+    from conversion.backends.external_ports import given_back
     from conversion.backends.onnx_file import open_session
 
     spec, path = case.workspace.spec, case.artifact.path
@@ -52,7 +53,8 @@ def _unoptimised(case: Case, count: int | None) -> dict[str, np.ndarray]:
     names = [port.name for port in session.get_outputs()]
     inputs = {name: array[:count] for name, array in case.workspace.parity_inputs.items()}
     found = _run(session, names, spec.inputs, inputs, case.workspace.streaming.batch)
-    return dict(zip(spec.outputs, found, strict=True))
+    named = zip(spec.outputs, found, strict=True)
+    return {name: given_back(value, spec.layer(name).shape) for name, value in named}
 
 
 def _layers(case: Case, optimised: bool) -> dict[str, np.ndarray]:

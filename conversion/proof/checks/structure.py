@@ -43,7 +43,10 @@ def onnx_ports(case: Case) -> list[Measurement]:
 
     model, spec = _onnx_content(case), case.workspace.spec
     if case.artifact.external:
-        return case.skip(PORTS, "an external file names its own ports")
+        sizes = [spec.layer(name).shape for name in spec.inputs]
+        ports = onnx_file.ports_of(onnx_file.open_session(str(case.artifact.path), case.name, 1))
+        said = [w for port, size in zip(ports, sizes, strict=False) for w in port.words(size)]
+        return case.skip(PORTS, "; ".join(["an external file names its own ports", *said]))
     return [
         structure.ports(case.about, what, names, spec, onnx_file.ports(found))
         for what, names, found in (
@@ -96,7 +99,10 @@ def torch_weights(case: Case) -> list[Measurement]:
     ours, theirs = (
         {name: tensor.numpy() for name, tensor in found.items()} for found in (wanted, state)
     )
-    return weights.equal_arrays(case.about, ours, theirs)
+    case.held.update(id(array) for layer in spec.layers for array in layer.weights.values())
+    measured = weights.equal_arrays(case.about, ours, theirs)
+    case.known["weights"] = measured
+    return measured
 
 
 def torch_integer_weights(case: Case) -> list[Measurement]:

@@ -7,6 +7,7 @@ import logging
 from conversion.backends import REFERENCE, implementation
 from conversion.core.errors import ReferenceCrashed, UserError
 from conversion.proof.checks.case import Case
+from conversion.readers.schema import BY_KERAS
 
 NO_IMAGES = "no images to calibrate on: pass --data FILE"
 
@@ -28,6 +29,12 @@ def not_made(case: Case) -> str:
         _ = case.artifact
         return ""
     if not own.is_float:
+        for layer in workspace.spec.layers:
+            if layer.kind in BY_KERAS:
+                return (
+                    f"'{layer.name}' is a {layer.kind}, of which no runtime here has integer "
+                    "kernels whose sums could be judged"
+                )
         if workspace.subject.train is None:
             return NO_IMAGES
         workspace.artifact("calibration")

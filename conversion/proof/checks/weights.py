@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from conversion.core.errors import NoTruth, RunFailed, UserError
 from conversion.core.measurement import Measurement
@@ -12,6 +13,7 @@ from conversion.proof.metrics import weights
 from conversion.proof.metrics.weights import Held, Settled
 from conversion.proof.taps.opened import Exposed, Taps, align, expose_onnx
 from conversion.proof.taps.weights_by_content import locate
+from conversion.readers.schema_by_keras import OVER_TIME
 
 
 def file_weights(case: Case) -> list[Measurement]:
@@ -33,14 +35,21 @@ def torch_via_onnx_weights(case: Case) -> list[Measurement]:
 
 def _measured(case: Case, exposed: Exposed, aligned: Callable[[], Taps]) -> list[Measurement]:
     spec = case.workspace.spec
+    looped = [layer for layer in spec.layers if layer.kind in OVER_TIME]
+    if looped:  # what they hold is judged by what it does to the outputs
+        bare = (replace(e, weights={}) if e in looped else e for e in spec.layers)
+        spec = replace(spec, layers=tuple(bare))
     try:
-        taps = aligned()
+        taps = None if looped else aligned()
     except (NoTruth, RunFailed, UserError):  # then weights are looked for by what they are alone
         taps = None
     found = locate(spec, exposed.network, None if taps is None else taps.matches)
     waiting = [*found.placed, *(Held.nowhere(spec.layer(name)) for name in found.missing)]
     settled = [] if taps is None else _settled(case, taps, waiting)
-    return weights.weights(case.about, spec, found.held, settled)
+    case.held.update(weights.element_by_element(spec, found.held))
+    measured = weights.weights(case.about, spec, found.held, settled)
+    case.known["weights"] = measured
+    return measured
 
 
 def _settled(case: Case, taps: Taps, waiting: list[Held]) -> list[Settled]:

@@ -17,7 +17,6 @@ from conversion.proof.faults import (
     onnx_operators,
     onnx_port_operators,
     other_files,
-    spec_operators,
 )
 from conversion.proof.faults.fault import Asked, Inject
 from conversion.proof.faults.injection import (
@@ -30,6 +29,7 @@ from conversion.proof.faults.injection import (
 )
 from conversion.proof.faults.other_files import with_scheme
 from conversion.proof.faults.torch_int8_state import IntegerState
+from conversion.proof.standard import spec_operators
 from conversion.workspace import Workspace
 
 QDQ = "qdq:"

@@ -15,7 +15,7 @@ from conversion.backends.onnx_file import load
 from conversion.core import digest
 from conversion.core.artifact import Artifact
 from conversion.core.spec import Spec
-from conversion.proof.faults import calibration_operators, spec_operators
+from conversion.proof.faults import calibration_operators
 from conversion.proof.faults.fault import Asked, OfWorkspace
 from conversion.proof.faults.injection import in_litert, in_onnx, in_spec, put
 from conversion.proof.faults.litert_operators import File
@@ -23,6 +23,7 @@ from conversion.proof.faults.onnx_graph import Graph
 from conversion.proof.faults.onnx_int8_operators import noisy, weights_alone
 from conversion.proof.faults.onnx_port_operators import ANOTHER
 from conversion.proof.faults.torch_int8_state import IntegerState
+from conversion.proof.standard import spec_operators
 from conversion.workspace import Workspace
 
 

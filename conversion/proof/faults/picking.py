@@ -2,57 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import zip_longest
-from pathlib import Path
 
 import numpy as np
 
 from conversion.core.spec import Layer, Spec
 from conversion.proof.faults.fault import Fault
 from conversion.proof.faults.operators import injection, known
-from conversion.proof.faults.table import rows, value_of
-from conversion.proof.metrics.layouts import ROLES
+from conversion.proof.standard.kinds import FITS
+from conversion.proof.standard.table import STANDARD, rows, value_of
 
-ROWS = Path(__file__).with_name("standard.txt")
 BLOCK = {"BatchNormalization", "Activation", "ReLU", "ZeroPadding2D", "Flatten", "Dropout"}
 """Classes that a converter may compute together with a layer beside them."""
-
-FUNCTIONS = ("relu", "relu6", "sigmoid", "tanh", "elu")
-
-
-def _shape(layer: Layer) -> tuple[int, ...]:
-    return next((layer.weights[role].shape for role in ROLES if role in layer.weights), ())
-
-
-def _is_plain(layer: Layer) -> bool:
-    return "kernel" in layer.weights and len(_shape(layer)) in (2, 4)
-
-
-def _has_window(layer: Layer) -> bool:
-    return len(_shape(layer)) == 4 and min(_shape(layer)[:2]) > 1
-
-
-FITS: Mapping[str, Callable[[Layer], bool]] = {
-    "kernel": lambda layer: bool(_shape(layer)),
-    "bias": lambda layer: bool(_shape(layer)) and bool(np.any(layer.weights.get("bias", 0))),
-    "plain": _is_plain,
-    "window": _has_window,
-    "square": lambda layer: _has_window(layer) and _shape(layer)[0] == _shape(layer)[1],
-    "as-many": lambda layer: _is_plain(layer) and _shape(layer)[-1] == _shape(layer)[-2] > 1,
-    "norm": lambda layer: layer.kind == "BatchNormalization",
-    "affine": lambda layer: {"gamma", "beta"} <= set(layer.weights),
-    "activation": lambda layer: layer.kind == "ReLU" or layer.activation in FUNCTIONS,
-    "relu": lambda layer: (
-        (layer.kind, layer.activation) == ("Activation", "relu") or layer.kind == "ReLU"
-    ),
-    "pooling": lambda layer: "Pooling2D" in layer.kind,
-    "sum": lambda layer: layer.kind == "Add",
-    "ordered": lambda layer: layer.kind in ("Concatenate", "Subtract"),
-    "softmax": lambda layer: layer.activation == "softmax",
-}
-"""Word of the table to whether a layer can have the fault."""
 
 
 def standard_faults(spec: Spec, artifacts: Sequence[str], seed: int = 0) -> list[Fault]:
@@ -64,7 +27,7 @@ def standard_faults(spec: Spec, artifacts: Sequence[str], seed: int = 0) -> list
         seed: of the order of layers.
     """
     drawn, groups = np.random.default_rng(seed), list[list[Fault]]()
-    for stage, cells in rows(ROWS):
+    for stage, cells in rows(STANDARD):
         fits = [layer for layer in spec.layers if FITS[cells[1]](layer)]
         for artifact in artifacts:
             is_integer = artifact.endswith("int8")
@@ -76,7 +39,7 @@ def standard_faults(spec: Spec, artifacts: Sequence[str], seed: int = 0) -> list
 
 
 def _fault(spec: Spec, stage: str, artifact: str, cells: Sequence[str], layer: Layer) -> Fault:
-    operator, _, value, sizes, magnitude = cells
+    operator, _, value, sizes, magnitude, _ = cells
     made = partial(injection, operator, artifact, [layer.name])
     return Fault(
         name=f"{artifact}-{operator}-{layer.name}",

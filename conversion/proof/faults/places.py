@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from conversion.core.spec import Layer
+from conversion.core.spec import KERNELS, Layer
 from conversion.proof.faults.fault import NotInjectable
-from conversion.proof.metrics.layouts import ROLES, kernel
+from conversion.proof.metrics.layouts import kernel
 from conversion.proof.taps import opened
 from conversion.workspace import Workspace
 from conversion.workspace.entries import kept
@@ -55,7 +55,7 @@ def kernel_of(layer: Layer) -> np.ndarray:
     Raises:
         NotInjectable: it has none.
     """
-    role = next((role for role in ROLES if role in layer.weights), None)
+    role = next((role for role in KERNELS if role in layer.weights), None)
     if role is None:
         raise NotInjectable(f"{layer.name} has no kernel")
     return kernel(layer, role)

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from conversion.core.spec import Layer, Spec
+from conversion.core.spec import KERNELS, Layer, Spec
 from conversion.proof.faults.fault import NotInjectable
 from conversion.proof.faults.places import layouts
 from conversion.proof.metrics.folding import affine
-from conversion.proof.metrics.layouts import ROLES, kernel
+from conversion.proof.metrics.layouts import kernel
 from conversion.proof.taps.foldings import readers
 
 NORM = "BatchNormalization"
@@ -62,7 +62,7 @@ def following(spec: Spec) -> dict[str, Layer]:
 
 def _forms(layer: Layer, norm: Layer | None) -> list[np.ndarray]:
     """What a file may hold of a layer, in a fixed order."""
-    kernels = {role: kernel(layer, role) for role in ROLES if role in layer.weights}
+    kernels = {role: kernel(layer, role) for role in KERNELS if role in layer.weights}
     found = [kernels.get(role, array) for role, array in layer.weights.items()]
     with np.errstate(all="ignore"):  # a swapped variance may be negative
         if layer.kind == NORM:

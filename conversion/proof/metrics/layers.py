@@ -46,7 +46,7 @@ class LayerError:
         image: of the worst image, as a multiple of Keras's pooled rms.
         share: rms over everything, as a part of the layer's spread.
         odd: why it cannot be compared, which is a fault; empty where it can.
-        doubt: why agreement would mean nothing at this layer; empty where it would.
+        doubt: why nothing is compared at this layer; empty where it is.
     """
 
     layer: str
@@ -56,6 +56,11 @@ class LayerError:
     share: float = 0.0
     odd: str = ""
     doubt: str = ""
+
+    @property
+    def times_limit(self) -> float:
+        """The error as a multiple of its limit, by the statistic that sees it best."""
+        return max(float(getattr(self, f)) / limit.value for f, _, limit in STATISTICS)
 
     @property
     def at_fault(self) -> bool:
@@ -119,15 +124,12 @@ def _layer_error(compared: Comparison, noise: Difference | str) -> LayerError:
         error = compared.difference()
     except Incomparable as why:
         return LayerError(name, np.inf, np.inf, np.inf, np.inf, odd=str(why))
-    share = noise.rms / noise.spread
-    doubt = f"Keras itself is {share:.1e} of the spread from the truth"
     return LayerError(
         name,
         error.rms / noise.noise,
         float((error.channels / noise.channel_noise).max()),
         float(error.images.max()) / noise.noise,
         error.rms / noise.spread,
-        doubt=doubt if share > limits.KERAS_NOISE.value else "",
     )
 
 
@@ -223,9 +225,8 @@ def _worst(
     rows: tuple[Mapping[str, object], ...],
 ) -> Measurement:
     worst = int(np.argmax(values))
-    doubt = "; ".join(f"{error.layer}: {error.doubt}" for error in errors if error.doubt)
     layer, shown = errors[worst].layer, rows if what is LAYER_ERROR_POOLED else ()
-    found = about.measure(what, values[worst], doubt=doubt, layer=layer, n=n, rows=shown)
+    found = about.measure(what, values[worst], layer=layer, n=n, rows=shown)
     if first is not None:
         layer = first.layer
         said = (first.odd, neighbours(errors, first.layer), hint)

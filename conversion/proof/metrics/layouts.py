@@ -9,9 +9,6 @@ import numpy as np
 
 from conversion.core.spec import Layer
 
-ROLES = ("depthwise_kernel", "kernel", "pointwise_kernel")
-"""Roles of kernels, in the order in which a layer applies them."""
-
 ORDERS = {
     **dict.fromkeys(("conv", "fusedconv", "qlinearconv", "convinteger"), "OIS"),
     "convtranspose": "IOS",
@@ -29,7 +26,7 @@ def kernel(layer: Layer, role: str) -> np.ndarray:
 
     Args:
         layer: as the spec has it.
-        role: one of `ROLES`.
+        role: one of `core.spec.KERNELS`.
 
     Returns:
         ``(*space, read, given)``; of a depthwise kernel ``(*space, 1, given)``.

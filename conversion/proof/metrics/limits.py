@@ -35,11 +35,20 @@ REACH = Limit(
     "how far rounding may move a logit: an answer whose top two are closer than twice that is not "
     "certified, and excused where it flips",
 )
-KERAS_NOISE = Limit(
-    1e-5,
-    "of the outputs' spread",
-    5.7e-7,
-    "beyond it Keras itself is so far from the truth that a multiple of its noise hides faults",
+SAME_LAYER = Limit(
+    1e-4,
+    "of the layer's rms",
+    None,
+    "one layer from its own inputs: float32 rounds by 1e-7 to 1e-6 of its rms, however deep it "
+    "stands; beyond it Keras and the truth are two functions, and neither judges a file",
+)
+VISIBLE = Limit(
+    90.0,
+    "% of the standard faults",
+    None,
+    "below it a pass means too little; of what is drawn at random a few weights are always too "
+    "small to matter (8 % by layer, 1 % by channel)",
+    ">=",
 )
 SUM = Limit(
     1e-5,

@@ -134,9 +134,6 @@ def certificate(
     reach = 2 * limits.REACH.value * noise.rms
     beyond = found.gaps > reach
     lost = beyond & ~found.certified
-    doubt = ""
-    if noise.rms > limits.KERAS_NOISE.value * noise.spread:
-        doubt = f"Keras's own noise is {noise.rms / noise.spread:.1e} of the outputs' spread"
     within = int(np.count_nonzero(~beyond))
     share, least = found.share, 100 * float(beyond.mean())
     words = f"{within} within the reach of rounding ({reach:.2g})" if within else ""
@@ -149,7 +146,6 @@ def certificate(
             share,
             "; ".join(filter(None, (found.tolerance(), words))),
             limit=least,
-            doubt=doubt,
             layer=output,
             n=n,
             cached=cached,
@@ -159,7 +155,6 @@ def certificate(
             MARGIN_LOST,
             int(np.count_nonzero(lost)),
             odd,
-            doubt=doubt,
             layer=output,
             n=n,
             cached=cached,

@@ -211,9 +211,18 @@ OUTPUT_TOLERANCE = Quantity(
 REFERENCE_NOISE = Quantity(
     "reference_noise",
     OUTPUT_ERROR,
-    "Keras's own rms distance from the float64 truth; beyond its limit parity is undecided",
-    limits.KERAS_NOISE,
+    "Keras's own rms distance from the float64 truth, reported",
+    unit="of the outputs' spread",
     among="keras-fp32",
+)
+FAULTS_VISIBLE = Quantity(
+    "faults_visible",
+    OUTPUT_ERROR,
+    "the share of a sample of standard faults, at least three in each layer with weights, that the "
+    "comparisons made of this artifact would see; below its limit, or where no fault of a layer "
+    "would be seen, parity is undecided",
+    limits.VISIBLE,
+    among="float, converted",
 )
 
 LAYERS = Question(

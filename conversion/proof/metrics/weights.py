@@ -9,7 +9,7 @@ import numpy as np
 
 from conversion.core.measurement import Measurement, Verdict
 from conversion.core.quantity import About, Quantity
-from conversion.core.spec import Layer, Spec
+from conversion.core.spec import KERNELS, Layer, Spec
 from conversion.proof.metrics import limits
 from conversion.proof.metrics.folding import roundings
 from conversion.proof.metrics.layers import LayerError
@@ -232,6 +232,23 @@ def _seen(
             rows=rows,
         )
     ]
+
+
+MULTIPLIED = (*KERNELS, "gamma", "moving_variance")
+"""Roles of weights of which each folded element is a product: a share off is as much off there."""
+
+
+def element_by_element(spec: Spec, held: Sequence[Held]) -> set[int]:
+    """`id` of the spec's weights that cannot be off by a thousandth in a file unseen.
+
+    Args:
+        spec: the model.
+        held: the weights that were found.
+    """
+    factors = {id(a) for layer in spec.layers for r, a in layer.weights.items() if r in MULTIPLIED}
+    exact = {id(array) for each in held if each.exact for array in each.covers}
+    folded = {id(array) for each in held if not each.exact for array in each.covers}
+    return exact - folded | folded & factors
 
 
 def equal_arrays(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from conversion.core.spec import Layer
-from conversion.proof.metrics.layouts import ROLES, kernel, ordered
+from conversion.core.spec import KERNELS, Layer
+from conversion.proof.metrics.layouts import kernel, ordered
 
 
 def kernels(layer: Layer) -> tuple[np.ndarray, ...]:
@@ -19,7 +19,7 @@ def kernels(layer: Layer) -> tuple[np.ndarray, ...]:
         LiteRT files have it; ``(I, O, H, W)`` for a transposed convolution; ``(in, out)`` if
         dense.
     """
-    return tuple(_arranged(layer, role) for role in ROLES if role in layer.weights)
+    return tuple(_arranged(layer, role) for role in KERNELS if role in layer.weights)
 
 
 def output_axis(layer: Layer) -> int:

@@ -11,7 +11,8 @@ def moves(layer: Layer) -> bool:
 
 
 MOVES = (
-    *("Flatten", "Reshape", "Permute", "Dropout", "SpatialDropout1D", "SpatialDropout2D"),
+    *("Flatten", "Reshape", "Permute", "Dropout"),
+    *("SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D"),
     *("GaussianNoise", "GaussianDropout", "AlphaDropout", "ActivityRegularization", "Identity"),
     "StochasticDepth",
 )

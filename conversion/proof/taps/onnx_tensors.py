@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 import onnx
-from onnx import ModelProto
+from onnx import ModelProto, NodeProto
 
 from conversion.backends.onnx_file import inputs as ports
 from conversion.backends.onnx_file import open_session, run_session, with_outputs
@@ -39,7 +39,7 @@ def network_of(model: ModelProto) -> Network:
     found, known = {name: Computed(name) for name in inputs}, Constants(model)
     steps: dict[str, Steps] = {}  # of integers, as the nodes that read them say
     for node in model.graph.node:
-        reads = tuple(dict.fromkeys(name for name in node.input if name in found))
+        reads = tuple(dict.fromkeys(name for name in _read(node) if name in found))
         if not reads or node.op_type in ("Shape", "Size"):
             continue
         steps |= known.steps_of_read(node, reads)
@@ -49,6 +49,15 @@ def network_of(model: ModelProto) -> Network:
             found[name] = Computed(name, kind, reads, moves, constants, own)
     outputs = tuple(value.name for value in model.graph.output)
     return Network(_with_steps(found.values(), steps), inputs, outputs)
+
+
+def _read(node: NodeProto) -> Iterator[str]:
+    """What a node reads, and what the body of a loop or branch in it reads from around it."""
+    yield from node.input
+    for attribute in node.attribute:
+        for graph in (*([attribute.g] if attribute.HasField("g") else ()), *attribute.graphs):
+            for each in graph.node:
+                yield from _read(each)
 
 
 def _with_steps(tensors: Iterable[Computed], read: Mapping[str, Steps]) -> tuple[Computed, ...]:

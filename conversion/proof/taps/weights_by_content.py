@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from conversion.core.spec import Layer, Spec
+from conversion.core.spec import KERNELS, Layer, Spec
 from conversion.proof.metrics import folding, layouts
 from conversion.proof.metrics.folding import Affine
 from conversion.proof.metrics.weights import Held
@@ -71,7 +71,7 @@ class _Locating:
 
     def all(self) -> Located:
         for layer in self.spec.layers:
-            for role in (role for role in layouts.ROLES if role in layer.weights):
+            for role in (role for role in KERNELS if role in layer.weights):
                 self._kernel(layer, role)
         for layer in self.spec.layers:
             if is_affine(layer):
@@ -79,7 +79,7 @@ class _Locating:
                     self._affine(layer)
             else:
                 for role in layer.weights:
-                    if role not in layouts.ROLES and (role != "bias" or not _has_kernel(layer)):
+                    if role not in KERNELS and (role != "bias" or not _has_kernel(layer)):
                         self._plain(layer, role)
         rank = {layer.name: index for index, layer in enumerate(self.spec.layers)}
         for each in (self.found.held, self.found.placed):
@@ -276,11 +276,11 @@ class _Locating:
 
 
 def _has_kernel(layer: Layer) -> bool:
-    return any(role in layer.weights for role in layouts.ROLES)
+    return any(role in layer.weights for role in KERNELS)
 
 
 def _last_kernel(layer: Layer) -> str:
-    return [role for role in layouts.ROLES if role in layer.weights][-1]
+    return [role for role in KERNELS if role in layer.weights][-1]
 
 
 def _bias_of(use: Use, size: int) -> np.ndarray | None:

@@ -7,6 +7,7 @@ import sys
 import time
 import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,8 @@ class Timed:
             message: the model file, the artifacts, threads and batch sizes, and the images.
         """
         values = message.values
-        spec = read_spec(Path(values["model"]), custom.load(values["custom"]))
+        own = replace(custom.load(values["custom"]), replaced=values["replaced"])
+        spec = read_spec(Path(values["model"]), own)
         self._inputs: dict[int, Inputs] = {
             batch: {name: np.ascontiguousarray(a[:batch]) for name, a in message.arrays.items()}
             for batch in values["batches"]

@@ -105,6 +105,7 @@ def take_turns(
         plan: dict[str, Any] = {
             "model": str(model),
             "custom": [str(file.path) for file in (custom or Custom()).files],
+            "replaced": dict((custom or Custom()).replaced),
             "artifacts": [[each.name, str(each.path), each.digest] for each in artifacts],
             "batches": list(batches),
             "threads": THREADS,

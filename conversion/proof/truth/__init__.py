@@ -126,8 +126,8 @@ def walk(
         for layer in readers:
             if layer.name in given:
                 plain = [each[layer.name] for each in values]
-            else:  # a user's function may know no threads
-                run = map if layer.kind in spec.custom.layers else threads.map
+            else:  # a user's function, or Keras's process, may know no threads
+                run = map if layer.whole else threads.map
                 compute = partial(_watched, np.geterr(), spec, layer)
                 plain = _put(values, layer, run(compute, images, values))
             if layer.name in wanted:
@@ -200,7 +200,12 @@ def _layer(
     if layer.kind == "Softmax":
         return sources[0], activations.LAYERS["Softmax"](layer.config, sources[0])
     own = spec.custom.layers.get(layer.kind)
-    plain = custom.compute(own, layer, sources) if own else LAYERS[layer.kind](layer, *sources)
+    if own is not None:
+        plain = custom.compute(own, layer, sources)
+    elif layer.kind in LAYERS:
+        plain = LAYERS[layer.kind](layer, *sources)
+    else:
+        plain = custom.by_keras(spec.custom, layer, sources)
     return plain, activations.activate(layer, plain)
 
 

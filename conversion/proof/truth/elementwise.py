@@ -13,7 +13,8 @@ from conversion.proof.truth import activations
 from conversion.proof.truth.normalization import constant
 
 TRAINING_ONLY = (
-    *("Dropout", "SpatialDropout1D", "SpatialDropout2D", "GaussianDropout", "AlphaDropout"),
+    *("Dropout", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D"),
+    *("GaussianDropout", "AlphaDropout"),
     *("GaussianNoise", "ActivityRegularization", "Identity", "RandomFlip", "RandomRotation"),
     *("RandomZoom", "RandomContrast", "RandomBrightness", "RandomTranslation"),
 )

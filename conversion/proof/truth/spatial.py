@@ -83,7 +83,7 @@ def _between(value: np.ndarray, places: np.ndarray, axis: int) -> np.ndarray:
 
 LAYERS: dict[str, Arithmetic] = {
     f"{name}{rank}D": function
-    for rank in (1, 2)
+    for rank in (1, 2, 3)
     for name, function in (
         ("ZeroPadding", _zero_padding),
         ("Cropping", _cropping),

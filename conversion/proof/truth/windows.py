@@ -1,4 +1,4 @@
-"""Sliding windows in float64: convolutions, transposed ones, and pools, along one or two axes."""
+"""Sliding windows in float64: convolutions, transposed ones, and pools, along one to three axes."""
 
 from __future__ import annotations
 
@@ -190,11 +190,10 @@ def _global(reduce: Callable[..., Any]) -> Callable[[Layer, np.ndarray], np.ndar
 
 LAYERS: dict[str, Callable[..., np.ndarray]] = {
     f"{name}{rank}D{suffix}": function
-    for rank in (1, 2)
+    for rank in (1, 2, 3)
     for name, suffix, function in (
         ("Conv", "", _conv),
-        ("DepthwiseConv", "", _depthwise),
-        ("SeparableConv", "", _separable),
+        *((("DepthwiseConv", "", _depthwise), ("SeparableConv", "", _separable)) * (rank < 3)),
         ("Conv", "Transpose", _transposed),
         ("MaxPooling", "", _max_pool),
         ("AveragePooling", "", _average_pool),

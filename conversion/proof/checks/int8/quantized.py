@@ -5,6 +5,7 @@ from __future__ import annotations
 from conversion.backends import Capability
 from conversion.core.measurement import Measurement
 from conversion.core.spec import Spec
+from conversion.proof.checks.batching import DYNAMIC
 from conversion.proof.checks.case import Case
 from conversion.proof.metrics import quantized, weights
 from conversion.proof.metrics.quantities import SOURCE_EQUAL, SOURCE_FOLDED
@@ -13,11 +14,6 @@ from conversion.quantization.coverage import BY_CHOICE
 
 EXTERNAL = "an external file brings no ranges, so the scales of activations were only "
 """The beginning of what is said of an external file."""
-
-DYNAMIC = (
-    "dynamically quantized: ranges are computed at run time over a batch, so that an image's "
-    "answer depends on the others in it"
-)
 
 SIXTEEN = "activations have 16 bits, kernels 8"
 

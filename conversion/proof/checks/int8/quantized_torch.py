@@ -12,10 +12,9 @@ from torch import Tensor
 
 from conversion.backends.torch_module import attribute_name, state_of
 from conversion.core.settings import Settings
-from conversion.core.spec import Layer, Spec
+from conversion.core.spec import KERNELS, Layer, Spec
 from conversion.proof.checks.int8.torch_groups import CONVOLUTIONS, Groups
 from conversion.proof.metrics import folding, int8
-from conversion.proof.metrics.layouts import ROLES
 from conversion.proof.metrics.limits import STEP
 from conversion.proof.metrics.quantized import Pair
 from conversion.quantization import coverage
@@ -93,7 +92,7 @@ class Recomputed:
 
     def _parts(self, layer: Layer) -> tuple[str, ...]:
         """The modules of a layer that multiply in integers, in order; empty names the layer's."""
-        if layer.name in self.in_float or not any(role in layer.weights for role in ROLES):
+        if layer.name in self.in_float or not any(role in layer.weights for role in KERNELS):
             return ()
         return _modules(layer)
 

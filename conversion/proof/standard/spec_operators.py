@@ -97,13 +97,22 @@ def behind(kind: str, config: Callable[[Any], Mapping[str, Any]]) -> OfSpec:
 
 
 def one_weight(spec: Spec, name: str, change: Callable[[np.ndarray], np.ndarray]) -> Spec:
-    """Another value of one weight of a kernel, drawn by a seed from all that are not 0."""
-    role = next(role for role in spec.layer(name).weights if "kernel" in role)
+    """Another value of one weight, of a kernel if it has one, drawn from all that are not 0."""
+    roles = sorted(spec.layer(name).weights, key=lambda role: "kernel" not in role)
+    role = next(role for role in roles if spec.layer(name).weights[role].any())
     kernel = spec.layer(name).weights[role].copy()
     flat = kernel.reshape(-1)
     place = np.random.default_rng(0).choice(np.flatnonzero(flat), 1)
     flat[place] = change(flat[place])
     return rebuilt(spec, name, weights={role: kernel})
+
+
+def one_channel(array: np.ndarray, factor: float) -> np.ndarray:
+    """One channel times a factor, drawn by a seed from those that are not 0."""
+    found = array.copy()
+    channels = np.flatnonzero(found.reshape(-1, found.shape[-1]).any(axis=0))
+    found[..., np.random.default_rng(0).choice(channels, 1)] *= np.float32(factor)
+    return found
 
 
 def noisy(spec: Spec, layers: Sequence[str], value: float) -> Spec:
@@ -173,6 +182,21 @@ def without_activation(spec: Spec, name: str, _: Any) -> Spec:
     if "activation" in layer.config:
         return rebuilt(spec, name, config=linear)
     return _exchanged(spec, layer, [replace(layer, kind="Activation", config=linear)])
+
+
+def other_axis(spec: Spec, name: str, _: Any) -> Spec:
+    """Softmax over the axis in front of the last one."""
+    layer, other = spec.layer(name), {"axis": -2}
+    if layer.kind == "Softmax":
+        return rebuilt(spec, name, config=other)
+    return rebuilt(spec, name, config={"activation": {"class_name": "Softmax", "config": other}})
+
+
+def other_interpolation(spec: Spec, name: str, _: Any) -> Spec:
+    """Bilinear for nearest, or the other way round."""
+    own = spec.layer(name).config.get("interpolation", "nearest")
+    other = "bilinear" if own == "nearest" else "nearest"
+    return rebuilt(spec, name, config={"interpolation": other})
 
 
 def other_pooling(spec: Spec, name: str, _: Any) -> Spec:
@@ -247,6 +271,8 @@ WEIGHTS: Mapping[str, OfSpec] = {
         lambda spec, name, size: one_weight(spec, name, lambda weight: weight * (1 + size))
     ),
     "weight-exponent": each(lambda spec, name, _: one_weight(spec, name, _exponent)),
+    "channel-times": weights(one_channel, "bias", "moving_variance"),
+    "channels-reversed": weights(lambda array, _: array[..., ::-1] if array.ndim else array),
     "noise": noisy,
     "classes-rolled": weights(lambda array, _: np.roll(array, 1, axis=-1), "kernel", "bias"),
 }
@@ -268,6 +294,11 @@ LAYERS: Mapping[str, OfSpec] = {
         lambda spec, name, _: rebuilt(spec, name, inputs=spec.layer(name).inputs[::-1])
     ),
     "pool-kind": each(other_pooling),
+    "gelu-by-tanh": settings(
+        lambda *_: {"activation": {"class_name": "GELU", "config": {"approximate": True}}}
+    ),
+    "resize-kind": each(other_interpolation),
+    "softmax-axis": each(other_axis),
     "softmax-twice": behind("Softmax", lambda _: {"axis": -1}),
 }
 """Name to a way of misreading layers."""
