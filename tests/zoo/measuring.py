@@ -19,8 +19,9 @@ IMAGES = 200
 """Synthetic inputs that are judged on, and as many others that int8 is calibrated on."""
 LOOKED_AT = 16
 """Of them, those on which every layer's SQNR is measured."""
-MAPPED = 60.0
-"""dB that a layer of the float file reaches where the map of layers is right; it reaches 120."""
+FOUND = {False: 60.0, True: 0.0}
+"""Whether a file is int8, to the dB that every layer reaches that is found in it: rounding leaves
+120 in float; with eight bits, values below 0 dB have nothing to do with the layer."""
 BAD = (Verdict.FAIL, Verdict.UNDECIDED)
 
 
@@ -43,7 +44,7 @@ def measured(workspace, say):
     row["answers"] = answers(workspace)
     row["routes"] = {}
     for name in ROUTES:
-        row["routes"][name] = found = parity(Case(workspace, name))
+        row["routes"][name] = found = route(Case(workspace, name))
         say(f"{name} {found.get('pooled', '-')}, {found['verdict']}")
     row["rewritten"] = workspace.artifact("onnx-fp32").provenance["route"].split("; ")[1:]
     row["int8"] = {}
@@ -60,6 +61,20 @@ def answers(workspace):
         return None
     (found,) = workspace.outputs("keras-fp32").arrays.values()
     return len({*(found.argmax(axis=-1) if found.shape[-1] > 1 else found[:, 0] > 0.5).tolist()})
+
+
+def route(case):
+    """Parity of a float file, and its layers."""
+    found = parity(case)
+    return found if found["verdict"] == "refused" else {**found, **places(case, own_sqnr(case))}
+
+
+def places(case, own):
+    """How many layers are seen in a file, how many fused with a later one, and those mistaken."""
+    matches, least = case.taps.matches.values(), FOUND[bool(case.backend.baseline)]
+    seen = sum(bool(each.tensor) for each in matches)
+    mistaken = sorted(name for name, value in own.items() if value < least)
+    return {"seen": seen, "fused": len(matches) - seen, "mistaken": mistaken}
 
 
 def parity(case):
@@ -84,7 +99,7 @@ def parity(case):
 def eight_bits(case):
     """SQNR of the worst layer and of the outputs in dB, and the answers that are kept."""
     try:
-        layer, own, mistaken = worst_layer(case)
+        every = own_sqnr(case)
     except UserError as error:
         return {"verdict": "refused", "why": str(error)}
     workspace = case.workspace
@@ -95,19 +110,10 @@ def eight_bits(case):
         for name in exact
     )
     (agreed,) = agreement(case)
-    row = {"layer": layer, "own": round(own, 1), "mistaken": mistaken}
+    layer, own = min(every.items(), key=lambda pair: pair[1])
+    row = {"layer": layer, "own": round(own, 1), **places(case, every)}
     row |= {"outputs": round(reached, 1), "kept": agreed.value}
     return {**row, "float": len(case.in_float)}
-
-
-def worst_layer(case):
-    """The layer with the least SQNR of its own, and the layers that the map mistakes."""
-    baseline, own = own_sqnr(Case(case.workspace, case.backend.baseline)), own_sqnr(case)
-    mistaken = {name for name, value in baseline.items() if value < MAPPED}
-    # Below 0 dB the values have nothing to do with the layer: with eight bits it is another one's.
-    mistaken |= {name for name, value in own.items() if value < 0}
-    kept = {name: value for name, value in own.items() if name not in mistaken}
-    return *min(kept.items(), key=lambda pair: pair[1]), sorted(mistaken)
 
 
 def own_sqnr(case):

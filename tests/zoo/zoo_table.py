@@ -10,8 +10,9 @@ JSON, PAGE = DOCS / "zoo.json", DOCS / "zoo.md"
 ROUTES = ("onnx-fp32", "torch-fp32", "torch-via-onnx-fp32")
 INT8 = ("onnx-int8", "torch-int8")
 HEADER = (
-    "| model | layers | Keras | ONNX | PyTorch | through ONNX | ONNX int8 | PyTorch int8 |\n"
-    "|---|---|---|---|---|---|---|---|"
+    "| model | layers | seen + fused | Keras | ONNX | PyTorch | through ONNX | ONNX int8 "
+    "| PyTorch int8 |\n"
+    "|---|---|---|---|---|---|---|---|---|"
 )
 TIMES = "| model | direct, s | through ONNX, s | ratio |\n|---|---|---|---|"
 
@@ -22,7 +23,8 @@ def table(document):
     for name, row in document["models"].items():
         keras = row["keras"]
         noise = f"{keras['noise']:.1e}" if "noise" in keras else "-"
-        cells = [name, str(row["layers"]), noise + _mark(keras, reasons)]
+        places = _places(row["routes"]["onnx-fp32"])
+        cells = [name, str(row["layers"]), places, noise + _mark(keras, reasons)]
         cells += [_multiple(row["routes"][route], reasons) for route in ROUTES]
         alike = " (one class)" if row["answers"] == 1 else ""
         cells += [_eight_bits(row["int8"].get(each), reasons, alike) for each in INT8]
@@ -44,6 +46,10 @@ def table(document):
     return "\n\n".join(part for part in parts if part)
 
 
+def _places(route):
+    return f"{route['seen']} + {route['fused']}" if "seen" in route else "-"
+
+
 def _multiple(route, reasons):
     value = f"{route['pooled']:.2f}" if "pooled" in route else route["verdict"]
     if "pooled" in route and route["verdict"] != "pass":
@@ -57,10 +63,7 @@ def _eight_bits(found, reasons, alike):
     if "own" not in found:
         return found["verdict"] + _mark(found, reasons)
     kept = "-" if found["kept"] is None else f"{found['kept']:g} %{alike}"
-    own, left = f"{found['own']:.0f}", found["mistaken"]
-    if left:  # whether the others are right cannot be told either
-        why = f"The map of layers mistakes {len(left)}, the first of them `{left[0]}`."
-        own = "-" + _mark({"why": why}, reasons)
+    own = "-" if found["mistaken"] else f"{found['own']:.0f}"
     return f"{own} / {found['outputs']:.0f} dB / {kept}"
 
 
