@@ -50,8 +50,9 @@ class Port:
         Args:
             shape: of one image, the channels last.
         """
-        moved = (shape[-1], *shape[:-1])
-        return len(shape) > 1 and not self._fits(shape) and self._fits(moved)
+        if len(shape) < 2:
+            return False
+        return not self._fits(shape) and self._fits((shape[-1], *shape[:-1]))
 
     def _fits(self, shape: Sequence[int | None]) -> bool:
         sizes = self.shape[1:]
