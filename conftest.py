@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Generator
 from pathlib import Path
 
@@ -88,5 +89,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out slow tests of our own code too."""
+    """Leave out slow tests of our own code too, and of long tables all but a sample."""
+    of_a_table = Counter[str]()
+    for item in items:
+        table = item.get_closest_marker("one_in")
+        if table is not None:
+            name = item.nodeid.partition("[")[0]
+            if of_a_table[name] % table.args[0]:
+                item.add_marker(pytest.mark.slow)
+            of_a_table[name] += 1
     collection.leave_out_slow(config, items, list(items))

@@ -255,6 +255,7 @@ CHANGES = {
 }
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("name", CHANGES)
 def test_a_kernel_that_was_changed_is_seen_and_named(good, measure, name):
     equal = measure(edited(good.spec, "conv2d_7", CHANGES[name]))[0]
@@ -298,6 +299,7 @@ def norm_constants(model, spec, layer):
     return names, (np.abs(factor), np.abs(w["beta"]) + np.abs(w["moving_mean"] * factor))
 
 
+@pytest.mark.one_in(4)
 @pytest.mark.parametrize("layer", NORMS)
 @pytest.mark.parametrize(("index", "role"), [(0, "factor"), (1, "offset")])
 def test_one_constant_of_a_norm_off_by_a_millionth_of_its_terms_is_seen_and_named(

@@ -414,6 +414,7 @@ PARTS = {
 }
 
 
+@pytest.mark.one_in(5)
 @pytest.mark.parametrize("shape", GROUPS, ids=[layer for layer, _ in GROUPS.values()])
 @pytest.mark.parametrize("part", PARTS)
 @pytest.mark.parametrize("kind", ["qoperator", "qdq"])
@@ -634,6 +635,7 @@ TORCH_PARTS = {
 }
 
 
+@pytest.mark.one_in(5)
 @pytest.mark.parametrize("layer", ["conv2d", "conv2d_2", "conv2d_5", "dense"])
 @pytest.mark.parametrize("what", TORCH_PARTS)
 @pytest.mark.parametrize("kind", ["torch", "torch-tensor"])
@@ -682,6 +684,7 @@ def test_a_good_file_made_elsewhere_passes_and_says_what_could_not_be_seen(good,
     assert found["weights"].n == 77_360
 
 
+@pytest.mark.one_in(5)
 @pytest.mark.parametrize("shape", GROUPS, ids=[layer for layer, _ in GROUPS.values()])
 @pytest.mark.parametrize(("part", "named"), [("kernel", "weights"), ("bias", "biases")])
 @pytest.mark.parametrize("kind", ["qoperator", "qdq"])

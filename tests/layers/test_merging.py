@@ -67,6 +67,7 @@ def test_merge_of_an_image_and_a_convolution(agree, kind):
     agree(config, images([5, 4, 2]))
 
 
+@pytest.mark.one_in(3)
 @sums
 @pytest.mark.parametrize(("first", "second"), BROADCASTS.values(), ids=BROADCASTS)
 def test_merge_of_inputs_whose_shapes_differ(agree, kind, first, second):

@@ -45,6 +45,7 @@ def chain(middle, end):
     return sequential([6, 5, 3], first, made, layer(NEXT[end][0], "end", **NEXT[end][1]))
 
 
+@pytest.mark.one_in(3)
 @chains
 @ends
 def test_layer_is_found_in_its_onnx_file(small, onnx_taps, middle, end):
@@ -74,6 +75,7 @@ def torch_taps(tmp_path_factory):
     return taps
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("end", ["normalization", "activation", "nothing"])
 @pytest.mark.parametrize("middle", sorted(MIDDLE))
 def test_layer_is_found_in_its_pytorch_file(small, torch_taps, middle, end):
@@ -84,6 +86,7 @@ def test_layer_is_found_in_its_pytorch_file(small, torch_taps, middle, end):
 MERGED = ["Add", "Subtract", "Average", "Multiply", "Maximum", "Minimum"]
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("kind", MERGED)
 @pytest.mark.parametrize("gate", ["image", "channels", "vector"])
 def test_merge_of_branches_is_found_in_its_onnx_file(small, onnx_taps, kind, gate):

@@ -34,6 +34,7 @@ CASES = {
 }
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("setting", CASES)
 def test_layer_of_a_volume(agree, setting, order):

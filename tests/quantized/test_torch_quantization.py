@@ -154,6 +154,7 @@ def error(exact, found):
     return np.sqrt(((found - exact) ** 2).mean()) / np.sqrt(exact.var(axis=0).mean())
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("name", MODELS)
 def test_every_layer_survives_int8(made, name):
     model = made(name)
@@ -171,6 +172,7 @@ def test_every_layer_that_the_reader_knows_is_among_the_models():
     assert kinds == set(schema.LAYERS) - elsewhere
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("engine", ["onednn", "x86", "fbgemm", "qnnpack"])
 @pytest.mark.parametrize(
     "name",
