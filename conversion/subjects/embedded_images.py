@@ -207,7 +207,9 @@ def _colour(rng: Rng, light: Floats, least: float, most: float) -> Floats:
 
 def _paint(canvas: Floats, cover: Floats, colour: Floats) -> None:
     """Blend a colour into the canvas, in place, where the cover is above zero."""
-    canvas += cover[:, None] * (colour - canvas)
+    step = colour - canvas
+    step *= cover[:, None]
+    canvas += step
 
 
 def _cover(depth: Floats) -> Floats:
