@@ -10,7 +10,6 @@ from conversion.proof.checks.fault_effects import effects
 from conversion.proof.checks.layers import layer_error
 from conversion.proof.checks.visibility import compared
 from conversion.proof.faults.fault import NotInjectable
-from conversion.proof.faults.picking import standard_faults
 from conversion.proof.standard.sample import sample
 
 NEAR = 3.0
@@ -24,6 +23,8 @@ def predictions(case, faults):
 
 def injected(workspace, artifact):
     """Faults of the sample that the artifact has a place for."""
+    from conversion.proof.faults.picking import standard_faults  # brings the converters
+
     faults = {fault.name: fault for fault in standard_faults(workspace.spec, [artifact])}
     for each in sample(workspace.spec):
         name = f"{artifact}-{each.operator}-{each.layer.name}"

@@ -120,7 +120,7 @@ def registered():
     return {re.match(r"\w+", line).group() for line in MARKERS}
 
 
-OWN = {"alone"}  # of pytest.ini
+OWN = {"alone", "one_in"}  # of pytest.ini
 BUILT_IN = {"parametrize", "skip", "skipif", "xfail", "usefixtures", "filterwarnings"}
 
 
