@@ -216,7 +216,7 @@ def test_what_went_wrong_is_in_the_log_with_its_traceback(folder, model, monkeyp
 
     monkeypatch.setattr(KerasModel, "to_onnx", broken)
     out, store = folder / "broken", Store(folder / "third")
-    with pytest.raises(RuntimeError):
+    with pytest.raises(UserError, match=r"building onnx-fp32 stops with .*the converter broke"):
         conversion.convert(model, backends=["onnx-fp32"], out=out, store=store)
     log = (out / "conversion.log").read_text()
     assert "Traceback" in log

@@ -72,6 +72,7 @@ class Opened:
             "backend": artifact.name,
             "path": str(artifact.path),
             "digest": artifact.digest,
+            "external": artifact.external,
             "threads": threads,
             "exposed": probe is not None,
         }
@@ -112,7 +113,8 @@ def open_artifact(held: Held, message: Message) -> Answer:
     values = message.values
     spec = spec_of(message, custom_of(message))
     own = backend(values["backend"])
-    artifact = Artifact(own.name, Path(values["path"]), values["digest"], {})
+    path, external = Path(values["path"]), values["external"]
+    artifact = Artifact(own.name, path, values["digest"], {}, external=external)
     if values["exposed"]:
         opening = own.capability(Capability.TAPS)
         held["taps"] = opening(artifact, spec, values["threads"], message.arrays)

@@ -41,10 +41,7 @@ def other_kind(path):
     [
         pytest.param("onnx-fp32", saved(outputs=2), "['y0', 'y1']", id="two-outputs"),
         pytest.param("onnx-fp32", saved(depth=9), "(2, 9)", id="nine-classes"),
-        pytest.param("onnx-fp32", saved(shape=["N", 3, 32, 32]), "(2, 32, 32, 3)", id="nchw"),
         pytest.param("onnx-fp32", saved(shape=["N", 32, 32, 1]), "(2, 32, 32, 3)", id="grey"),
-        pytest.param("onnx-fp32", saved(shape=[1, 32, 32, 3]), "(2, 32, 32, 3)", id="one-image"),
-        pytest.param("onnx-fp32", saved(dtype="DOUBLE"), "float32", id="double"),
         pytest.param("onnx-fp32", Path.touch, "made.file", id="onnx-empty"),
         pytest.param(
             "onnx-fp32", lambda path: path.write_bytes(b"\xff" * 99), "made.file", id="onnx-garbage"

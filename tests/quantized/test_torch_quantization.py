@@ -169,7 +169,9 @@ def test_every_layer_that_the_reader_knows_is_among_the_models():
     # Keras 3.15 cannot open a .h5 file with RandomBrightness again; it is an identity like its kin.
     # What its applications bring along it opens from .keras alone.
     elsewhere = {"InputLayer", "RandomBrightness", *schema_applications.LAYERS}
-    assert kinds == set(schema.LAYERS) - elsewhere
+    # PyTorch has no int8 for convolutions along three axes; test_volumes.py has all in float.
+    along_three = {kind for kind in schema.LAYERS if "3D" in kind}
+    assert kinds == set(schema.LAYERS) - elsewhere - along_three
 
 
 @pytest.mark.one_in(3)

@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from conversion import subjects
 from conversion.core.errors import UserError
 from conversion.core.spec import Layer, Spec
 from conversion.subjects import SYNTHETIC, find
@@ -143,7 +142,6 @@ def test_drawn_images_are_in_the_range_already():
         find("embedded", SYNTHETIC, Preprocessing(scale=1 / 255))
 
 
-def test_a_model_of_two_inputs_has_nothing_to_calibrate_on(monkeypatch):
+def test_a_model_of_two_inputs_has_nothing_to_calibrate_on():
     two = replace(spec(), inputs=("image", "other"))
-    monkeypatch.setattr(subjects, "read_spec", lambda path, custom: two)
-    assert find("two.keras", SYNTHETIC).train is None
+    assert find("two.keras", SYNTHETIC, read=lambda path, custom: two).train is None

@@ -12,6 +12,7 @@ import pytest
 from conversion import readers, subjects
 from conversion.api import verify
 from conversion.core.artifact import Store
+from conversion.core.guarded import Guarded
 
 IMAGES = 400
 HDF5 = b"\x89HDF\r\n\x1a\n"
@@ -20,15 +21,22 @@ IN_PYTEST = """
 import json, sys
 import pytest
 from conversion import readers
+from conversion.core.guarded import Guarded
 
 HDF5 = b"\\x89HDF\\r\\n\\x1a\\n"
-read, reader = [], readers.FIRST_BYTES[HDF5]
+read, reader, call = [], readers.FIRST_BYTES[HDF5], Guarded.call
 
 def counted(path, content, custom):
     read.append(path.name)
     return reader(path, content, custom)
 
+def asked(self, job, values, *others, **named):
+    if job == "conversion.reading:read":
+        read.append(values["path"].rpartition("/")[2])
+    return call(self, job, values, *others, **named)
+
 readers.FIRST_BYTES[HDF5] = counted
+Guarded.call = asked
 code = pytest.main(["-q", "-n", "0", "-p", "no:cacheprovider", *sys.argv[1:]])
 print(json.dumps([int(code), read]))
 """
@@ -51,13 +59,19 @@ def data(tmp_path):
 
 
 def test_verify_reads_it_once(model, data, tmp_path, monkeypatch, one_process):
-    read, reader = [], readers.FIRST_BYTES[HDF5]
+    read, reader, call = [], readers.FIRST_BYTES[HDF5], Guarded.call
 
     def counted(path, content, custom):
         read.append(path.name)
         return reader(path, content, custom)
 
+    def asked(self, job, values, *others, **named):
+        if job == "conversion.reading:read":
+            read.append(Path(values["path"]).name)
+        return call(self, job, values, *others, **named)
+
     monkeypatch.setitem(readers.FIRST_BYTES, HDF5, counted)
+    monkeypatch.setattr(Guarded, "call", asked)
     found = verify(
         model,
         data=data,
