@@ -189,6 +189,25 @@ def test_a_layer_that_is_left_out_is_the_one_at_fault():
     assert matches["a_relu"].tensor == matches["a_norm"].tensor
 
 
+def test_a_convolution_between_two_relus_is_not_taken_for_left_out():
+    """A ReLU of what the first ReLU gave is that itself, which stands in the file as well."""
+    layers = (
+        *LAYERS[:3],
+        relu("a_relu", "a"),
+        layer("Dropout", "kept", "a_relu", (6, 5, 4), rate=0.5),
+        conv("b", "kept", 4, 4),
+        relu("b_relu", "b"),
+        conv("c", "b_relu", 4, 4),
+    )
+    spec = replace(SPEC, layers=layers, outputs=("c",))
+    exact = truth.evaluate(spec, IMAGES).layers
+    network, values = file_of(spec, hidden=["a", "b"])
+    values["t6"] *= np.float32(1 + 1e-6)  # the second ReLU's, rounded
+    matches = match(spec, exact, network, values)
+    assert hidden(matches) == {"a": "a_relu", "b": "b_relu"}
+    assert at_fault(matches) == []
+
+
 @pytest.mark.parametrize(
     ("behind", "kind", "settings"),
     [

@@ -25,6 +25,12 @@ def conv(name, *reads, **settings):
     return call("Conv2D", name, *reads, **{**usual, **settings})
 
 
+def branch(number):
+    """Two layers that read `s`, named by a number."""
+    first = conv(f"a{number}", "s", kernel_size=[1, 1], activation="relu")
+    return [first, conv(f"b{number}", f"a{number}", activation="relu")]
+
+
 def sequence(*calls):
     """Calls that read `r`, twelve steps of twelve channels, and end in `m`."""
     return [
@@ -181,6 +187,28 @@ MODELS = {
         A,
         call("Rescaling", "b", "x", scale=20.0, offset=0.0),
         call("Concatenate", "m", "a", "b", axis=-1),
+        conv("y", "m"),
+    ],
+    "branches": [
+        conv("s", "x", activation="relu"),
+        *(each for number in range(4) for each in branch(number)),
+        call("Concatenate", "c", "b0", "b1", axis=-1),
+        call("Concatenate", "d", "c", "b2", axis=-1),
+        call("Concatenate", "m", "d", "b3", axis=-1),
+        conv("y", "m"),
+    ],
+    "branches, one pooled": [
+        conv("s", "x", activation="relu"),
+        *branch(0),
+        call("MaxPooling2D", "p", "s", pool_size=[3, 3], strides=[1, 1], padding="same"),
+        call("Concatenate", "m", "b0", "p", axis=-1),
+        conv("y", "m"),
+    ],
+    "branches, one averaged": [
+        conv("s", "x", activation="relu"),
+        *branch(0),
+        call("AveragePooling2D", "p", "s", pool_size=[2, 2], strides=[1, 1], padding="same"),
+        call("Concatenate", "m", "b0", "p", axis=-1),
         conv("y", "m"),
     ],
     "one above the other": [A, B, call("Concatenate", "m", "a", "b", axis=1), conv("y", "m")],

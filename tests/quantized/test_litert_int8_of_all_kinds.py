@@ -17,7 +17,7 @@ from conversion.proof.checks.weights import file_weights
 
 INT8, FLOAT = "litert-int8", "litert-fp32"
 ALL = {**MODELS, **nested_kinds.MODELS}
-DAILY = ("Conv2DTranspose", "dilated", "LayerNormalization", "sum of three")
+DAILY = ("Conv2DTranspose", "branches", "dilated", "LayerNormalization", "sum of three")
 COARSE = (
     *("celu", "exponential", "log_sigmoid", "mish", "selu"),
     *("softplus", "sparse_plus", "sparsemax"),

@@ -62,7 +62,7 @@ def left_out(search: Search, layer: Layer, later: Mapping[str, Fit]) -> Fit | No
         held = search.known.fits.get(name)
         if held is None or search.known.values[name].shape != wanted.shape:
             continue
-        error = _error(search, layer, held, search.known.values[name], first)
+        error = _error(search, layer, held, search.known.values[name], first, later[first].tensor)
         if error < later[first].error / CLOSER:
             return held
     return None
@@ -83,16 +83,21 @@ def is_fused(search: Search, layer: Layer, fit: Fit) -> bool:
         return False
     ((first, found),) = later.items()
     value = search.candidates.read(fit, search.wanted[layer.name].shape[1:])
-    return found.error < _error(search, layer, fit, value, first) / CLOSER
+    return found.error < _error(search, layer, fit, value, first, found.tensor) / CLOSER
 
 
-def _error(search: Search, layer: Layer, fit: Fit, value: np.ndarray, first: str) -> float:
-    """How far a later layer is from right where a layer has the values of a tensor."""
+def _error(
+    search: Search, layer: Layer, fit: Fit, value: np.ndarray, first: str, found: str
+) -> float:
+    """How far a later layer's tensor is from right where a layer has the values of a tensor.
+
+    Another tensor may be right, and then the later one's is without a layer: a ReLU of what a ReLU
+    gave is that itself.
+    """
     known = search.known.copy()
     known.put(layer.name, value, fit, search.exact[layer.name])
     right = search.supposed(first, known)
-    found = search.fit(search.layers[first], right, known, behind=fit.tensor)
-    return np.inf if found is None else found.error
+    return min(each.error for each in search.candidates.orders(right, found))
 
 
 def wrong(search: Search, layer: Layer, least: int) -> Fit | None:

@@ -45,10 +45,11 @@ def tied(
     """How the ranges of tensors hang together in a LiteRT file.
 
     The operands of a choice have its result's scale, which holds all that matters of them. The
-    operands of a concatenation have the scale that holds them all. A sum, a product, a scale or a
-    shift is written over the first operand of its size that nothing else reads, and TensorFlow 2.21
-    records its inputs once more afterwards: such an operand has the result's range too
-    (tensorflow/tensorflow#127842).
+    operands of a concatenation have the scale that holds them all, as has what they are pooled or
+    moved from, and where the result is concatenated again it is the last one's. A sum, a product, a
+    scale or a shift is written over the first operand of its size that nothing else reads, and
+    TensorFlow 2.21 records its inputs once more afterwards: such an operand has the result's range
+    too (tensorflow/tensorflow#127842).
 
     Args:
         network: the file's.
@@ -71,10 +72,11 @@ def tied(
             kept.pop(name, None)
             if each.name in kept:
                 kept[name] = kept[each.name]
+        joined = also.get(each.name, each.name if each.kind == "concatenation" else "")
+        for name in each.reads if joined and each.kind in SAME else ():
+            also.setdefault(name, joined)
     for each in network.tensors:
-        if each.kind == "concatenation":
-            also |= dict.fromkeys(each.reads, each.name)
-        elif each.kind in OVERWRITING and (len(each.reads) > 1 or each.constants):
+        if each.kind in OVERWRITING and (len(each.reads) > 1 or each.constants):
             name = next((n for n in each.reads if fits(n, each.name)), "")
             if name and each.name in kept:
                 also.setdefault(name, each.name)

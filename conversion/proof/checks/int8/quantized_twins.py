@@ -56,7 +56,7 @@ class Twins:
     """Which step of a float graph a step of its int8 graph is.
 
     It is one of the same operator that reads the same; of several the one whose values are closest,
-    of those that are as close the first.
+    before or after its activation; of those that are as close the first.
     """
 
     def __init__(self, file: Laid, prepared: Laid, apart: Apart) -> None:
@@ -70,6 +70,10 @@ class Twins:
         self._file, self._prepared, self._apart = file, prepared, apart
         self._of: dict[str, Computed] = {}
         self._taken: set[str] = set()
+        self._activations: dict[str, list[str]] = {}
+        for each in prepared.steps:
+            if base(each) in DROPPED:
+                self._activations.setdefault(prepared.bare(each.name), []).append(each.name)
         ends = zip(file.network.inputs, prepared.network.inputs, strict=False)
         self._same = dict(ends)
         for step in file.steps:
@@ -101,8 +105,16 @@ class Twins:
         bare = self._prepared.bare
         found = [each for each in alike if [bare(name) for name in each.reads] == reads] or alike
         if len(found) > 1:
-            found.sort(key=lambda each: self._apart(step.name, each.name))
+            found.sort(key=lambda each: self._away(step, each))
         if found:
             self._taken.add(found[0].name)
             self._of[step.name] = found[0]
             self._same[step.name] = found[0].name
+
+    def _away(self, step: Computed, twin: Computed) -> float:
+        """How far a step's values lie from a float one's, or those that an activation makes of it.
+
+        Where the file leaves that out, its integers hold nothing that the activation cuts off.
+        """
+        names = (twin.name, *self._activations.get(twin.name, ()))
+        return min(self._apart(step.name, name) for name in names)
