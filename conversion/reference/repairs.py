@@ -41,6 +41,7 @@ INITIALIZERS = (
 )
 _DEPTHWISE = ("DepthwiseConv2D", "DepthwiseConv1D", "SeparableConv2D", "SeparableConv1D")
 _TRANSPOSED = ("Conv2DTranspose", "Conv1DTranspose")
+_MOVED = ("RandomFlip", "RandomRotation", "RandomTranslation", "RandomZoom", "RandomShear")
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,7 @@ REPAIRS = (
     Repair(("BatchNormalization",), "virtual_batch_size", None, _NORM),
     Repair(("BatchNormalization",), "adjustment", None, _NORM),
     Repair(("LSTM", "GRU", "SimpleRNN"), "time_major", False, "Keras 3 knows no other order"),
+    Repair(_MOVED, "value_range", ANY, "pixels are moved, and only in training"),
     Repair(("BatchNormalization",), "fused", ANY, "it chooses a kernel for the same formula"),
 )
 """Settings that are left out; a new one is one entry."""

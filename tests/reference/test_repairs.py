@@ -156,6 +156,7 @@ LAYERS = [
     layer("BatchNormalization", "norm"),
     layer("LeakyReLU", "leaky", negative_slope=0.25),
     layer("SpatialDropout2D", "dropout", rate=0.5),
+    layer("RandomRotation", "turned", factor=0.1),
 ]
 
 
@@ -218,6 +219,7 @@ OLD = {
     "norm-v2": (of_class("norm", "BatchNormalizationV2"), "read as BatchNormalization"),
     "norm-sync": (of_class("norm", "SyncBatchNormalization"), "read as BatchNormalization"),
     "dropout-trainable": (settings("dropout", trainable=False), "trainable=False left out"),
+    "value-range": (settings("turned", value_range=[0, 255]), "value_range=... left out"),
     "array": (leaky_as_array, "alpha written as plain numbers"),
     "policy": (settings("norm", dtype=POLICY), "dtype Policy written as 'float32'"),
     "bare-list": (bare_list, "the list of layers put"),
