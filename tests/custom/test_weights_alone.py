@@ -79,6 +79,7 @@ def test_the_refusal_names_a_description_that_is_beside(saved, tmp_path):
         read_spec(copy)
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("head", ["", "import keras\n"], ids=["plain", "imports-keras"])
 def test_what_is_built_has_the_weights_of_the_file(saved, named, head):
     custom = load([named(head + BUILDS)])
@@ -92,6 +93,7 @@ def test_what_is_built_has_the_weights_of_the_file(saved, named, head):
             assert np.array_equal(ours.weights[role], array), (theirs.name, role)
 
 
+@pytest.mark.one_in(2)
 def test_two_builds_are_one_model_in_the_store(saved, named):
     custom = load([named(BUILDS)])
     digests = set()
@@ -101,6 +103,7 @@ def test_two_builds_are_one_model_in_the_store(saved, named):
     assert len(digests) == 1
 
 
+@pytest.mark.one_in(2)
 def test_it_is_converted_and_judged(saved, named, tmp_path):
     found = verify(
         saved[1],
@@ -125,6 +128,7 @@ BAD = {
 }
 
 
+@pytest.mark.one_in(4)
 @pytest.mark.parametrize(("text", "sentence"), BAD.values(), ids=list(BAD))
 def test_what_does_not_fit_is_refused_in_one_sentence(saved, named, text, sentence):
     with pytest.raises(UserError, match=sentence) as refused:

@@ -105,6 +105,7 @@ WAYS = {
 }
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("named", WAYS.values(), ids=list(WAYS))
 def test_pytest_reads_it_once(model, data, tmp_path, named):
     options = (f"--model={model}", f"--data={data}", "-m", "structure", "-k", "torch-fp32-weights")
