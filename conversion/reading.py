@@ -12,7 +12,7 @@ import numpy as np
 from conversion import custom
 from conversion.core.channel import Message
 from conversion.core.custom_layers import Custom
-from conversion.core.guarded import OPENING, Guarded, allowance
+from conversion.core.guarded import one_job
 from conversion.core.spec import Layer, Spec
 from conversion.readers import read_spec
 
@@ -28,14 +28,8 @@ def read_guarded(path: Path, own: Custom | None = None) -> Spec:
         UserError: as `read_spec`, or reading crashes or does not end.
     """
     known = own or Custom()
-    size = path.stat().st_size if path.is_file() else 0
-    child = Guarded(f"Expected a whole Keras model file; {path.name}", allowance(size))
-    try:
-        values = {"path": str(path), **stated(known)}
-        answer = child.call(f"{__name__}:read", values, seconds=OPENING)
-    finally:
-        child.close()
-    return spec_of(answer, known)
+    about = "a whole Keras model file"
+    return spec_of(one_job(about, path, f"{__name__}:read", stated(known)), known)
 
 
 def read(held: Mapping[str, object], message: Message) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -94,8 +94,7 @@ def judge(case: Case, topics: Sequence[str] | None, made: dict[str, Artifact]) -
         if not crashed and (name in case.workspace.external or name == REFERENCE):
             raise
         LOG.debug("opening %s stopped", name, exc_info=True)
-        reason = "; ".join(filter(None, (case.weak_spot, str(error))))
-        return [case.about.measure(BUILT, reason=reason, verdict=Verdict.FAIL)]
+        return [case.about.measure(BUILT, reason=case.why(error), verdict=Verdict.FAIL)]
     wanted = None if topics is None else tuple(topics)
     measured = list[Measurement]()
     for check in checks(name, wanted):

@@ -153,5 +153,4 @@ def _refuse_what_does_not_run(case: Case) -> None:
     try:
         workspace.runner(case.name).run({workspace.spec.inputs[0]: image})
     except RunFailed as error:
-        spot = f"{case.weak_spot}; " if case.weak_spot else ""
-        raise UserError(f"{case.name} can be made and does not run: {spot}{error}") from None
+        raise UserError(f"{case.name} can be made and does not run: {case.why(error)}") from None

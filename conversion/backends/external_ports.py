@@ -81,10 +81,9 @@ class Port:
         Args:
             shape: of one image, the channels last.
         """
-        wide = self.dtype not in ("tensor(float)",)
         return [
             *(["channels come first: images are transposed"] * self.is_channels_first(shape)),
-            *([f"images come as {self.dtype[7:-1]}"] if wide else []),
+            *([f"images come as {self.dtype[7:-1]}"] if self.dtype != "tensor(float)" else []),
             *([f"the batch is fixed at {self.batch}"] if self.batch else []),
         ]
 

@@ -192,7 +192,6 @@ def run_session(
         parts = [session.run(list(outputs), batch) for batch in batches(taken, size)]
         return [np.concatenate(each)[:count] for each in zip(*parts, strict=True)]
     except Exception as error:  # ONNX Runtime's exceptions share no public base class
-        count = len(next(iter(feed.values())))
         sentence = " ".join(str(error).split())[:300]
         raise RunFailed(f"ONNX Runtime stops on a batch of {count}: {sentence}") from None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import signal
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,26 @@ def allowance(size: int) -> int:
         size: bytes of the files that it opens.
     """
     return min(BASE + UNFOLDED * size, machine.memory() * 3 // 4)
+
+
+def one_job(about: str, path: Path, job: str, values: Mapping[str, Any]) -> Message:
+    """Have a child of its own do one job on one file.
+
+    Args:
+        about: what the file should be.
+        path: the file, which need not be there.
+        job: ``module:function``, as of `Guarded.call`.
+        values: the job's plain arguments beside ``path``.
+
+    Raises:
+        UserError: as `Guarded.call`.
+    """
+    size = path.stat().st_size if path.is_file() else 0
+    child = Guarded(f"Expected {about}; {path.name}", allowance(size))
+    try:
+        return child.call(job, {"path": str(path), **values}, seconds=OPENING)
+    finally:
+        child.close()
 
 
 class Guarded:

@@ -11,12 +11,7 @@ import warnings
 from importlib import import_module
 from multiprocessing.connection import Connection
 
-from conversion.core.channel import (
-    Message,
-    end_with_parent,
-    receive,
-    send,
-)
+from conversion.core.channel import Message, end_with_parent, receive, send
 from conversion.core.heap import give_back
 
 

@@ -100,9 +100,8 @@ def called(layer: Any, given: Sequence[Any], first: Any = None) -> Any:
         first: the layer whose first call it is, where that is another one.
     """
     left = iter(given)
-    written = (
-        (first or layer)._inbound_nodes[0].arguments
-    )  # there is no public way to a call's arguments
+    # there is no public way to a call's arguments
+    written = (first or layer)._inbound_nodes[0].arguments
 
     def placed(value: Any) -> Any:
         return next(left) if isinstance(value, keras.KerasTensor) else value

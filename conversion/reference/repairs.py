@@ -162,12 +162,8 @@ def _input(part: dict[str, Any]) -> str:
 
 def _open_batch(part: dict[str, Any]) -> str:
     """The batch that a model was trained with, at which converters would fix their files."""
-    config = part["config"]
-    shapes = (
-        [config.get(k) for k in ("batch_shape", "batch_input_shape")]
-        if isinstance(config, dict)
-        else []
-    )
+    config = part["config"] if isinstance(part["config"], dict) else {}
+    shapes = [config.get(key) for key in ("batch_shape", "batch_input_shape")]
     found = [each for each in shapes if isinstance(each, list) and each and each[0] is not None]
     for each in found:
         each[0] = None

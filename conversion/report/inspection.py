@@ -12,7 +12,7 @@ from typing import Any
 from conversion.core.channel import Message
 from conversion.core.custom_layers import Custom
 from conversion.core.errors import MissingDependency
-from conversion.core.guarded import OPENING, Guarded, allowance
+from conversion.core.guarded import one_job
 from conversion.core.layer_rule import LayerRule
 from conversion.core.spec import Spec
 from conversion.readers import read_spec
@@ -36,13 +36,8 @@ def inspect(path: Path, custom: Custom | None = None) -> dict[str, Any]:
         UserError: the file cannot be read, or is none of these; reading it crashes or does not end.
         MissingDependency: it is a `.tflite` file and the extra that reads it is not installed.
     """
-    size = path.stat().st_size if path.is_file() else 0
-    child = Guarded(f"Expected a whole model file; {path.name}", allowance(size))
-    try:
-        values = {"path": str(path), **stated(custom or Custom())}
-        answer = child.call(f"{__name__}:described", values, seconds=OPENING)
-    finally:
-        child.close()
+    own = stated(custom or Custom())
+    answer = one_job("a whole model file", path, f"{__name__}:described", own)
     return dict(json.loads(answer.values["found"]))
 
 

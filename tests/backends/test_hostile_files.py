@@ -2,6 +2,7 @@
 
 import pytest
 
+from conversion.core import guarded
 from conversion.core.errors import Crashed, RunFailed, UserError
 from conversion.report import inspection
 
@@ -47,7 +48,7 @@ def endless(path):
 
 
 def test_a_file_that_never_ends_is_given_up(tmp_path, monkeypatch):
-    monkeypatch.setattr(inspection, "OPENING", 5.0)
+    monkeypatch.setattr(guarded, "OPENING", 5.0)
     with pytest.raises(Crashed, match=r"endless\.onnx is not done within 5 s\.$"):
         inspection.inspect(endless(tmp_path / "endless.onnx"))
 

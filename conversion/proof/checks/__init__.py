@@ -90,8 +90,7 @@ class Check:
             undecided = Verdict.UNDECIDED
             return [case.about.measure(self._whole, reason=str(error), verdict=undecided)]
         except RunFailed as error:
-            reason = "; ".join(filter(None, (case.weak_spot, str(error))))
-            return [case.about.measure(self._whole, reason=reason, verdict=Verdict.FAIL)]
+            return [case.about.measure(self._whole, reason=case.why(error), verdict=Verdict.FAIL)]
 
     @property
     def _whole(self) -> Quantity:

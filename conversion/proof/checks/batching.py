@@ -65,7 +65,7 @@ def _is_dynamic(case: Case) -> bool:
     """Whether the file computes its ranges as it runs, which only external ones do."""
     if not case.artifact.external or not case.backend.offers(Capability.TAPS):
         return False
-    return any("dynamicquantize" in each.kind for each in case.exposed.network.tensors)
+    return case.exposed.network.is_dynamic
 
 
 def _in_batches(

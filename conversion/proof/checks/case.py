@@ -131,13 +131,17 @@ class Case:
         give_back()
         return found
 
-    @cached_property
-    def weak_spot(self) -> str:
-        """What may keep the artifact from running; asked where it does not run."""
+    def why(self, error: Exception) -> str:
+        """Why the artifact does not run, beginning with what may keep it from running.
+
+        Args:
+            error: what its runtime said.
+        """
         if not self.backend.offers(Capability.WEAK_SPOT):
-            return ""
+            return str(error)
         looking = self.backend.capability(Capability.WEAK_SPOT)
-        return str(looking(self.artifact.path, self.workspace.spec))
+        spot = str(looking(self.artifact.path, self.workspace.spec))
+        return "; ".join(filter(None, (spot, str(error))))
 
     @cached_property
     def noise(self) -> tuple[Difference, ...]:

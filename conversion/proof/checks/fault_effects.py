@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,12 @@ import numpy as np
 from conversion.core import digest
 from conversion.core import environment as machine
 from conversion.core.progress import stage
-from conversion.core.spec import Spec
+from conversion.core.spec import Layer, Spec
 from conversion.proof import truth
 from conversion.proof.metrics.compare import Difference
 from conversion.proof.metrics.layers import Layers
 from conversion.proof.standard.sample import Supposed
+from conversion.proof.taps.foldings import readers
 from conversion.workspace.entries import kept
 from conversion.workspace.layer_reference import PACKAGES, LayerReference
 
@@ -76,46 +77,46 @@ def _effects(
     inputs: Mapping[str, np.ndarray],
 ) -> Effects:
     spec, found = reference.spec, Effects()
-    heads = {name: spec.head(name) for name in spec.outputs}
-    readers = _readers(spec)
+    following = readers(spec)
+    exact: Mapping[str, np.ndarray] = {}  # only where another artifact has not been asked the same
     with stage(f"evaluating {len(faults)} standard faults in float64"), np.errstate(all="ignore"):
-        exact = truth.evaluate(spec, inputs).layers
         for fault in faults:
-            passed = _until(fault.layer.name, readers, noise)
+            passed = _until(fault.layer.name, following, noise)
             points = [name for name in passed if name in noise]
             known = (fault.operator, fault.layer.name, *points)
-            if known not in reference.seen:
-                best = ("", 0.0)
-                if points:
-                    wrong = _evaluated(fault.put(spec), passed, points, exact)
-                    compared = Layers(heads, noise)
-                    for name in points:
-                        compared.add(name, exact[name], wrong[name].astype(np.float32))
-                    best = max(
-                        ((each.layer, each.times_limit) for each in compared.errors()),
-                        key=lambda each: each[1],
-                    )
-                reference.seen[known] = best
-            found.append(reference.seen[known])
+            if points and known not in reference.seen:
+                exact = exact or truth.evaluate(spec, inputs).layers
+                wrong = _evaluated(fault.put(spec), passed, points, exact)
+                reference.seen[known] = _strongest(spec, noise, exact, wrong, points)
+            found.append(reference.seen[known] if points else ("", 0.0))
     return found
 
 
-def _readers(spec: Spec) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {layer.name: [] for layer in spec.layers}
-    for layer in spec.layers:
-        for name in layer.inputs:
-            found[name].append(layer.name)
-    return found
+def _strongest(
+    spec: Spec,
+    noise: Mapping[str, Difference],
+    exact: Mapping[str, np.ndarray],
+    wrong: Mapping[str, np.ndarray],
+    points: Sequence[str],
+) -> tuple[str, float]:
+    """The compared layer at which a fault stands out most, and by how many times the limit."""
+    compared = Layers({name: spec.head(name) for name in spec.outputs}, noise)
+    for name in points:
+        compared.add(name, exact[name], wrong[name].astype(np.float32))
+    errors = ((each.layer, each.times_limit) for each in compared.errors())
+    return max(errors, key=lambda each: each[1])
 
 
-def _until(layer: str, readers: Mapping[str, Iterable[str]], points: Collection[str]) -> list[str]:
+def _until(
+    layer: str, following: Mapping[str, Sequence[Layer]], points: Collection[str]
+) -> list[str]:
     """The layers from one to the next that were compared, on every way; these too."""
     waiting, found = [layer], dict[str, None]()
     while waiting:
         name = waiting.pop()
         if name not in found:
             found[name] = None
-            waiting += [] if name in points else readers[name]
+            waiting += [] if name in points else [each.name for each in following[name]]
     return list(found)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from conversion.backends.external_ports import given_back
 from conversion.core.errors import NoTruth
 from conversion.core.measurement import Measurement
 from conversion.proof.checks.case import Case
@@ -45,7 +46,6 @@ def optimisation_levels(case: Case) -> list[Measurement]:
 
 def _unoptimised(case: Case, count: int | None) -> dict[str, np.ndarray]:
     """The outputs on the first parity images, or all, of the graph as it is written."""
-    from conversion.backends.external_ports import given_back
     from conversion.backends.onnx_file import open_session
 
     spec, path = case.workspace.spec, case.artifact.path

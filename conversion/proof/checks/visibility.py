@@ -55,10 +55,9 @@ def _held(case: Case) -> set[int]:
     """The spec's weights that the file is known to have, element by element."""
     if not case.backend.offers(Capability.STORED_WEIGHTS):
         return set()
-    if "weights" not in case.known:
-        try:
-            case.require_map()
-            case.backend.capability(Capability.STORED_WEIGHTS)(case)
-        except UserError:  # the check of weights says so
-            return set()
+    try:
+        case.require_map()
+        case.backend.capability(Capability.STORED_WEIGHTS)(case)
+    except UserError:  # the check of weights says so
+        return set()
     return case.held

@@ -18,11 +18,15 @@ from conversion.readers.schema_by_keras import OVER_TIME
 
 def file_weights(case: Case) -> list[Measurement]:
     """Every stored weight is the spec's: bit by bit, folded ones in rounding."""
-    return _measured(case, case.exposed, lambda: case.taps)
+    return case.once("weights", lambda: _measured(case, case.exposed, lambda: case.taps))
 
 
 def torch_via_onnx_weights(case: Case) -> list[Measurement]:
     """The same of the graph that an onnx2torch module is rebuilt from."""
+    return case.once("weights", lambda: _via_onnx(case))
+
+
+def _via_onnx(case: Case) -> list[Measurement]:
     import onnx
 
     from conversion.backends import torch_via_onnx
@@ -47,9 +51,7 @@ def _measured(case: Case, exposed: Exposed, aligned: Callable[[], Taps]) -> list
     waiting = [*found.placed, *(Held.nowhere(spec.layer(name)) for name in found.missing)]
     settled = [] if taps is None else _settled(case, taps, waiting)
     case.held.update(weights.element_by_element(spec, found.held))
-    measured = weights.weights(case.about, spec, found.held, settled)
-    case.known["weights"] = measured
-    return measured
+    return weights.weights(case.about, spec, found.held, settled)
 
 
 def _settled(case: Case, taps: Taps, waiting: list[Held]) -> list[Settled]:

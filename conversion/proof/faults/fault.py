@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from conversion.proof.standard.table import STAGES as STAGES
 from conversion.workspace import Workspace
 
 Inject = Callable[[Workspace, Path], Workspace]
@@ -30,9 +31,6 @@ class Asked:
 
 
 OfWorkspace = Callable[[Workspace, Path, Asked], Workspace]
-
-STAGES = ("input", "conversion", "output", "calibration", "quantization", "measurement")
-"""Where faults come from, in the order of the data's way."""
 
 
 class NotInjectable(Exception):

@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+STAGES = ("input", "conversion", "output", "calibration", "quantization", "measurement")
+"""Where faults come from, in the order of the data's way."""
+
 STANDARD = Path(__file__).with_name("standard.txt")
 """The standard faults of any model."""
 
@@ -17,6 +20,7 @@ def rows(path: Path) -> Iterator[tuple[str, list[str]]]:
     for line in path.read_text(encoding="utf-8").splitlines():
         if line.startswith("["):
             stage = line.strip("[]")
+            assert stage in STAGES, line
         elif line and not line.startswith("#"):
             yield stage, [cell.strip() for cell in line.split("|")]
 

@@ -140,6 +140,11 @@ class Network:
                 waiting += self.of(name).reads
         return [each for each in self.tensors if each.name in found]
 
+    @property
+    def is_dynamic(self) -> bool:
+        """Whether ranges are computed as the file runs, over all images of a batch."""
+        return any("dynamicquantize" in each.kind for each in self.tensors)
+
     def root(self, tensor: str) -> str:
         """The tensor of which one holds the same elements, perhaps elsewhere or rounded."""
         each = self.of(tensor)

@@ -7,7 +7,6 @@ import sys
 import time
 import warnings
 from collections.abc import Mapping
-from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -15,17 +14,12 @@ from typing import Any
 import numpy as np
 import psutil
 
-from conversion import custom
 from conversion.backends import Ingredients, backend, implementation
 from conversion.core.artifact import Artifact, Runner
-from conversion.core.channel import (
-    Message,
-    end_with_parent,
-    receive,
-    send,
-)
+from conversion.core.channel import Message, end_with_parent, receive, send
 from conversion.core.settings import Settings
 from conversion.readers import read_spec
+from conversion.reading import custom_of
 from conversion.reference import Reference
 
 WARM_UP = 5
@@ -44,8 +38,7 @@ class Timed:
             message: the model file, the artifacts, threads and batch sizes, and the images.
         """
         values = message.values
-        own = replace(custom.load(values["custom"]), replaced=values["replaced"])
-        spec = read_spec(Path(values["model"]), own)
+        spec = read_spec(Path(values["model"]), custom_of(message))
         self._inputs: dict[int, Inputs] = {
             batch: {name: np.ascontiguousarray(a[:batch]) for name, a in message.arrays.items()}
             for batch in values["batches"]

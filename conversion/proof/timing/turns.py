@@ -13,15 +13,11 @@ import numpy as np
 
 from conversion.core import environment as machine
 from conversion.core.artifact import Artifact
-from conversion.core.channel import (
-    Child,
-    Message,
-    receive,
-    send,
-)
+from conversion.core.channel import Child, Message, receive, send
 from conversion.core.custom_layers import Custom
 from conversion.core.errors import RunFailed
 from conversion.core.progress import stage
+from conversion.reading import stated
 
 PROCESSES = 5
 """Two processes differ by more than one shows: 1.262 [1.255, 1.270] beside 1.207 [1.199, 1.214] for
@@ -104,8 +100,7 @@ def take_turns(
         made = [stack.enter_context(_Process()) for _ in range(processes)]
         plan: dict[str, Any] = {
             "model": str(model),
-            "custom": [str(file.path) for file in (custom or Custom()).files],
-            "replaced": dict((custom or Custom()).replaced),
+            **stated(custom or Custom()),
             "artifacts": [[each.name, str(each.path), each.digest] for each in artifacts],
             "batches": list(batches),
             "threads": THREADS,

@@ -39,7 +39,7 @@ def onnx_parameters(case: Case) -> list[Measurement]:
     file = Laid(load(case.artifact.path))
     if case.artifact.external:
         near = Nearby(file, held_in(case))
-        dynamic = any("dynamicquantize" in each.kind for each in file.steps)
+        dynamic = file.network.is_dynamic
         remark = DYNAMIC if dynamic else EXTERNAL + "compared with each other"
         dispensable = quantized.PARTS if dynamic else _dispensable(spec)
         return quantized.parameters(
