@@ -164,6 +164,7 @@ def opened(
     data: Data | None = None,
     preprocessing: Preprocessing | None = None,
     artifacts: Mapping[str, File] | None = None,
+    backends: Sequence[str] | None = None,
     settings: Settings | None = None,
     demands: Demands | None = None,
     running: Running | None = None,
@@ -180,6 +181,7 @@ def opened(
         data: a file or arrays of images, or the word ``synthetic``; a subject brings its own.
         preprocessing: what is done to the images of `data`.
         artifacts: external files, by the backend that they stand in for.
+        backends: those that the user named, whose names are checked before anything is read.
         settings: the choices.
         demands: what the user allows and asks for beside being right.
         running: threads, memory and seed.
@@ -190,8 +192,10 @@ def opened(
         progress: whether to say on stderr what takes long.
 
     Raises:
-        UserError: the model or the data cannot be read, or a file is not there.
+        UserError: a backend is unknown, the model or the data cannot be read, or a file is not
+            there.
     """
+    known(backends or ())
     external = external_files(artifacts or {})
     with (
         without_triton(),
