@@ -17,7 +17,7 @@ from conversion.backends.beside_tensorflow import without_triton
 from conversion.core.artifact import Artifact, Store
 from conversion.core.console import spoken
 from conversion.core.demands import Demands
-from conversion.core.errors import Crashed, UserError
+from conversion.core.errors import Crashed, OutOfMemory, UserError
 from conversion.core.heap import give_back
 from conversion.core.journal import LOG, journal
 from conversion.core.measurement import Measurement, Verdict
@@ -91,7 +91,8 @@ def judge(case: Case, topics: Sequence[str] | None, made: dict[str, Artifact]) -
         case.workspace.runner(name)
     except UserError as error:
         crashed = isinstance(error, Crashed)  # the failure of a file that does fit
-        if not crashed and (name in case.workspace.external or name == REFERENCE):
+        given = name in case.workspace.external or name == REFERENCE
+        if isinstance(error, OutOfMemory) or (given and not crashed):
             raise
         LOG.debug("opening %s stopped", name, exc_info=True)
         return [case.about.measure(BUILT, reason=case.why(error), verdict=Verdict.FAIL)]

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import conversion
+from conversion.core import environment
 from conversion.core.artifact import Store
 from conversion.core.errors import UserError
 from conversion.core.running import Running
@@ -196,6 +197,12 @@ def test_a_budget_that_holds_no_image_is_refused_with_one_that_would_do():
         costs(spec, GB // 10)
     enough = float(str(caught.value).split("not: ")[1].split()[0])
     assert costs(spec, int(enough * GB)).chunk >= 1
+
+
+def test_a_model_for_a_larger_machine_says_what_this_one_has(monkeypatch):
+    monkeypatch.setattr(environment, "memory", lambda: GB // 2)
+    with pytest.raises(UserError, match=r"\d\.\d GB would, and this machine has 0\.5\.$"):
+        costs(chain(512, depth=10), GB // 10)
 
 
 def test_too_small_a_budget_is_said_before_anything_is_made(reference, tmp_path):
