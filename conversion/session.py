@@ -68,7 +68,22 @@ def judge_all(
         if reason := not_made(Case(workspace, name)):
             raise UserError(f"{name} cannot be made: {reason}")
     made = dict[str, Artifact]()
-    return [m for name in names for m in judge(Case(workspace, name), topics, made)], made
+    measured = list[Measurement]()
+    for index, name in enumerate(names, 1):
+        measured += judge(Case(workspace, name), topics, made)
+        if index < len(names) and name != REFERENCE and _without_keras(workspace, names[index:]):
+            workspace.reference.close()
+    return measured, made
+
+
+def _without_keras(workspace: Workspace, names: Sequence[str]) -> bool:
+    """Whether artifacts are judged without Keras, which has been asked for its noise.
+
+    They are made, none is int8, whose ranges are compared with Keras's, and no layer's truth is
+    Keras's own.
+    """
+    ready = (backend(name).is_float and workspace.artifacts.has(name) for name in names)
+    return workspace.spec.custom.by_keras is None and all(ready)
 
 
 def judge(case: Case, topics: Sequence[str] | None, made: dict[str, Artifact]) -> list[Measurement]:
