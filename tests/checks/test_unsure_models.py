@@ -92,3 +92,9 @@ def test_from_one_point_on_it_is_said_what_costs_it():
     assert said.startswith("onnx-int8: a costs most")
     assert said.endswith("--float-layers a,b")
     assert costs(losses[1]) == []
+
+
+@pytest.mark.parametrize(("decibels", "said"), [(9.9, 1), (10.0, 0)])
+def test_a_layer_that_is_mostly_noise_is_named_without_labels_too(decibels, said):
+    rows = ({"layer": "a+bn", "damage": 1.2},)
+    assert len(costs([ABOUT.measure(LAYER_SQNR, decibels, limit=0.0, rows=rows)])) == said
