@@ -153,14 +153,18 @@ def _found(seen: Seen, layer: Layer) -> list[Found | None]:
 
 def _steps(seen: Seen, name: str) -> Steps | None:
     """The steps of the integers that hold a layer's output, or that it becomes; None if none do."""
-    held, tensor = seen.integers(name), seen.taps.matches[name].tensor
-    if held is not None:
-        return held.steps
-    readers = seen.network.readers.get(seen.network.root(tensor), ())
-    return next((each.steps for each in readers if each.moves and each.steps is not None), None)
+    held = seen.integers(name)
+    return _rounded_to(seen, seen.taps.matches[name].tensor) if held is None else held.steps
+
+
+def _rounded_to(seen: Seen, tensor: str) -> Steps | None:
+    """The steps of a tensor, or those to which it is rounded where it is read."""
+    own = seen.network.of(tensor).steps
+    readers = (each for each in seen.network.readers.get(tensor, ()) if each.moves)
+    return own or next((each.steps for each in readers if each.steps is not None), None)
 
 
 def _sums(seen: Seen) -> dict[str, Steps]:
     """Of layers whose values before their own activation are rounded too, their steps."""
-    held = {name: seen.network.of(tensor).steps for tensor, name in seen.sums.items()}
+    held = {name: _rounded_to(seen, tensor) for tensor, name in seen.sums.items()}
     return {name: steps for name, steps in held.items() if steps is not None}
