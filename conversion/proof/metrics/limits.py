@@ -113,8 +113,8 @@ SQNR = Limit(
     20.0,
     "dB",
     25.0,
-    "the layer that adds most noise of its own, on the reference subjects: eight bits that fit its "
-    "range leave 30 to 46 dB, LiteRT's, some of which are too coarse, 25",
+    "the layer that adds most noise of its own: eight bits that fit its range leave 30 to 46 dB, "
+    "LiteRT's, some of which are too coarse, 25; of other models never more than `IDEAL`",
     ">=",
 )
 IDEAL = Limit(
@@ -122,7 +122,8 @@ IDEAL = Limit(
     "dB",
     -1.8,
     "of a layer from what ideal rounding in the file's own steps leaves: ONNX Runtime and LiteRT "
-    "come to 0.7 dB of it, PyTorch to 1.8; never asked is more than `BEHAVES`",
+    "come to 0.7 dB of it, PyTorch to 1.8; never asked is more than `SQNR`, since a tensor may be "
+    "taken for a layer's that lacks a small bias",
     ">=",
 )
 IDEAL_ANSWERS = Limit(

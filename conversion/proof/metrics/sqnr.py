@@ -41,7 +41,7 @@ class LayerSqnr:
     @property
     def least(self) -> float:
         """What the layer must reach of its own, in dB."""
-        return min(self.ideal + limits.IDEAL.value, limits.BEHAVES.value)
+        return min(self.ideal + limits.IDEAL.value, limits.SQNR.value)
 
 
 class Sqnr:
