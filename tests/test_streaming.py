@@ -16,7 +16,7 @@ from conversion.core.errors import UserError
 from conversion.core.running import Running
 from conversion.core.spec import Layer, Spec
 from conversion.proof import truth
-from conversion.proof.metrics.compare import Comparison, NoPower
+from conversion.proof.metrics.compare import VIEWS, Comparison, NoPower
 from conversion.proof.metrics.sqnr import Sqnr
 from conversion.proof.truth import blas
 from conversion.reference import KerasModel
@@ -105,6 +105,17 @@ def test_a_channel_of_few_values_has_a_part_of_the_pooled_noise():
     assert few.difference().channel_noise[0] == pytest.approx(pooled * np.sqrt(4 / 16 - 4 / 200))
     assert many.difference().channel_noise[0] < 1e-6
     assert many.difference().channel_noise[1] == pytest.approx(2)
+
+
+def test_a_channel_counts_the_values_that_can_show_an_error():
+    """Probabilities under the floor and what a ReLU cut are held where no rounding can show."""
+    chances = np.array([[1, 1e-35, 0], [0.5, 0.5, 1e-40], [0.9, 0.1, 0.1]])
+    each = Comparison("p", VIEWS["softmax"])
+    each.add(chances, chances)
+    assert each.difference().showing.tolist() == [3, 2, 1]
+    cut = Comparison("r")
+    cut.add(np.array([[0.0, 2], [0, 4]]), np.zeros((2, 2)))
+    assert cut.difference().showing.tolist() == [0, 2]
 
 
 def test_a_ratio_of_noise_is_the_same_for_any_chunks():

@@ -529,7 +529,7 @@ LAYER_SQNR = Quantity(
     QUANTIZED_LAYERS,
     "the signal to quantization noise ratio of the layer that adds most noise of its own, for the "
     "inputs that it has in the file",
-    limits.SQNR,
+    limits.IDEAL,
 )
 
 SATURATION = Question(
