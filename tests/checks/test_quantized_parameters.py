@@ -295,7 +295,9 @@ def case_of(workspace, scheme):
 
 def all_pass(measurements):
     assert [m.explain() for m in measurements if m.verdict != "pass"] == []
-    assert sum(m.n or 0 for m in measurements if m.name == "quantized_weights") >= 77_360
+    found = {m.name: m for m in measurements}
+    assert found["quantized_weights"].n >= 77_360
+    assert found["quantized_weights_seen"].reason == "100.00% by rule"
 
 
 @pytest.mark.one_in(3)

@@ -166,13 +166,8 @@ class _Locating:
         name = fit.after.layers[-1].name if fit.after.layers else layer.name
         what = layer.name + (f" with {' and '.join(words)} folded in" if words else "")
         kind = "the depthwise kernel" if role == "depthwise_kernel" else "the kernel"
-        around = [
-            array
-            for each in (*fit.before.layers, *fit.after.layers)
-            for array in each.weights.values()
-        ]
         held = kernel.held(name, f"{kind} of {what}", fit)
-        held = replace(held, covers=(layer.weights[role], *around))
+        held = replace(held, covers=(layer.weights[role], *fit.before.arrays, *fit.after.arrays))
         if not last:
             return held, None
         covers = () if bias is None else (bias,)
