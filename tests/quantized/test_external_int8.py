@@ -262,6 +262,7 @@ NAMED = {
 """Wrong files, and what must be said of them."""
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("name", FILES)
 def test_a_published_kind_of_file_is_judged_for_what_it_is(reference, tmp_path, name):
     model, data, external, artifact = FILES[name]
