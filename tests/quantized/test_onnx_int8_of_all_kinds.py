@@ -45,10 +45,15 @@ def failed(measured):
     return {m.name: m.explain() for m in measured if m.verdict is Verdict.FAIL}
 
 
+def odd(measured):
+    """What fails or is undecided."""
+    return {m.name: m.explain() for m in measured if m.verdict in ("fail", "undecided")}
+
+
 @pytest.mark.parametrize("format_", FORMATS)
 @pytest.mark.parametrize("name", daily(ALL))
 def test_a_right_file_passes(made, name, format_):
-    found = failed(all_kinds.judged(made(name, format=format_), "onnx-int8"))
+    found = odd(all_kinds.judged(made(name, format=format_), "onnx-int8"))
     assert {n: why for n, why in found.items() if name not in COARSE.get(n, ())} == {}
 
 
@@ -69,7 +74,7 @@ def test_a_transposed_convolution_is_counted_as_what_it_is_in_float(made, format
 )
 @pytest.mark.parametrize("name", ALL)
 def test_a_right_file_with_one_scale_a_tensor_passes(made, name, scheme):
-    found = failed(all_kinds.judged(made(name, **scheme), "onnx-int8"))
+    found = odd(all_kinds.judged(made(name, **scheme), "onnx-int8"))
     assert {n: why for n, why in found.items() if name not in COARSE.get(n, ())} == {}
 
 
