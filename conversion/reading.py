@@ -77,8 +77,9 @@ def spec_of(message: Message, own: Custom) -> Spec:
         message: what travelled.
         own: the user's own layers by which it was read.
     """
-    arrays = {name: array.copy() for name, array in message.arrays.items()}  # writable
     known = dict(message.values["spec"])
+    weights = {key for entry in known["layers"] for key in entry["weights"].values()}
+    arrays = {key: message.arrays[key].copy() for key in weights}  # writable
     layers = tuple(
         Layer(
             **{

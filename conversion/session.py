@@ -17,7 +17,7 @@ from conversion.backends.beside_tensorflow import without_triton
 from conversion.core.artifact import Artifact, Store
 from conversion.core.console import spoken
 from conversion.core.demands import Demands
-from conversion.core.errors import Crashed, UserError
+from conversion.core.errors import Crashed, OutOfMemory, UserError
 from conversion.core.heap import give_back
 from conversion.core.journal import LOG, journal
 from conversion.core.measurement import Measurement, Verdict
@@ -68,7 +68,22 @@ def judge_all(
         if reason := not_made(Case(workspace, name)):
             raise UserError(f"{name} cannot be made: {reason}")
     made = dict[str, Artifact]()
-    return [m for name in names for m in judge(Case(workspace, name), topics, made)], made
+    measured = list[Measurement]()
+    for index, name in enumerate(names, 1):
+        measured += judge(Case(workspace, name), topics, made)
+        if index < len(names) and name != REFERENCE and _without_keras(workspace, names[index:]):
+            workspace.reference.close()
+    return measured, made
+
+
+def _without_keras(workspace: Workspace, names: Sequence[str]) -> bool:
+    """Whether artifacts are judged without Keras, which has been asked for its noise.
+
+    They are made, none is int8, whose ranges are compared with Keras's, and no layer's truth is
+    Keras's own.
+    """
+    ready = (backend(name).is_float and workspace.artifacts.has(name) for name in names)
+    return workspace.spec.custom.by_keras is None and all(ready)
 
 
 def judge(case: Case, topics: Sequence[str] | None, made: dict[str, Artifact]) -> list[Measurement]:
@@ -91,7 +106,8 @@ def judge(case: Case, topics: Sequence[str] | None, made: dict[str, Artifact]) -
         case.workspace.runner(name)
     except UserError as error:
         crashed = isinstance(error, Crashed)  # the failure of a file that does fit
-        if not crashed and (name in case.workspace.external or name == REFERENCE):
+        given = name in case.workspace.external or name == REFERENCE
+        if isinstance(error, OutOfMemory) or (given and not crashed):
             raise
         LOG.debug("opening %s stopped", name, exc_info=True)
         return [case.about.measure(BUILT, reason=case.why(error), verdict=Verdict.FAIL)]
@@ -164,6 +180,7 @@ def opened(
     data: Data | None = None,
     preprocessing: Preprocessing | None = None,
     artifacts: Mapping[str, File] | None = None,
+    backends: Sequence[str] | None = None,
     settings: Settings | None = None,
     demands: Demands | None = None,
     running: Running | None = None,
@@ -180,6 +197,7 @@ def opened(
         data: a file or arrays of images, or the word ``synthetic``; a subject brings its own.
         preprocessing: what is done to the images of `data`.
         artifacts: external files, by the backend that they stand in for.
+        backends: those that the user named, whose names are checked before anything is read.
         settings: the choices.
         demands: what the user allows and asks for beside being right.
         running: threads, memory and seed.
@@ -190,8 +208,10 @@ def opened(
         progress: whether to say on stderr what takes long.
 
     Raises:
-        UserError: the model or the data cannot be read, or a file is not there.
+        UserError: a backend is unknown, the model or the data cannot be read, or a file is not
+            there.
     """
+    known(backends or ())
     external = external_files(artifacts or {})
     with (
         without_triton(),

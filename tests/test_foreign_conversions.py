@@ -73,6 +73,7 @@ def test_a_right_one_is_found_layer_by_layer_and_weight_by_weight(exported):
     assert [m.explain() for m in measured if m.verdict.value != "pass"] == []
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("name", BUGS)
 def test_a_bug_is_named_with_its_layer_and_kind(exported, name):
     bug, layer, words = BUGS[name]

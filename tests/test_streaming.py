@@ -10,12 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import conversion
+from conversion.core import environment
 from conversion.core.artifact import Store
 from conversion.core.errors import UserError
 from conversion.core.running import Running
 from conversion.core.spec import Layer, Spec
 from conversion.proof import truth
-from conversion.proof.metrics.compare import Comparison, NoPower
+from conversion.proof.metrics.compare import VIEWS, Comparison, NoPower
 from conversion.proof.metrics.sqnr import Sqnr
 from conversion.proof.truth import blas
 from conversion.reference import KerasModel
@@ -104,6 +105,17 @@ def test_a_channel_of_few_values_has_a_part_of_the_pooled_noise():
     assert few.difference().channel_noise[0] == pytest.approx(pooled * np.sqrt(4 / 16 - 4 / 200))
     assert many.difference().channel_noise[0] < 1e-6
     assert many.difference().channel_noise[1] == pytest.approx(2)
+
+
+def test_a_channel_counts_the_values_that_can_show_an_error():
+    """Probabilities under the floor and what a ReLU cut are held where no rounding can show."""
+    chances = np.array([[1, 1e-35, 0], [0.5, 0.5, 1e-40], [0.9, 0.1, 0.1]])
+    each = Comparison("p", VIEWS["softmax"])
+    each.add(chances, chances)
+    assert each.difference().showing.tolist() == [3, 2, 1]
+    cut = Comparison("r")
+    cut.add(np.array([[0.0, 2], [0, 4]]), np.zeros((2, 2)))
+    assert cut.difference().showing.tolist() == [0, 2]
 
 
 def test_a_ratio_of_noise_is_the_same_for_any_chunks():
@@ -196,6 +208,12 @@ def test_a_budget_that_holds_no_image_is_refused_with_one_that_would_do():
         costs(spec, GB // 10)
     enough = float(str(caught.value).split("not: ")[1].split()[0])
     assert costs(spec, int(enough * GB)).chunk >= 1
+
+
+def test_a_model_for_a_larger_machine_says_what_this_one_has(monkeypatch):
+    monkeypatch.setattr(environment, "memory", lambda: GB // 2)
+    with pytest.raises(UserError, match=r"\d\.\d GB would, and this machine has 0\.5\.$"):
+        costs(chain(512, depth=10), GB // 10)
 
 
 def test_too_small_a_budget_is_said_before_anything_is_made(reference, tmp_path):

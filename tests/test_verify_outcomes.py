@@ -162,6 +162,18 @@ def test_a_named_route_waits_for_no_other(workspace, folder):
     assert built & set(BACKENDS) == {"keras-fp32", "torch-fp32"}
 
 
+@pytest.mark.parametrize(
+    ("second", "ends"), [("onnx-fp32", 1), ("torch-int8", 0)], ids=["float", "int8"]
+)
+def test_the_keras_process_ends_where_what_is_left_asks_it_nothing(
+    workspace, monkeypatch, second, ends
+):
+    names, ended, judged = ("torch-fp32", second), [], workspace()
+    monkeypatch.setattr(judged.reference, "close", lambda: ended.append(names))
+    judge_all(judged, names, names, ("structure",))
+    assert len(ended) == ends
+
+
 def test_a_file_made_elsewhere_is_judged_beside_the_backends_that_were_named(workspace, folder):
     external = {"onnx-fp32": folder / "theirs.onnx"}
     assert chosen(["torch-fp32"], workspace(external=external)) == ["torch-fp32", "onnx-fp32"]

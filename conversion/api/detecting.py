@@ -118,6 +118,7 @@ def power(
             own,
             data=data,
             preprocessing=preprocessing,
+            backends=backends,
             settings=settings,
             running=running,
             custom_files=custom,
@@ -161,7 +162,9 @@ def listed_faults(
     own = _own_model(subjects)
     if own is None:
         return reference(faults)
-    with opened(own, data=data, custom_files=custom, replace=replace) as workspace:
+    with opened(
+        own, data=data, backends=backends, custom_files=custom, replace=replace
+    ) as workspace:
         names = chosen(backends, workspace)
         calibrated = workspace.subject.train is not None
         made = [name for name in names if calibrated or backend(name).is_float]

@@ -13,26 +13,30 @@ from conversion.core.artifact import Artifact, Runner
 from conversion.core.channel import Message
 from conversion.core.errors import Crashed
 from conversion.core.guarded import OPENING, RUNNING, Guarded, allowance
+from conversion.core.running import MOST_MEMORY
 from conversion.core.settings import Settings
 from conversion.core.spec import Spec
 from conversion.reading import custom_of, described, spec_of, stated
 from conversion.reference import Reference
 
 
-def open_runner(artifact: Artifact, ingredients: Ingredients, threads: int) -> Runner:
+def open_runner(
+    artifact: Artifact, ingredients: Ingredients, threads: int, memory: int = MOST_MEMORY
+) -> Runner:
     """An artifact opened to run as deployed, in a child where it may crash what runs it.
 
     Args:
         artifact: of any backend.
         ingredients: what the backend opens it with.
         threads: threads of an operator.
+        memory: bytes for activations.
 
     Raises:
         UserError: the file cannot be opened.
     """
     own = backend(artifact.name)
     if may_crash(artifact):
-        return Opened(artifact, ingredients.spec, threads)
+        return Opened(artifact, ingredients.spec, threads, memory=memory)
     return implementation(own).open(artifact, ingredients, threads)
 
 
@@ -52,7 +56,12 @@ class Opened:
     """An artifact in a child process; what once crashed it is not tried again."""
 
     def __init__(
-        self, artifact: Artifact, spec: Spec, threads: int, probe: Mapping[str, Any] | None = None
+        self,
+        artifact: Artifact,
+        spec: Spec,
+        threads: int,
+        probe: Mapping[str, Any] | None = None,
+        memory: int = MOST_MEMORY,
     ) -> None:
         """Open it as deployed, or with its tensors in view.
 
@@ -61,11 +70,13 @@ class Opened:
             spec: the model.
             threads: threads of an operator.
             probe: input name to ``(1, ...)`` float32, where its tensors are to be seen.
+            memory: bytes for activations.
 
         Raises:
             UserError: the file cannot be opened.
         """
-        self._child = Guarded(artifact.path.name, allowance(artifact.size))
+        limit = allowance(artifact.size, memory)
+        self._child = Guarded(artifact.path.name, limit, "--memory")
         self._crashed: Crashed | None = None
         values, _ = described(spec, weights=False)
         known = {

@@ -95,7 +95,9 @@ def eight_bit_elements(model: Any) -> int:
 
 
 def float_operators(model: Any, known: Collection[int] = ()) -> list[str]:
-    """Operators that compute with real numbers; casts between them and whole ones do not count.
+    """Operators that compute with real numbers.
+
+    Casts between them and whole ones do not count, nor does what asks for a shape.
 
     Args:
         model: what `load` gives.
@@ -105,7 +107,8 @@ def float_operators(model: Any, known: Collection[int] = ()) -> list[str]:
     for operation in graph.operators:
         ends = (int(i) for i in (*operation.inputs, *operation.outputs) if i >= 0)
         name = operator(model, operation)
-        counts = name not in ("QUANTIZE", "DEQUANTIZE") and int(operation.outputs[0]) not in known
+        asks = name in ("QUANTIZE", "DEQUANTIZE", "SHAPE")
+        counts = not asks and int(operation.outputs[0]) not in known
         if counts and any(
             TYPES[graph.tensors[index].type].startswith(("FLOAT", "BFLOAT")) for index in ends
         ):

@@ -19,6 +19,10 @@ class ReferenceCrashed(Exception):
     """The process that runs TensorFlow died or did not answer while it worked on a job."""
 
 
+class OutOfMemory(UserError):
+    """A job needs more memory than its process may take: no failure of the file it works on."""
+
+
 class RunFailed(UserError):
     """An artifact that was opened does not run on the images: a failure of the artifact."""
 

@@ -45,6 +45,39 @@ def own_biases(model: onnx.ModelProto) -> int:
     return copied
 
 
+def sums_apart(model: onnx.ModelProto) -> int:
+    """Take a sum of two computed tensors out of a Gemm.
+
+    ONNX Runtime fuses the product of a dense layer with the sum that follows, also where what is
+    added is computed, as by a residual connection. Its quantizer then has no integer operator, and
+    leaves the product in float with a kernel that is stored in eight bits.
+
+    Args:
+        model: is changed.
+
+    Returns:
+        How many sums were taken out.
+    """
+    stored, found = {each.name for each in model.graph.initializer}, 0
+    for index, node in reversed(list(enumerate(model.graph.node))):
+        if node.op_type != "Gemm" or len(node.input) < 3 or node.input[2] in (*stored, ""):
+            continue
+        settings = {each.name: onnx.helper.get_attribute_value(each) for each in node.attribute}
+        if any(settings.get(each, 1.0) != 1.0 for each in ("alpha", "beta")):
+            continue
+        if settings.get("transA", 0) or settings.get("transB", 0):
+            continue
+        product, (first, second, added) = f"{node.output[0]}/product", node.input
+        model.graph.node.remove(node)
+        for each in (
+            onnx.helper.make_node("Add", [product, added], node.output, f"{node.name}/sum"),
+            onnx.helper.make_node("MatMul", [first, second], [product], node.name),
+        ):
+            model.graph.node.insert(index, each)
+        found += 1
+    return found
+
+
 def own_names(model: onnx.ModelProto) -> int:
     """Give every node a name, by which quantization can leave it out.
 
@@ -65,7 +98,7 @@ def build(ingredients: Ingredients, target: Path) -> Mapping[str, Any]:
     source = ingredients.artifacts["onnx-fp32"]
     shape_inference.quant_pre_process(str(source.path), str(target), skip_symbolic_shape=True)
     model = load(target)
-    if own_biases(model) + own_names(model):
+    if sums_apart(model) + own_biases(model) + own_names(model):
         onnx.save(model, str(target))
     onnx.checker.check_model(model, full_check=True)
     return {

@@ -15,6 +15,7 @@ from conversion.core import digest
 from conversion.core.channel import Child, Message, receive, send
 from conversion.core.errors import MissingDependency, ReferenceCrashed, UserError
 from conversion.core.extras import needs
+from conversion.core.guarded import limit_in_words, most
 from conversion.core.progress import stage
 from conversion.core.spec import Layer, Spec
 from conversion.core.user_code import UserFile
@@ -99,7 +100,10 @@ class Reference:
         except (EOFError, OSError) as error:
             tail = child.last_words()
             self.close()
-            raise ReferenceCrashed(f"The Keras process died during '{job}': {tail}") from error
+            limit = limit_in_words(most())
+            raise ReferenceCrashed(
+                f"The Keras process died during '{job}' ({limit}): {tail}"
+            ) from error
         except BaseException:  # Ctrl-C too: the next call must not read this one's answer
             self.close()
             raise
@@ -149,7 +153,7 @@ class Reference:
         }
         limit = str(math.ceil(self._timeout))
         self._child = Child(
-            "conversion.core.worker", [limit, "conversion.reference.jobs", "0"], settings
+            "conversion.core.worker", [limit, "conversion.reference.jobs", str(most())], settings
         )
         return self._child
 

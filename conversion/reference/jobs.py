@@ -125,9 +125,9 @@ def to_onnx(models: Models, message: Message) -> Answer:
         tf.TensorSpec(tensor.shape, tensor.dtype, name=name)
         for name, tensor in zip(names, model.inputs, strict=True)
     )
-    found: list[Any] = []
-    compiled = False
-    while len(found) < ATTEMPTS:
+    best: Any = None  # of a large model two graphs are held at most
+    found, compiled = 0, False
+    while found < ATTEMPTS:
         with _traced_plainly() if compiled else nullcontext():
             proto, _ = tf2onnx.convert.from_keras(
                 model, input_signature=signature, opset=message.values["opset"]
@@ -135,10 +135,11 @@ def to_onnx(models: Models, message: Message) -> Answer:
         if not compiled and any(node.op_type == CALL for node in proto.graph.node):
             compiled = True
             continue
-        found.append(proto)
+        found += 1
+        if best is None or len(proto.graph.node) < len(best.graph.node):
+            best = proto
         if all(node.op_type != "Shape" for node in proto.graph.node):
             break
-    best = min(found, key=lambda proto: len(proto.graph.node))
     content = np.frombuffer(best.SerializeToString(), dtype=np.uint8)
     return {"plainly": compiled}, {"onnx": content}
 

@@ -10,12 +10,15 @@ from conversion.proof.metrics.quantities import INT8_CHANGE, LAYER_SQNR, NON_INF
 POINT = 1.0
 """Points of loss from which on the cause is said."""
 
+COARSE = 10.0
+"""SQNR in dB of a layer below which the cause is said: its noise is a third of its signal."""
+
 HEAD = 3
 """Layers of the ranking that are shown."""
 
 
 def costs(measurements: Sequence[Measurement]) -> list[str]:
-    """One sentence for each int8 artifact that loses a point or more than is allowed.
+    """One sentence for each int8 artifact that loses a point, more than is allowed, or a layer.
 
     Args:
         measurements: of a run.
@@ -34,6 +37,8 @@ def costs(measurements: Sequence[Measurement]) -> list[str]:
 def _is_loss(m: Measurement) -> bool:
     if m.name == NON_INFERIORITY.name:
         return m.verdict is Verdict.FAIL
+    if m.name == LAYER_SQNR.name:
+        return m.value is not None and m.value < COARSE
     lost = (m.name, m.topic) == (INT8_CHANGE.name, INT8_CHANGE.question.topic)
     return lost and m.value is not None and m.value <= -POINT
 

@@ -173,7 +173,10 @@ def _made(spec: Spec, name: str, count: int, within: Range, seed: int = SEED) ->
     shape = spec.layer(name).shape
     sizes = [size for size in shape if size is not None]
     if len(sizes) != len(shape):
-        raise UserError(f"Expected input '{name}' to have a fixed size; got {shape}.")
+        raise UserError(
+            f"Expected input '{name}' to have a fixed size for synthetic inputs; got {shape}: pass "
+            "--data with images that are all of the size that you use."
+        )
     seed = (seed + spec.inputs.index(name)) % 2**32
     random = np.random.RandomState(seed)  # frozen by NEP 19
     low, high = np.asarray(within.low, np.float64), np.asarray(within.high, np.float64)

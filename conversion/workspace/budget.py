@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import prod
 
+from conversion.core import environment as machine
 from conversion.core.errors import UserError
 from conversion.subjects import Subject
 
@@ -134,9 +135,11 @@ def streaming(subject: Subject, memory: int) -> Streaming:
     )
     needed = max(2 * BYTES_LAYERS * found.values, 16 * BYTES_RUN * found.largest)
     if needed > memory:
+        whole = machine.memory()
+        here = "" if needed <= whole else f", and this machine has {whole / 1e9:.1f}"
         raise UserError(
             f"Expected --memory to hold the layers of one image of {spec.name}; {memory / 1e9:.3g} "
-            f"GB do not: {_rounded_up(needed / 1e9)} GB would."
+            f"GB do not: {_rounded_up(needed / 1e9)} GB would{here}."
         )
     return found
 

@@ -175,6 +175,8 @@ class LayerReference:
 
 
 SCALARS, ARRAYS = "noise.json", "noise.npz"
+FIELDS = ("channels", "images", "showing")
+"""Of a difference, those that are arrays."""
 
 
 def _save(folder: Path, noise: Mapping[str, Difference | str]) -> None:
@@ -186,7 +188,7 @@ def _save(folder: Path, noise: Mapping[str, Difference | str]) -> None:
             scalars.append((name, found))
             continue
         values = asdict(found)
-        arrays |= {f"{index}-{each}": values.pop(each) for each in ("channels", "images")}
+        arrays |= {f"{index}-{each}": values.pop(each) for each in FIELDS}
         scalars.append((name, values))
     (folder / SCALARS).write_text(json.dumps(scalars))
     np.savez(folder / ARRAYS, **arrays)
@@ -199,6 +201,6 @@ def _load(scalars: Path, arrays: Path) -> dict[str, Difference | str]:
             if isinstance(values, str):
                 found[name] = values
                 continue
-            rest = {each: content[f"{index}-{each}"] for each in ("channels", "images")}
+            rest = {each: content[f"{index}-{each}"] for each in FIELDS}
             found[name] = Difference(**values, **rest)
     return found

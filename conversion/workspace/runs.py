@@ -158,7 +158,8 @@ class Runs:
     def _opened(self, name: str, threads: int) -> Runner:
         artifact = self.artifacts.artifact(name)
         with stage(f"opening {name}"):
-            runner = open_runner(artifact, self.artifacts.ingredients(), threads)
+            memory = self.images.streaming.memory
+            runner = open_runner(artifact, self.artifacts.ingredients(), threads, memory)
         if artifact.external:
             self._check(artifact, runner)
         return runner

@@ -307,7 +307,15 @@ def test_a_tolerance_forgives_no_outputs_that_cannot_be_compared(reference, cand
 FLOORS = (
     *("WEIGHTS_SEEN", "BEHAVES", "VISIBLE"),
     *("INT8_DEFAULT", "INT8_TORCH", "MARGIN", "CLASS_MARGIN", "STABLE_AGREEMENT"),
-    *("SQNR", "AGREEMENT", "AGREEMENT_OUTER", "LEVELS_ANSWERS", "INTEGER", "INTEGER_EXTERNAL"),
+    *(
+        "SQNR",
+        "IDEAL",
+        "AGREEMENT",
+        "AGREEMENT_OUTER",
+        "LEVELS_ANSWERS",
+        "INTEGER",
+        "INTEGER_EXTERNAL",
+    ),
 )
 ALL_LIMITS = {name: value for name, value in vars(limits).items() if name.isupper()}
 
@@ -347,6 +355,8 @@ def test_the_limits_are_where_the_design_puts_them():
         "BEHAVES": 30,
         "STEP": 0.501,
         "SQNR": 20,
+        "IDEAL": -3,
+        "IDEAL_ANSWERS": 1.5,
         "AGREEMENT": 97,
         "AGREEMENT_OUTER": 90,
         "LEVELS": 10,

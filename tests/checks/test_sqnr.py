@@ -29,21 +29,36 @@ def test_what_cannot_be_compared_is_said(found):
 
 
 LAYERS = [
-    LayerSqnr("a+b", 34.0, 34.0, 40.0, 0.01),
-    LayerSqnr("c", 25.0, 31.0, None, 0.04),
-    LayerSqnr("d", 24.0, 40.0, 41.0, 0.02),
+    LayerSqnr("a+b", 34.0, 34.0, 35.0, 40.0, 0.01),
+    LayerSqnr("c", 25.0, 18.0, 19.0, None, 0.04),
+    LayerSqnr("d", 24.0, 40.0, 60.0, 41.0, 0.02),
 ]
 
 
 def test_the_worst_layer_is_judged_and_all_are_ranked_by_damage():
     (measured,) = layer_sqnr(ABOUT, LAYERS, "", "", 64)
-    assert (measured.verdict.value, measured.layer, measured.value) == ("pass", "c", 31.0)
+    assert (measured.verdict.value, measured.layer, measured.value) == ("pass", "c", 18.0)
     assert [row["layer"] for row in measured.rows] == ["c", "d", "a+b"]
+    assert measured.limit == 16.0  # 3 dB below what ideal rounding leaves of c
 
 
 def test_a_layer_below_the_limit_fails_under_the_last_name_of_its_group():
-    (measured,) = layer_sqnr(ABOUT, [LayerSqnr("a+b", 9.0, 9.0, 9.0, 0.9), *LAYERS], "", "", 64)
+    coarse = LayerSqnr("e+b", 9.0, 9.0, 12.1, 9.0, 0.9)
+    (measured,) = layer_sqnr(ABOUT, [coarse, *LAYERS], "", "", 64)
     assert (measured.verdict.value, measured.layer) == ("fail", "b")
+
+
+def test_a_layer_that_eight_bits_cannot_serve_is_no_failure_but_of_our_own_quantizers():
+    coarse = LayerSqnr("e+b", 9.0, 9.0, 11.9, 9.0, 0.9)
+    assert layer_sqnr(ABOUT, [coarse, *LAYERS], "", "", 64)[0].verdict.value == "pass"
+    (floored,) = layer_sqnr(ABOUT, [coarse, *LAYERS], "", "", 64, floor=20.0)
+    assert (floored.verdict.value, floored.layer, floored.limit) == ("fail", "b", 20.0)
+
+
+def test_no_layer_is_asked_for_more_than_the_reference_subjects_leave():
+    fine, poor = (LayerSqnr("a", own, own, 80.0, 90.0, 0.1) for own in (20.0, 19.9))
+    assert layer_sqnr(ABOUT, [fine], "", "", 64)[0].verdict.value == "pass"
+    assert layer_sqnr(ABOUT, [poor], "", "", 64)[0].verdict.value == "fail"
 
 
 def test_an_odd_layer_fails_and_no_layer_is_undecided():
@@ -53,7 +68,7 @@ def test_an_odd_layer_fails_and_no_layer_is_undecided():
 
 @pytest.mark.parametrize(("own", "verdict"), [(31.0, "undecided"), (9.0, "fail")])
 def test_a_layer_of_another_shape_was_not_found_and_keeps_the_rest_from_passing(own, verdict):
-    rest = [LayerSqnr("a", own, own, own, 0.1)]
+    rest = [LayerSqnr("a", own, own, 33.0, own, 0.1)]
     (measured,) = layer_sqnr(ABOUT, rest, "", "", 64, "not found: c has shape (2,)")
     assert measured.verdict.value == verdict
     assert measured.reason.startswith("not found: c has shape (2,)")

@@ -6,7 +6,7 @@ import pytest
 from conversion.core.measurement import Concern, Verdict
 from conversion.core.quantity import About
 from conversion.proof.metrics.accuracy import tally, top1_change, top1_non_inferiority
-from conversion.proof.metrics.agreement import agreement
+from conversion.proof.metrics.agreement import Ideal, agreement
 from conversion.proof.metrics.limits import AGREEMENT_OUTER
 from conversion.proof.metrics.quantities import LAYER_SQNR
 from conversion.report.costs import costs
@@ -44,6 +44,28 @@ def test_a_weak_network_agrees_as_far_as_it_can():
 
 
 @pytest.mark.parametrize(
+    ("ideal", "verdict"),
+    [
+        (Ideal(33, 1_000), Verdict.PASS),
+        (Ideal(20, 1_000), Verdict.PASS),  # 340 of 10,000 for 300: chance
+        (Ideal(10, 1_000), Verdict.FAIL),
+        (Ideal(3, 10), Verdict.PASS),
+    ],
+    ids=["as good", "by chance", "worse", "few images"],
+)
+def test_a_weak_network_is_held_to_what_ideal_rounding_changes(ideal, verdict):
+    (found,) = agreement(ABOUT, *SMALL, AGREEMENT_OUTER.value, "onnx-fp32", ideal=ideal)
+    assert (found.verdict, found.limit) == (verdict, pytest.approx(ideal.limit))
+    assert str(ideal) in found.reason
+
+
+@pytest.mark.parametrize(("changed", "is_chance"), [(7, True), (8, False)])
+def test_chance_is_a_binomial_share_at_the_limit(changed, is_chance):
+    """Where ideal rounding changes none of as many, 0.6 ^ 7 = 0.028 and 0.6 ^ 8 = 0.017."""
+    assert Ideal(0, 1_000).explains(changed, 1_000) is is_chance
+
+
+@pytest.mark.parametrize(
     ("scores", "margin", "interval", "verdict"),
     [
         (SMALL, -5.0, (-0.7066, -0.0732), Verdict.PASS),
@@ -70,3 +92,9 @@ def test_from_one_point_on_it_is_said_what_costs_it():
     assert said.startswith("onnx-int8: a costs most")
     assert said.endswith("--float-layers a,b")
     assert costs(losses[1]) == []
+
+
+@pytest.mark.parametrize(("decibels", "said"), [(9.9, 1), (10.0, 0)])
+def test_a_layer_that_is_mostly_noise_is_named_without_labels_too(decibels, said):
+    rows = ({"layer": "a+bn", "damage": 1.2},)
+    assert len(costs([ABOUT.measure(LAYER_SQNR, decibels, limit=0.0, rows=rows)])) == said

@@ -65,7 +65,9 @@ def noise(name, share=1e-7):
     level = float(np.sqrt(np.square(EXACT[name]).mean()))
     of_channels = np.full(EXACT[name].shape[-1], share * level)
     of_images = np.full(40, share * level)
-    return Difference(name, 200, share * level, of_channels, of_images, 0.0, level, level)
+    showing = np.full(len(of_channels), 200)
+    own = share * level
+    return Difference(name, 200, own, of_channels, of_images, 0.0, level, level, 1, showing)
 
 
 def found(tmp_path, share, *points):

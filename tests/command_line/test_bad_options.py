@@ -101,6 +101,13 @@ def test_mistake_is_said_in_one_line(refused, mine, arguments, says):
     assert all(word in said for word in says), said
 
 
+@pytest.mark.parametrize("verb", ["convert", "evaluate", "verify", "power"])
+def test_an_unknown_backend_is_refused_before_the_model_is_read(refused, verb):
+    out = ("--out", "out") if verb == "convert" else ()
+    said = refused(verb, "nowhere.h5", *out, "--backends", "onnx-fp99")
+    assert "Unknown backend 'onnx-fp99'" in said
+
+
 def test_unknown_variable_is_refused(refused, mine, monkeypatch):
     monkeypatch.setenv("CONVERSION_DATADIR", ".")
     assert "CONVERSION_DATADIR" in refused("inspect", mine)

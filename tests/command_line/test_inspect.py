@@ -94,6 +94,7 @@ def test_litert_file(found, artifact):
     assert seen["provenance"]["source"] == MODEL
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("name", ["keras", "onnx-fp32", "torch-fp32", "torch-via-onnx-fp32"])
 def test_text_has_the_same_parts(run, artifact, name):
     path = EMBEDDED if name == "keras" else artifact(name)
@@ -135,6 +136,7 @@ def empty_graph(path):
     path.write_bytes(onnx.helper.make_model(graph).SerializeToString())
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize(
     ("name", "make", "words"),
     [

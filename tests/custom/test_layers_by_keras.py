@@ -81,6 +81,7 @@ def drawn(spec, count=3):
     return {name: np.random.default_rng(1).normal(size=shape).astype(np.float32)}
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("ending", [".keras", ".h5"])
 @pytest.mark.parametrize("name", MODELS)
 def test_the_truth_is_as_near_to_keras_as_float32_is(saved, opened, name, ending):
@@ -136,6 +137,7 @@ def _tensor(name):
     return {"class_name": "__keras_tensor__", "config": config}
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("name", ["lstm", "both-ways", "conv-lstm"])
 def test_onnx_is_judged_at_the_outputs_and_passes(saved, opened, name):
     found = judge(Case(opened(saved(name)), "onnx-fp32"), ("structure", "parity"), {})
@@ -145,6 +147,7 @@ def test_onnx_is_judged_at_the_outputs_and_passes(saved, opened, name):
     assert any("judged at the outputs" in m.reason for m in found)
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("name", ["lstm", "both-ways", "conv-lstm"])
 def test_one_weight_of_the_loop_off_by_a_hundredth_fails(saved, reference, tmp_path, name):
     import onnx

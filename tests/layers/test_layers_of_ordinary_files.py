@@ -166,6 +166,7 @@ def unlike(spec, exposed, inputs):
     ]
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("name", [name for name in MODELS if name not in REWRITTEN])
 def test_every_layer_and_weight_of_the_onnx_file_is_found(small, onnx_taps, name):  # noqa: F811
     model = small(MODELS[name])
@@ -174,6 +175,7 @@ def test_every_layer_and_weight_of_the_onnx_file_is_found(small, onnx_taps, name
     assert unlike(model.spec, exposed, inputs_of(model)) == []
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("name", [name for name in MODELS if name not in REFUSED])
 def test_every_layer_and_weight_of_the_litert_file_is_found(small, litert_taps, name):
     model = small(MODELS[name])
@@ -212,6 +214,7 @@ FILES = {
 }
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("name", FILES)
 def test_the_layers_and_weights_of_a_published_kind_of_file_pass(reference, tmp_path, name):
     path = mlperf_tiny.folder() / "cases" / name
@@ -236,6 +239,7 @@ OTHERS = {
 """What a file made by others is like: the model, the file, the layer at fault, and what is said."""
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("name", OTHERS)
 def test_a_file_of_others_is_judged_by_what_it_does(reference, tmp_path, name):
     model, file, at_fault, words = OTHERS[name]

@@ -185,6 +185,7 @@ GROUPS = {
 GROUPS["torch-int8"] = GROUPS["onnx-int8"]
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize("name", GROUPS)
 def test_what_is_folded_or_fused_is_named_as_a_group(workspaces, name):
     from conversion.proof.checks.case import Case

@@ -242,7 +242,11 @@ def test_a_litert_file_with_merged_layers_passes(reference, tmp_path, name):
 FILES = {
     "reshape": ("reshape.keras", "g12.npz", "", "litert-int8"),
     "multi": ("multi.keras", "g16.npz", "", "litert-int8"),
+    "multi in ONNX": ("multi.keras", "g16.npz", "", "onnx-int8"),
     "se": ("se.keras", "g16.npz", "", "litert-int8"),
+    "se in ONNX": ("se.keras", "g16.npz", "", "onnx-int8"),
+    "inception": ("inception.keras", "g16.npz", "", "litert-int8"),
+    "inception in ONNX": ("inception.keras", "g16.npz", "", "onnx-int8"),
     "mobile": ("mobile.keras", "gratings.npz", "", "litert-int8"),
     "plain": ("base.h5", "gratings.npz", "q_plain.onnx", "onnx-int8"),
     "first in float": ("base.h5", "gratings.npz", "q_firstfloat.onnx", "onnx-int8"),
@@ -258,6 +262,7 @@ NAMED = {
 """Wrong files, and what must be said of them."""
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("name", FILES)
 def test_a_published_kind_of_file_is_judged_for_what_it_is(reference, tmp_path, name):
     model, data, external, artifact = FILES[name]

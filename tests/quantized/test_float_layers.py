@@ -100,6 +100,18 @@ def test_the_checks_know_what_is_left_in_float(embedded, name):
     assert found["eight_bit_weights"].value == whole - kept
 
 
+def test_weights_that_are_kept_as_they_are_count_as_compared_exactly(embedded, name):
+    """LiteRT's are compared within rounding; into the others' Dense nothing is folded."""
+    found = measured(Case(leaving(embedded, *CHOSEN), name), "quantized-parameters")
+    seen = found["quantized_weights_seen"]
+    total = sum(a.size for each in embedded.spec.layers for a in each.weights.values())
+    kept = sum(a.size for a in embedded.spec.layer("dense").weights.values())
+    shares = {row["how"]: row["share"] for row in seen.rows}
+    wanted = 0 if name == "litert-int8" else kept / total
+    assert (seen.value, shares["by behaviour"]) == (pytest.approx(1.0), 0)
+    assert shares["exactly"] == pytest.approx(wanted)
+
+
 def test_a_layer_in_float_that_was_not_asked_for_is_seen(embedded, tmp_path, name):
     other = leaving(embedded, *CHOSEN).artifact(name)
     case = Case(embedded.injected(Store(tmp_path), {name: other}), name)

@@ -9,9 +9,10 @@ import time
 import numpy as np
 import pytest
 
+from conversion.core import environment, guarded
 from conversion.core.channel import Message
 from conversion.core.custom_layers import Custom
-from conversion.core.errors import Crashed, RunFailed, UserError
+from conversion.core.errors import Crashed, OutOfMemory, RunFailed, UserError
 from conversion.core.guarded import Guarded
 from conversion.core.spec import Layer, Spec
 from conversion.reading import described, spec_of
@@ -34,6 +35,10 @@ def hang(held, message):
 def flood(held, message):
     return {}, {"x": np.ones(message.values["bytes"], np.uint8)}
 
+def flood_in_c(held, message):
+    print("terminate called after throwing an instance of 'std::bad_alloc'", flush=True)
+    os.abort()
+
 def stop(held, message):
     raise IndexError("out of range")
 
@@ -47,7 +52,7 @@ GB = 1_000_000_000
 def child(tmp_path, monkeypatch):
     (tmp_path / "guarded_jobs.py").write_text(JOBS)
     monkeypatch.syspath_prepend(tmp_path)
-    found = Guarded("it.onnx", GB)
+    found = Guarded("it.onnx", GB, "--memory")
     yield found
     found.close()
 
@@ -72,10 +77,38 @@ def test_what_hangs_ends_with_its_time(child):
     assert time.monotonic() - started < 10
 
 
-def test_what_needs_more_memory_than_it_may_take_says_how_much_that_is(child):
-    with pytest.raises(RunFailed, match=r"memory"):
-        child.call("guarded_jobs:flood", {"bytes": 2 * GB})
+@pytest.fixture
+def machine_of_8_gb(monkeypatch):
+    monkeypatch.setattr(environment, "memory", lambda: 8 * GB)
+
+
+@pytest.mark.parametrize(
+    ("job", "words"), [("flood", "Unable to allocate 1.86 GiB"), ("flood_in_c", "bad_alloc")]
+)
+def test_what_needs_more_memory_than_it_may_take_says_what_gives_it_more(
+    machine_of_8_gb, child, job, words
+):
+    with pytest.raises(OutOfMemory) as refused:
+        child.call(f"guarded_jobs:{job}", {"bytes": 2 * GB})
+    assert str(refused.value).startswith(
+        "it.onnx needs more memory than its process has (it may take 1.0 GB of memory, with "
+        "--memory up to 6.0): "
+    )
+    assert words in str(refused.value)
     assert len(child.call("guarded_jobs:flood", {"bytes": 1000}).arrays["x"]) == 1000
+
+
+@pytest.mark.parametrize(
+    ("size", "budget", "allowed"),
+    [(0, GB, 3 * GB), (50_000_000, GB, 3.5 * GB), (GB, GB, 6 * GB), (0, 9 * GB, 6 * GB)],
+    ids=["libraries-and-budget", "its-file-ten-times", "most-of-the-machine", "no-more-by-budget"],
+)
+def test_a_child_may_take_what_its_file_and_the_budget_need(machine_of_8_gb, size, budget, allowed):
+    assert guarded.allowance(size, budget) == allowed
+
+
+def test_a_child_that_may_take_all_says_how_much_the_machine_has(machine_of_8_gb):
+    assert guarded.limit_in_words(6 * GB, "--memory").endswith(", three quarters of this machine's")
 
 
 def test_a_mistake_of_the_user_stays_one(child):

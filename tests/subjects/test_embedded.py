@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conversion.subjects import embedded, find
+from conversion.subjects import embedded, embedded_images, find
 from conversion.subjects.embedded_images import CLASSES, generate
 
 # SHA-256 of the bytes, the same under numpy 1.26 and 2 and on any CPU.
@@ -34,7 +34,7 @@ def sha256(array):
 
 @pytest.fixture(scope="module")
 def subject(workspaces):
-    shared = workspaces("embedded").subject  # its images are made once a session
+    shared = workspaces("embedded").subject  # its images are read once a session
     return shared if shared.name == "embedded" else find("embedded")
 
 
@@ -98,3 +98,17 @@ def test_what_cannot_be_made_is_refused(split, count, words):
 
 def test_floor_and_sizes_are_the_documented_ones():
     assert (embedded.TRAIN_IMAGES, embedded.TEST_IMAGES, embedded.FLOOR) == (5_000, 10_000, 85.0)
+
+
+def test_images_are_drawn_once_and_then_kept(monkeypatch, tmp_path):
+    drawn = []
+
+    def few(split, count):
+        drawn.append(split)
+        return np.full((4, 32, 32, 3), len(drawn), np.uint8), np.arange(4)
+
+    monkeypatch.setenv("CONVERSION_CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(embedded_images, "generate", few)
+    first, second = embedded.subject(), embedded.subject()
+    assert drawn == ["train", "test"]
+    assert first.test.digest == second.test.digest != second.train.digest

@@ -119,7 +119,8 @@ class Case:
         found: Exposed = opening(self.artifact, workspace.spec, workspace.threads, probe)
         if not may_crash(self.artifact):
             return found
-        opened = Opened(self.artifact, workspace.spec, workspace.threads, probe)
+        own = (self.artifact, workspace.spec, workspace.threads, probe)
+        opened = Opened(*own, workspace.memory)
         return replace(found, look=opened.look, run=opened.taps)
 
     @cached_property

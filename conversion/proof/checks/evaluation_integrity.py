@@ -69,7 +69,7 @@ def _asked_again(case: Case, rows: np.ndarray) -> dict[str, np.ndarray]:
     """The outputs for some images of the file, opened again, in the batches of the evaluation."""
     workspace, spec = case.workspace, case.workspace.spec
     ingredients = Ingredients(spec, workspace.keras, workspace.settings, {})
-    runner = open_runner(case.artifact, ingredients, workspace.threads)
+    runner = open_runner(case.artifact, ingredients, workspace.threads, workspace.memory)
     batch = workspace.streaming.batch
     batches = np.split(rows, np.flatnonzero(np.diff(rows // batch)) + 1)
     (name,) = spec.inputs

@@ -90,8 +90,10 @@ def _hint(case: Case, taps: Taps, layer: str) -> str:
     inputs = case.workspace.layers.first(HINTED)
     found, match = taps.layers(inputs).layers, taps.matches[layer]
     wanted = own_truth(case.workspace.spec, match.group, found, layer, inputs)
+    view = VIEWS[case.heads.get(layer, "none")]
     words = _mistake(case, match.group, found, layer, inputs, wanted)
-    return "; ".join(filter(None, (words or mechanism.hint(wanted, found[layer]), match.note)))
+    words = words or mechanism.hint(view(wanted), view(found[layer]))
+    return "; ".join(filter(None, (words, match.note)))
 
 
 def _mistake(

@@ -6,14 +6,26 @@ from dataclasses import replace
 
 import numpy as np
 
-from conversion.backends import REFERENCE
+from conversion.backends import REFERENCE, Capability
+from conversion.core.errors import NotMapped, NoTruth, RunFailed
 from conversion.core.measurement import Measurement
 from conversion.proof.checks.case import Case
+from conversion.proof.checks.int8.ideal_rounding import IdealRounding
+from conversion.proof.checks.int8.seen import seen_in
 from conversion.proof.checks.layers import located
 from conversion.proof.metrics import agreement as agreements
 from conversion.proof.metrics import limits, margins
 from conversion.proof.metrics.compare import Incomparable, NoPower, uncompared
 from conversion.proof.metrics.quantities import AGREEMENT, MARGIN_CERTIFIED
+
+IDEAL_IMAGES = 1000
+"""Images on which ideal rounding is measured at most."""
+
+IDEAL_VALUES = 600_000_000
+"""Values of layers that are evaluated for it at most, so that a large model gets fewer images."""
+
+CHUNK = 32
+"""Images that are evaluated at a time."""
 
 
 def not_answers(case: Case) -> str:
@@ -49,8 +61,33 @@ def agreement(case: Case) -> list[Measurement]:
     baseline = case.backend.baseline
     assert baseline is not None
     (before, _), (found, cached) = (_outputs(case, name) for name in (baseline, case.name))
-    limit = limits.AGREEMENT if case.is_regression_test else limits.AGREEMENT_OUTER
-    return agreements.agreement(case.about, before, found, limit.value, baseline, cached)
+    tight, ideal = limits.AGREEMENT.value, None
+    if not case.is_regression_test:
+        tight, ideal = limits.AGREEMENT_OUTER.value, _ideal(case, before)
+    return agreements.agreement(
+        case.about, before, found, tight, baseline, cached, AGREEMENT, ideal
+    )
+
+
+def _ideal(case: Case, before: np.ndarray) -> agreements.Ideal | None:
+    """What ideal rounding in the file's steps changes; None where its layers cannot be seen."""
+    if not case.backend.offers(Capability.TAPS):
+        return None
+    try:
+        case.require_map()
+        rounding = IdealRounding(seen_in(case))
+    except (NotMapped, NoTruth, RunFailed):  # the check of layers says so
+        return None
+    (port,), (output,) = case.workspace.spec.inputs, case.workspace.spec.outputs
+    images = case.workspace.test.images
+    most = IDEAL_VALUES // case.workspace.layers.streaming.values
+    chosen = np.unique(np.linspace(0, len(images) - 1, min(max(most, 1), IDEAL_IMAGES)).astype(int))
+    changed = 0
+    for part in np.array_split(chosen, -(-len(chosen) // CHUNK)):
+        found = rounding.outputs({port: images[part].astype(np.float32)})[output]
+        pair = (margins.answers(each) for each in (found, before[part]))
+        changed += int(np.count_nonzero(np.not_equal(*pair)))
+    return agreements.Ideal(changed, len(chosen))
 
 
 def _outputs(case: Case, name: str) -> tuple[np.ndarray, bool]:

@@ -17,7 +17,9 @@ from conversion.proof.metrics.quantities import (
     OUTPUTS,
     PORTS,
     PROVENANCE,
+    WEIGHTS_SEEN,
 )
+from conversion.proof.metrics.weights_seen import weights_seen
 
 
 def _onnx_content(case: Case) -> Any:
@@ -103,8 +105,14 @@ def _torch_weights(case: Case) -> list[Measurement]:
     ours, theirs = (
         {name: tensor.numpy() for name, tensor in found.items()} for found in (wanted, state)
     )
-    case.held.update(id(array) for layer in spec.layers for array in layer.weights.values())
-    return weights.equal_arrays(case.about, ours, theirs)
+    stored = {name.partition(".")[0] for name in theirs}
+    layers = [each for each in spec.layers if torch_module.attribute_name(each.name) in stored]
+    arrays = [array for layer in layers for array in layer.weights.values()]
+    case.held.update(map(id, arrays))
+    return [
+        *weights.equal_arrays(case.about, ours, theirs),
+        *weights_seen(case.about, WEIGHTS_SEEN, spec, arrays, ()),
+    ]
 
 
 def torch_integer_weights(case: Case) -> list[Measurement]:

@@ -11,8 +11,6 @@ from conversion.core.measurement import Measurement, Verdict
 from conversion.core.quantity import About, Quantity
 from conversion.proof.metrics import limits
 
-View = Callable[[np.ndarray], np.ndarray]
-
 PROBABILITY_FLOOR = 1e-30
 """Probabilities below it are compared as equal to it: float32 loses digits below 1.2e-38."""
 
@@ -25,6 +23,31 @@ STEADY = 200
 
 PRIOR = 4.0
 """Values that the pooled noise counts for in the noise of a channel of very few."""
+
+
+@dataclass(frozen=True)
+class View:
+    """How outputs are looked at; a view may be called as a function of an array.
+
+    Attributes:
+        function: of an array, of the same shape.
+        low: values below it are looked at as equal to it, so that they show no error.
+        high: the same of values above it.
+    """
+
+    function: Callable[[np.ndarray], np.ndarray]
+    low: float = -np.inf
+    high: float = np.inf
+
+    def __call__(self, value: np.ndarray) -> np.ndarray:
+        """The values as they are compared."""
+        if self.low > -np.inf:
+            value = np.clip(value.astype(np.float64), self.low, self.high)
+        return self.function(value)
+
+    def showing(self, value: np.ndarray) -> np.ndarray:
+        """Which values can show rounding: those held nowhere, and not cut to 0 as by ReLU."""
+        return np.asarray((value != 0) & (value > self.low) & (value < self.high))
 
 
 class Incomparable(Exception):
@@ -49,6 +72,8 @@ class Difference:
         spread: standard deviation of the reference over the images, pooled.
         level: rms of the reference.
         positions: values that an image has of each channel.
+        showing: values of each channel that can show rounding, ``(C,)``; the others are held at an
+            end by the view or by a ReLU, and have no error in any correct file.
     """
 
     output: str
@@ -59,7 +84,8 @@ class Difference:
     largest: float
     spread: float
     level: float
-    positions: int = 1
+    positions: int
+    showing: np.ndarray
 
     @property
     def samples(self) -> int:
@@ -73,9 +99,10 @@ class Difference:
         Of few values it may be small by chance, as where a channel is zero in all images but one:
         then some of the pooled noise is added, as much as of `PRIOR` more values.
         """
-        added = max(PRIOR / self.samples - PRIOR / STEADY, 0.0) * self.rms**2
+        few = PRIOR / np.maximum(self.showing, 1) - PRIOR / STEADY
+        added = np.maximum(few, 0.0) * self.rms**2
         least = limits.LEAST_ERROR.value * self.level
-        return np.maximum(np.sqrt(self.channels**2 + added), least)
+        return np.asarray(np.maximum(np.sqrt(self.channels**2 + added), least))
 
     @property
     def noise(self) -> float:
@@ -83,31 +110,29 @@ class Difference:
         return max(self.rms, limits.LEAST_ERROR.value * self.level)
 
 
-def identity(value: np.ndarray) -> np.ndarray:
-    """Values as they are."""
-    return value
-
-
-def centred_log(value: np.ndarray) -> np.ndarray:
-    """Probabilities ``(N, ..., C)`` as logarithms less their mean over the classes, float64.
-
-    Softmax forgets what is added to every logit, so this is what a file of probabilities says of
-    its logits.
-    """
-    logs = np.log(np.maximum(value.astype(np.float64), PROBABILITY_FLOOR))
-    return np.asarray(logs - logs.mean(axis=-1, keepdims=True))
-
-
 HELD = 2.0**-6
 """Sigmoid outputs are compared no closer to 0 and 1: near 1 float32 keeps 2^-24 of a probability,
 and runtimes compute a sigmoid to so much of 1, not of itself."""
 
 
-def log_odds(value: np.ndarray) -> np.ndarray:
-    """Sigmoid outputs as the logarithm of their odds, float64, held off both ends."""
-    held = np.clip(value.astype(np.float64), HELD, 1 - HELD)
-    return np.asarray(np.log(held) - np.log1p(-held))
+def _centred_log(value: np.ndarray) -> np.ndarray:
+    logs = np.log(value)
+    return np.asarray(logs - logs.mean(axis=-1, keepdims=True))
 
+
+def _log_odds(value: np.ndarray) -> np.ndarray:
+    return np.asarray(np.log(value) - np.log1p(-value))
+
+
+identity = View(lambda value: value)
+"""Values as they are."""
+
+centred_log = View(_centred_log, PROBABILITY_FLOOR)
+"""Probabilities ``(N, ..., C)`` as logarithms less their mean over the classes, float64: softmax
+forgets what is added to every logit, so this is what a file of probabilities says of its logits."""
+
+log_odds = View(_log_odds, HELD, 1 - HELD)
+"""Sigmoid outputs as the logarithm of their odds, float64, held off both ends."""
 
 VIEWS: dict[str, View] = {"softmax": centred_log, "sigmoid": log_odds, "none": identity}
 """Head to the view in which its outputs are compared."""
@@ -209,6 +234,7 @@ class Comparison:
         self.output, self._view, self._dtype, self._known = output, view, dtype, known
         self._images: list[np.ndarray] = []
         self._channels: np.ndarray | float = 0.0
+        self._showing: np.ndarray | int = 0
         self._size, self._largest, self._odd = 0, 0.0, 0
         self._spread = _Spread()
         self._error: Incomparable | NoPower | None = None
@@ -229,9 +255,11 @@ class Comparison:
             return
         ours = np.asarray(self._view(reference), dtype=np.float64)
         error = np.subtract(self._view(candidate), ours, dtype=np.float64)
+        shaped = error.reshape(len(error), -1, error.shape[-1] if error.ndim > 1 else 1)
         if self._known is None:
             self._spread.add(ours)
-        shaped = error.reshape(len(error), -1, error.shape[-1] if error.ndim > 1 else 1)
+            showing = self._view.showing(reference).reshape(shaped.shape)
+            self._showing = self._showing + np.count_nonzero(showing, axis=(0, 1))
         self._images.append(np.einsum("npc,npc->n", shaped, shaped))
         self._channels = self._channels + np.einsum("npc,npc->c", shaped, shaped)
         self._size += error.size
@@ -282,6 +310,7 @@ class Comparison:
             spread=spread,
             level=level,
             positions=self._size // (len(images) * len(channels)),
+            showing=np.atleast_1d(self._known.showing if self._known else self._showing),
         )
 
 

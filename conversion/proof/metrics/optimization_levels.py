@@ -47,6 +47,10 @@ def float_levels(
     ]
 
 
+LEVELS = 256
+"""Different values that a tensor of eight bits has at most."""
+
+
 def integer_levels(
     about: About, deployed: Mapping[str, np.ndarray], plain: Mapping[str, np.ndarray]
 ) -> list[Measurement]:
@@ -68,15 +72,21 @@ def integer_levels(
     allowed: dict[str, float] = {}
     coarse = 0.0
     for layer, ours in deployed.items():
-        pair = ({layer: ours}, {layer: plain[layer]})
+        theirs = plain[layer]
+        if ours.dtype.kind == "f":
+            ours, theirs = _counted(ours, theirs)
+        pair = ({layer: ours}, {layer: theirs})
         try:
             (difference,) = compare(*pair)
         except NoPower:  # a layer that is the same for every image says nothing
             continue
         except Incomparable as error:
             return [uncompared(about, LEVELS_LAYERS, error)]
+        step = _step(ours, theirs)
+        if difference.spread < step:  # a value on the next step is then as much as all it says
+            continue
         shares[layer] = difference.rms / difference.spread
-        half = limits.LEVELS_STEP.value * _step(ours, plain[layer]) / difference.spread
+        half = limits.LEVELS_STEP.value * step / difference.spread
         coarse = max(coarse, min(half, limits.LEVELS_MOST.value))
         allowed[layer] = max(limits.LEVELS_LAYER.value, coarse)
     if not shares:
@@ -99,6 +109,15 @@ def integer_levels(
             ),
         )
     ]
+
+
+def _counted(ours: np.ndarray, theirs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Real numbers that an activation makes of integers as the steps that they are; others stay."""
+    levels, places = np.unique(np.concatenate([ours, theirs]), return_inverse=True)
+    if levels.size > LEVELS:
+        return ours, theirs
+    counted = places.reshape(2, *ours.shape).astype(np.int32)
+    return counted[0], counted[1]
 
 
 def _step(ours: np.ndarray, theirs: np.ndarray) -> float:

@@ -8,6 +8,7 @@ import numpy as np
 
 from conversion.core.measurement import Measurement, Verdict
 from conversion.core.quantity import About
+from conversion.proof.metrics import limits
 from conversion.proof.metrics.compare import (
     STEADY,
     VIEWS,
@@ -131,15 +132,18 @@ def _no_power(about: About, why: Exception) -> Measurement:
 def _multiples(
     about: About, noise: Difference, error: Difference, cached: bool, doubt: str
 ) -> list[Measurement]:
+    channels = error.channels / noise.channel_noise
+    over = channels.max() > limits.CHANNEL.value
+    worst = f"most in channel {int(channels.argmax())}" if over else ""
     values = (
-        (OUTPUT_ERROR_POOLED, error.rms / noise.noise),
-        (OUTPUT_ERROR_CHANNEL, float((error.channels / noise.channel_noise).max())),
-        (OUTPUT_ERROR_IMAGE, float(error.images.max()) / noise.noise),
+        (OUTPUT_ERROR_POOLED, error.rms / noise.noise, ""),
+        (OUTPUT_ERROR_CHANNEL, float(channels.max()), worst),
+        (OUTPUT_ERROR_IMAGE, float(error.images.max()) / noise.noise, ""),
     )
     doubt = doubt or _doubt(noise)
     return [
-        about.measure(what, value, doubt=doubt, layer=noise.output, n=noise.n, cached=cached)
-        for what, value in values
+        about.measure(what, value, said, doubt=doubt, layer=noise.output, n=noise.n, cached=cached)
+        for what, value, said in values
     ]
 
 

@@ -504,6 +504,13 @@ QUANTIZED_UNCHECKED = Quantity(
     "how many parameters of an int8 file nothing was compared with",
     _none("parameters that nothing accounts for"),
 )
+QUANTIZED_SEEN = Quantity(
+    "quantized_weights_seen",
+    QUANTIZED_PARAMETERS,
+    "the share of the source's weights that were compared with an int8 file: exactly where it "
+    "keeps them, by the rule of what folding and scales make of them, or by what their layer does",
+    limits.WEIGHTS_SEEN,
+)
 SOURCE_EQUAL = Quantity(
     "quantized_source_equal_spec",
     QUANTIZED_PARAMETERS,
@@ -529,7 +536,7 @@ LAYER_SQNR = Quantity(
     QUANTIZED_LAYERS,
     "the signal to quantization noise ratio of the layer that adds most noise of its own, for the "
     "inputs that it has in the file",
-    limits.SQNR,
+    limits.IDEAL,
 )
 
 SATURATION = Question(

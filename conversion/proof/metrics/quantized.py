@@ -34,6 +34,8 @@ class Pair:
         wanted: as they must be.
         slack: how far apart they may be; 0 for what must be equal.
         why: where `wanted` comes from, in words.
+        covers: arrays of the spec that are seen by it.
+        exact: whether the file has those as they are.
     """
 
     part: str
@@ -43,6 +45,8 @@ class Pair:
     wanted: np.ndarray
     slack: np.ndarray | float = 0.0
     why: str = ""
+    covers: tuple[np.ndarray, ...] = ()
+    exact: bool = False
 
     def differing(self) -> np.ndarray:
         """Which values differ; all of them where shape or dtype does."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from conversion.core.measurement import Measurement, Verdict
 from conversion.core.quantity import About, Quantity
 from conversion.proof.metrics import limits
-from conversion.proof.metrics.int8 import Steps
+from conversion.proof.metrics.int8 import Steps, of_range
 from conversion.proof.metrics.quantities import RANGES, RANGES_CUT, RANGES_EXCESS, RANGES_FIT
 from conversion.proof.metrics.sqnr import sqnr
 
@@ -108,6 +108,14 @@ class Fitting:
         whole = np.rint(np.clip(self.exact, *self.range) / scale + zero) - zero
         return sqnr(self.exact, whole * scale)
 
+    @cached_property
+    def least(self) -> float:
+        """What must be left: `SQNR`, or less where steps that fit these values leave less."""
+        kind = str(self.steps.zero_point.dtype)
+        fitting = of_range(float(self.exact.min()), float(self.exact.max()), kind)
+        best = replace(self, steps=fitting).left
+        return min(limits.SQNR.value, best + limits.IDEAL.value)
+
     def words(self) -> str:
         """What is wrong with the range."""
         scale, (low, high) = float(self.steps.scale), self.range
@@ -133,12 +141,13 @@ def fitting_ranges(about: About, found: Sequence[Fitting], n: int) -> Measuremen
         found: every layer whose scale the file has, in the spec's order; at least one.
         n: images.
     """
-    low = [each for each in found if each.left < limits.SQNR.value]
-    shown = low[0] if low else min(found, key=lambda each: each.left)
+    low = [each for each in found if each.left < each.least]
+    shown = low[0] if low else min(found, key=lambda each: each.left - each.least)
     return about.measure(
         RANGES_FIT,
         shown.left,
         shown.words() if low else "",
+        limit=shown.least,
         layer=shown.layer,
         n=n,
         rows=tuple(

@@ -24,6 +24,8 @@ class LayerSqnr:
         layer: the layer, or the layers that are computed together, joined by ``+``.
         reached: SQNR of what has gathered up to here, in dB against the float64 truth.
         own: SQNR of what the layer adds itself, for the inputs that it has in the file, in dB.
+        ideal: the same if its kernel and its result were rounded to the file's steps, and nothing
+            else were done.
         weights: SQNR of its kernel as stored, in dB; None where it has none that can be read.
         damage: rms change of the outputs that its own noise alone causes, as a share of their
             spread.
@@ -32,8 +34,14 @@ class LayerSqnr:
     layer: str
     reached: float
     own: float
+    ideal: float
     weights: float | None
     damage: float
+
+    @property
+    def least(self) -> float:
+        """What the layer must reach of its own, in dB."""
+        return min(self.ideal + limits.IDEAL.value, limits.SQNR.value)
 
 
 class Sqnr:
@@ -90,8 +98,9 @@ def layer_sqnr(
     another: str,
     n: int,
     unlike: str = "",
+    floor: float = 0.0,
 ) -> list[Measurement]:
-    """The least SQNR that a layer has of its own, and all layers ranked by damage.
+    """The SQNR of the layer that is nearest to its limit, and all layers ranked by damage.
 
     Named is the first that has too little: what follows an error is not to blame.
 
@@ -103,22 +112,29 @@ def layer_sqnr(
         n: images.
         unlike: a layer in whose place the file has a tensor of another shape: it was not found, so
             the rest alone can be too bad, and not be good enough.
+        floor: what every layer must reach besides, in dB.
     """
     if odd or not layers:
         verdict = Verdict.FAIL if odd else Verdict.UNDECIDED
         reason = odd or "no layer of the model was found in the file"
         return [about.measure(LAYER_SQNR, reason=reason, verdict=verdict)]
-    worst = min(layers, key=lambda each: each.own)
-    named = next((each for each in layers if each.own < limits.SQNR.value), worst)
+    least = {each.layer: max(each.least, floor) for each in layers}
+    worst = min(layers, key=lambda each: each.own - least[each.layer])
+    shown = next((each for each in layers if each.own < least[each.layer]), worst)
     ranked = sorted(layers, key=lambda each: -each.damage)
-    said = f"most damage: {', '.join(f'{e.layer} {e.damage:.2%}' for e in ranked[:3])}"
+    said = (
+        f"ideal rounding would leave {shown.ideal:.3g} dB",
+        f"most damage: {', '.join(f'{e.layer} {e.damage:.2%}' for e in ranked[:3])}",
+        another,
+    )
     return [
         about.measure(
             LAYER_SQNR,
-            worst.own,
-            "; ".join(filter(None, (said, another))),
+            shown.own,
+            "; ".join(filter(None, said)),
+            limit=least[shown.layer],
             doubt=unlike,
-            layer=named.layer.rpartition("+")[2],
+            layer=shown.layer.rpartition("+")[2],
             n=n,
             rows=tuple(asdict(each) for each in ranked),
         )

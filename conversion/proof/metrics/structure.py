@@ -100,7 +100,9 @@ def rows_follow(
     views = {each: VIEWS[head] for each, head in heads.items()}
     try:
         differences = compare(straight, other, views)
-    except (Incomparable, NoPower) as error:
+    except NoPower as error:
+        return [uncompared(about, what, NoPower(f"{error} in the file, where Keras's does"))]
+    except Incomparable as error:
         return [uncompared(about, what, error)]
     return [
         about.measure(

@@ -19,6 +19,7 @@ from conversion.proof.metrics.quantities import (
     WEIGHTS_FOLDED,
     WEIGHTS_SEEN,
 )
+from conversion.proof.metrics.weights_seen import weights_seen
 
 LARGEST = 50
 """Rows of a measurement at most."""
@@ -203,35 +204,11 @@ def _seen(
     about: About, spec: Spec, held: Sequence[Held], settled: Sequence[Settled]
 ) -> list[Measurement]:
     """The share of the model's weights that were compared, and how."""
-    sizes = {id(a): a.size for layer in spec.layers for a in layer.weights.values()}
-    total = sum(sizes.values())
-    if not total:
-        return []
-    by_rule = {id(a) for h in held if not h.exact for a in h.covers}
-    exact = {id(a) for h in held if h.exact for a in h.covers} - by_rule
-    done = [s for s in settled if s.is_right]
-    probed = {id(a) for s in done for a in s.held.covers} - exact - by_rule
-    shown = sum(sizes.get(each, 0) for each in probed) - sum(s.unseen for s in done)
-    shares = {
-        "exactly": sum(sizes.get(each, 0) for each in exact) / total,
-        "by rule": sum(sizes.get(each, 0) for each in by_rule) / total,
-        "by behaviour": max(shown, 0) / total,
-    }
-    value = min(sum(shares.values()), 1.0)
-    parts = ", ".join(f"{share:.2%} {how}" for how, share in shares.items() if share)
-    few = "" if value >= limits.WEIGHTS_SEEN.value else "too few weights are seen"
-    rows = tuple({"how": how, "share": share} for how, share in shares.items())
-    doubtful = Verdict.UNDECIDED if few else None
-    return [
-        about.measure(
-            WEIGHTS_SEEN,
-            value,
-            "; ".join(filter(None, (few, parts))),
-            verdict=doubtful,
-            n=total,
-            rows=rows,
-        )
-    ]
+    exactly, by_rule = ([a for h in held if h.exact is e for a in h.covers] for e in (True, False))
+    right = [s for s in settled if s.is_right]
+    behaving = [array for s in right for array in s.held.covers]
+    unseen = sum(s.unseen for s in right)
+    return weights_seen(about, WEIGHTS_SEEN, spec, exactly, by_rule, behaving, unseen)
 
 
 MULTIPLIED = (*KERNELS, "gamma", "moving_variance")

@@ -43,6 +43,11 @@ class Folding:
         """Whether nothing is folded in."""
         return not self.layers and not self.words
 
+    @property
+    def arrays(self) -> tuple[np.ndarray, ...]:
+        """The weights of the layers that are folded in."""
+        return tuple(array for layer in self.layers for array in layer.weights.values())
+
 
 def is_affine(layer: Layer) -> bool:
     """Whether a layer adds and multiplies constants and nothing else."""

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 
+from conversion.core.spec import Layer, Spec
 from conversion.proof.metrics import folding, layouts
 from conversion.proof.metrics.folding import Affine, along
 from conversion.proof.metrics.weights import Held
-from conversion.proof.taps.foldings import Folding
-from conversion.proof.taps.network import Computed, Constant
+from conversion.proof.taps import arithmetic
+from conversion.proof.taps.foldings import Folding, ahead, behind
+from conversion.proof.taps.network import Computed, Constant, Network
 from conversion.proof.taps.readings import sampled
 
 ALIKE = 16.0
@@ -153,6 +157,90 @@ def arranged(wanted: np.ndarray, use: Use) -> list[Kernel]:
     """A kernel beside an array, in every order in which its operator may hold it."""
     found = (Kernel.of(wanted, use, order) for order in layouts.orders(use.by.kind))
     return [each for each in found if each is not None]
+
+
+def fits(
+    spec: Spec,
+    network: Network,
+    following: Mapping[str, list[Layer]],
+    layer: Layer,
+    kernel: Kernel,
+    last: bool,
+) -> Iterator[Fit]:
+    """The ways in which a stored array is a kernel, the plainest first.
+
+    Args:
+        spec: the model.
+        network: the file's.
+        following: what `readers` gives.
+        layer: the one with the kernel.
+        kernel: it, beside the array.
+        last: whether it is the last one of its layer.
+    """
+    steps = arithmetic.after(network, kernel.use.by.name) if last else []
+    own = _bias_of(kernel.use, kernel.wanted.shape[-1]) if last else None
+    first = folding.identity() if own is None else folding.identity(own)
+    reads, gives = kernel.wanted.shape[-2:]
+    theirs = [each for each in arithmetic.forwards(first, steps) if each.fits(gives)]
+    before = [each for each in ahead(spec, layer, following) if each.affine.fits(reads)]
+    afterwards = behind(spec, layer, following) if last else [Folding()]
+    read = [each for each in _read(network, kernel.use.by) if each.fits(reads)]
+    sample = kernel.sample()
+    for after, given in product(afterwards, before):
+        for done, found in product(read if given.layers else read[:1], theirs):
+            fit = Fit(given, after, done, found)
+            if fit.matches(sample):
+                yield fit
+
+
+def _read(network: Network, by: Computed) -> list[Affine]:
+    """What the file may have done to what a kernel reads: nothing, one operator, two, ..."""
+    before = arithmetic.before(network, by.reads[0]) if len(by.reads) == 1 else []
+    steps = [step for step in map(arithmetic.of_operator, before) if step is not None]
+    return arithmetic.backwards(steps)
+
+
+def _bias_of(use: Use, size: int) -> np.ndarray | None:
+    """The bias that an operator adds itself."""
+    others = [
+        c for c in use.by.constants if c is not use.constant and c.role in ("b", "c", "2", "3")
+    ]
+    fitting = [c for c in others if int(np.prod(c.shape)) in (1, size) and len(c.shape) <= 2]
+    return folding.per_channel(fitting[0].real()) if fitting else None
+
+
+def beside(
+    layer: Layer, role: str, kernel: Kernel, fit: Fit, last: bool
+) -> tuple[Held, Held | None]:
+    """A kernel that was found beside what it must be, and so its bias.
+
+    Args:
+        layer: the one with the kernel.
+        role: of the kernel.
+        kernel: it, beside the array.
+        fit: the way in which that is it.
+        last: whether it is the last one of its layer, which has the bias.
+    """
+    bias = layer.weights.get("bias")
+    folded = [each.name for each in (*fit.before.layers, *fit.after.layers)]
+    words = [*folded, *filter(None, (fit.before.words, fit.after.words))]
+    name = fit.after.layers[-1].name if fit.after.layers else layer.name
+    what = layer.name + (f" with {' and '.join(words)} folded in" if words else "")
+    kind = "the depthwise kernel" if role == "depthwise_kernel" else "the kernel"
+    held = kernel.held(name, f"{kind} of {what}", fit)
+    held = replace(held, covers=(layer.weights[role], *fit.before.arrays, *fit.after.arrays))
+    if not last:
+        return held, None
+    covers = () if bias is None else (bias,)
+    plain = np.zeros(kernel.wanted.shape[-1], np.float32) if bias is None else bias
+    offset, said = fit.offset(kernel.wanted, plain), f"the bias of {what}"
+    found = np.broadcast_to(fit.found.offset, plain.shape)
+    if fit.is_plain and not fit.before.words:
+        exact = found.astype(np.float32)
+        if np.array_equal(exact.astype(np.float64), found):
+            return held, Held(name, said, exact, plain, None, covers)
+    terms = offset.terms + np.abs(found)
+    return held, Held(name, said, found, offset.offset, terms, covers, folds=fit.folds)
 
 
 def _at(value: np.ndarray, index: np.ndarray) -> np.ndarray:

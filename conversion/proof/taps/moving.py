@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from conversion.core.spec import Layer
+from conversion.readers.schema_elementwise import TRAINING_ONLY
 
 
 def moves(layer: Layer) -> bool:
@@ -10,10 +11,5 @@ def moves(layer: Layer) -> bool:
     return layer.kind in MOVES or (layer.kind == "Activation" and layer.activation == "linear")
 
 
-MOVES = (
-    *("Flatten", "Reshape", "Permute", "Dropout"),
-    *("SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D"),
-    *("GaussianNoise", "GaussianDropout", "AlphaDropout", "ActivityRegularization", "Identity"),
-    "StochasticDepth",
-)
+MOVES = ("Flatten", "Reshape", "Permute", "StochasticDepth", *TRAINING_ONLY)
 """Layers that only move elements, or do nothing."""

@@ -11,6 +11,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from conversion.core.spec import Spec
+from conversion.proof.metrics.int8 import Steps
 from conversion.proof.taps.network import Computed, Network, Run
 
 MOVES = (
@@ -63,7 +64,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if self.wanted is None:
             self.kept.append(tensor)
             if reads:
-                self.found[name] = Computed(name, kind, reads, kind in MOVES)
+                steps = _steps(tensor)
+                self.found[name] = Computed(name, kind, reads, kind in MOVES, steps=steps)
                 self.names[id(tensor)] = name
                 self.values[name] = _plain(tensor)
         elif name in self.wanted:
@@ -113,6 +115,14 @@ def runner(call: Call, spec: Spec, threads: int) -> Run:
         return {name: found[name] for name in names if name in found}
 
     return run
+
+
+def _steps(tensor: torch.Tensor) -> Steps | None:
+    """Scale and zero point of a tensor of integers; None of real numbers."""
+    if not tensor.is_quantized or tensor.qscheme() != torch.per_tensor_affine:
+        return None
+    zero = np.array(tensor.q_zero_point(), np.int8 if tensor.dtype == torch.qint8 else np.uint8)
+    return Steps(np.array(tensor.q_scale(), np.float32), zero)
 
 
 def _plain(tensor: torch.Tensor) -> np.ndarray | None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from itertools import product
 from typing import TypeVar
 
 import numpy as np
@@ -19,12 +18,12 @@ from conversion.proof.metrics import folding, layouts
 from conversion.proof.metrics.folding import Affine
 from conversion.proof.metrics.weights import Held
 from conversion.proof.taps import arithmetic
-from conversion.proof.taps.foldings import Folding, ahead, behind, is_affine, readers
-from conversion.proof.taps.kernel_fits import PLAIN, Fit, Kernel, Use, arranged
+from conversion.proof.taps.foldings import is_affine, readers
+from conversion.proof.taps.kernel_fits import PLAIN, Fit, Kernel, Use, arranged, beside, fits
 from conversion.proof.taps.matches import Match, sources, tensors_of
 from conversion.proof.taps.network import Computed, Network
 
-Beside = TypeVar("Beside")
+Paired = TypeVar("Paired")
 
 FEW = 8
 """Arrays of no more elements are looked for only where they should stand."""
@@ -101,14 +100,14 @@ class _Locating:
         return self.segments[end]
 
     def _likely(
-        self, wanted: np.ndarray, name: str, beside: Callable[[Use], Iterable[Beside]]
-    ) -> list[Beside]:
+        self, wanted: np.ndarray, name: str, paired: Callable[[Use], Iterable[Paired]]
+    ) -> list[Paired]:
         """A weight beside arrays that may be it: those that stand in its place, else all others."""
         inside, uses = self._segment(name), self.uses.get(wanted.size, [])
-        own = [each for use in uses if use.by.name in inside for each in beside(use)]
+        own = [each for use in uses if use.by.name in inside for each in paired(use)]
         if own or (inside and wanted.size <= FEW):
             return own
-        return [each for use in uses for each in beside(use)]
+        return [each for use in uses for each in paired(use)]
 
     # kernels and what goes with them
 
@@ -119,8 +118,8 @@ class _Locating:
         pairs = self._likely(wanted, layer.name, lambda use: arranged(wanted, use))
         best: tuple[Fit, Held, Held | None] | None = None
         for kernel in pairs:
-            for fit in self._fits(layer, kernel, last):
-                held, bias = self._of_fit(layer, role, kernel, fit, last)
+            for fit in fits(self.spec, self.network, self.following, layer, kernel, last):
+                held, bias = beside(layer, role, kernel, fit, last)
                 if bias is None or bias.mostly:
                     self._accept(fit, held, bias)
                     return
@@ -131,61 +130,6 @@ class _Locating:
             self._in_place(layer, role, pairs[0])
         else:
             self.found.missing.append(layer.name)
-
-    def _fits(self, layer: Layer, kernel: Kernel, last: bool) -> Iterator[Fit]:
-        """The ways in which a stored array is a kernel, the plainest first."""
-        steps = arithmetic.after(self.network, kernel.use.by.name) if last else []
-        own = _bias_of(kernel.use, kernel.wanted.shape[-1]) if last else None
-        first = folding.identity() if own is None else folding.identity(own)
-        reads, gives = kernel.wanted.shape[-2:]
-        theirs = [each for each in arithmetic.forwards(first, steps) if each.fits(gives)]
-        before = [f for f in ahead(self.spec, layer, self.following) if f.affine.fits(reads)]
-        afterwards = behind(self.spec, layer, self.following) if last else [Folding()]
-        read = [each for each in self._read(kernel) if each.fits(reads)]
-        sample = kernel.sample()
-        for after, given in product(afterwards, before):
-            for done, found in product(read if given.layers else read[:1], theirs):
-                fit = Fit(given, after, done, found)
-                if fit.matches(sample):
-                    yield fit
-
-    def _read(self, kernel: Kernel) -> list[Affine]:
-        """What the file may have done to what a kernel reads: nothing, one operator, two, ..."""
-        by = kernel.use.by
-        before = arithmetic.before(self.network, by.reads[0]) if len(by.reads) == 1 else []
-        steps = [step for step in map(arithmetic.of_operator, before) if step is not None]
-        return arithmetic.backwards(steps)
-
-    def _of_fit(
-        self, layer: Layer, role: str, kernel: Kernel, fit: Fit, last: bool
-    ) -> tuple[Held, Held | None]:
-        """A kernel that was found beside what it must be, and so its bias."""
-        bias = layer.weights.get("bias")
-        folded = [each.name for each in (*fit.before.layers, *fit.after.layers)]
-        words = [*folded, *filter(None, (fit.before.words, fit.after.words))]
-        name = fit.after.layers[-1].name if fit.after.layers else layer.name
-        what = layer.name + (f" with {' and '.join(words)} folded in" if words else "")
-        kind = "the depthwise kernel" if role == "depthwise_kernel" else "the kernel"
-        around = [
-            array
-            for each in (*fit.before.layers, *fit.after.layers)
-            for array in each.weights.values()
-        ]
-        held = kernel.held(name, f"{kind} of {what}", fit)
-        held = replace(held, covers=(layer.weights[role], *around))
-        if not last:
-            return held, None
-        covers = () if bias is None else (bias,)
-        plain = np.zeros(kernel.wanted.shape[-1], np.float32) if bias is None else bias
-        offset = fit.offset(kernel.wanted, plain)
-        found = np.broadcast_to(fit.found.offset, plain.shape)
-        if fit.is_plain and not fit.before.words:
-            exact = found.astype(np.float32)
-            if np.array_equal(exact.astype(np.float64), found):
-                return held, Held(name, f"the bias of {what}", exact, plain, None, covers)
-        terms = offset.terms + np.abs(found)
-        said = f"the bias of {what}"
-        return held, Held(name, said, found, offset.offset, terms, covers, folds=fit.folds)
 
     def _accept(self, fit: Fit, held: Held, bias: Held | None) -> None:
         self.done |= {each.name for each in (*fit.before.layers, *fit.after.layers)}
@@ -281,15 +225,6 @@ def _has_kernel(layer: Layer) -> bool:
 
 def _last_kernel(layer: Layer) -> str:
     return [role for role in KERNELS if role in layer.weights][-1]
-
-
-def _bias_of(use: Use, size: int) -> np.ndarray | None:
-    """The bias that an operator adds itself."""
-    others = [
-        c for c in use.by.constants if c is not use.constant and c.role in ("b", "c", "2", "3")
-    ]
-    fitting = [c for c in others if int(np.prod(c.shape)) in (1, size) and len(c.shape) <= 2]
-    return folding.per_channel(fitting[0].real()) if fitting else None
 
 
 def _statistics(layer: Layer, norm: Computed) -> Iterator[Held]:

@@ -8,10 +8,10 @@ from itertools import product
 
 import numpy as np
 
-from conversion.core.spec import Layer, Spec
+from conversion.core.spec import KERNELS, Layer, Spec
 from conversion.proof.metrics import folding
 from conversion.proof.metrics.limits import FOLDED, STEP
-from conversion.proof.taps.foldings import ahead, behind, readers
+from conversion.proof.taps.foldings import Folding, ahead, behind, readers
 from conversion.proof.taps.kernels import kernels, output_axis
 from conversion.proof.taps.network import Computed, Constant
 from conversion.proof.taps.owners import Owners, kernel_of
@@ -38,6 +38,7 @@ class Wanted:
         kernel: in float64, in the layout of `kernels`.
         axis: its axis of output channels.
         rest: what is added after it.
+        covers: arrays of the spec that it is made of.
     """
 
     layer: str
@@ -45,6 +46,7 @@ class Wanted:
     kernel: np.ndarray
     axis: int
     rest: folding.Affine
+    covers: tuple[np.ndarray, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,24 +107,33 @@ def ways(spec: Spec, layer: Layer, following: Mapping[str, list[Layer]]) -> list
         layer: one with kernels.
         following: what `readers` gives.
     """
-    before = [each.affine for each in ahead(spec, layer, following)]
+    before = list(ahead(spec, layer, following))
     *first, last = kernels(layer)
+    *their_roles, role = (role for role in KERNELS if role in layer.weights)
     words, axis, found = f"kernel of {layer.name}", output_axis(layer), []
-    for kernel in first:
+    for kernel, own in zip(first, their_roles, strict=True):
         none, what = folding.identity(np.zeros(len(kernel))), f"the depthwise {words}"
-        changed = (_behind(layer, kernel, each, depthwise=True)[0] for each in before)
-        found.append([Wanted(layer.name, what, each, 0, none) for each in changed])
-        before = [folding.identity()]
+        found.append(
+            [
+                Wanted(
+                    *(layer.name, what, _behind(layer, kernel, each.affine, depthwise=True)[0]),
+                    *(0, none, (layer.weights[own], *each.arrays)),
+                )
+                for each in before
+            ]
+        )
+        before = [Folding()]
     bias = np.zeros(last.shape[axis]) if "bias" not in layer.weights else layer.weights["bias"]
     options = []
     for given, after in product(before, behind(spec, layer, following)):
-        turned, added = _behind(layer, last, given, layer.kind.startswith("Depthwise"))
+        turned, added = _behind(layer, last, given.affine, layer.kind.startswith("Depthwise"))
         whole = turned * folding.along(after.affine.factor, turned.ndim, axis)
         rest = folding.Affine(
             np.ones(()), bias + added.sum(axis=1), np.abs(bias) + np.abs(added).sum(axis=1)
         ).then(after.affine)
         rest = folding.Affine(np.ones(()), rest.offset, rest.terms)
-        options.append(Wanted(layer.name, f"the {words}", whole, axis, rest))
+        covers = (layer.weights[role], *given.arrays, *after.arrays)
+        options.append(Wanted(layer.name, f"the {words}", whole, axis, rest, covers))
     return [*found, options]
 
 

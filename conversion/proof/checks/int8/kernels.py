@@ -10,7 +10,7 @@ from statistics import median
 from typing import Any
 
 from conversion.backends import Capability
-from conversion.core.measurement import Measurement
+from conversion.core.measurement import Measurement, advised
 from conversion.core.spec import Spec
 from conversion.proof.checks.case import Case
 from conversion.proof.metrics import kernels, limits
@@ -20,6 +20,9 @@ from conversion.readers.cost import multiply_accumulates
 
 RUNS = 50
 """Runs of one image that the times are of."""
+
+IN_FLOAT = "a matter of speed, not of what an external file gives"
+"""What is said of one that is computed in float for the most part."""
 
 MULTIPLIES_NOTHING = "no layer of this model multiplies by a kernel: integers could save it nothing"
 
@@ -32,7 +35,10 @@ def integer_kernels(case: Case) -> list[Measurement]:
         return case.skip(INTEGER_SHARE, MULTIPLIES_NOTHING)
     share = 100 * sum(costs.get(name, 0) for name in case.in_float) / sum(costs.values())
     steps = case.backend.capability(Capability.INTEGER_KERNELS)(case)
-    return kernels.integer_share(case.about, steps, limit, RUNS, case.in_float, share)
+    found = kernels.integer_share(case.about, steps, limit, RUNS, case.in_float, share)
+    if not case.artifact.external:
+        return found
+    return [advised(each, IN_FLOAT) if each.value else each for each in found]
 
 
 def onnx_steps(case: Case) -> list[Step]:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from conversion.backends import Capability
 from conversion.core.measurement import Measurement
 from conversion.core.spec import Spec
 from conversion.proof.checks.batching import DYNAMIC
 from conversion.proof.checks.case import Case
 from conversion.proof.metrics import quantized, weights
-from conversion.proof.metrics.quantities import SOURCE_EQUAL, SOURCE_FOLDED
+from conversion.proof.metrics.quantities import QUANTIZED_SEEN, SOURCE_EQUAL, SOURCE_FOLDED
+from conversion.proof.metrics.quantized import Pair
+from conversion.proof.metrics.weights import Held
+from conversion.proof.metrics.weights_seen import weights_seen
 from conversion.proof.taps.weights_by_content import locate
 from conversion.quantization.coverage import BY_CHOICE
 
@@ -35,16 +40,13 @@ def onnx_parameters(case: Case) -> list[Measurement]:
     from conversion.proof.checks.int8.seen import held_in, prepared_in
 
     workspace, spec = case.workspace, case.workspace.spec
-    order = [layer.name for layer in spec.layers]
     file = Laid(load(case.artifact.path))
     if case.artifact.external:
         near = Nearby(file, held_in(case))
         dynamic = file.network.is_dynamic
         remark = DYNAMIC if dynamic else EXTERNAL + "compared with each other"
-        dispensable = quantized.PARTS if dynamic else _dispensable(spec)
-        return quantized.parameters(
-            *(case.about, order, near.pairs(), near.unchecked(), remark, dispensable),
-            near.weights.settled,
+        return _measured(
+            case, near.pairs(), near.unchecked(), remark, near.weights.settled, dynamic
         )
     source, prepared = workspace.artifact("onnx-prepared"), prepared_in(case)
     made = Recomputed(
@@ -55,12 +57,10 @@ def onnx_parameters(case: Case) -> list[Measurement]:
         workspace.settings.onnx,
         Likeness(case.exposed, prepared.taps.exposed, workspace.layers.probes[0]),
     )
-    source_weights = locate(spec, prepared.network, prepared.taps.matches)
-    held = [*source_weights.held, *source_weights.placed]
+    located = locate(spec, prepared.network, prepared.taps.matches)
+    held = [*located.held, *located.placed]
     return [
-        *quantized.parameters(
-            case.about, order, made.pairs(), made.unchecked(), dispensable=_dispensable(spec)
-        ),
+        *_measured(case, made.pairs(), made.unchecked(), source=located.held),
         *weights.compared(case.about, spec, held, (SOURCE_EQUAL, SOURCE_FOLDED)),
     ]
 
@@ -73,17 +73,16 @@ def torch_parameters(case: Case) -> list[Measurement]:
     from conversion.backends.torch_file import load
     from conversion.proof.checks.int8.quantized_torch import Recomputed
 
-    workspace, spec = case.workspace, case.workspace.spec
+    workspace = case.workspace
     content, remark = load(case.artifact.path, case.name), ""
     recorded = content["ranges"]
     if case.artifact.external:
         remark = EXTERNAL + "compared with those that the file itself states"
     else:
         recorded = json.loads(workspace.artifact("torch-ranges").path.read_text())
-    made = Recomputed(spec, content, recorded, not case.artifact.external, _chosen(case))
-    order = [layer.name for layer in spec.layers]
-    pairs, unchecked = made.pairs(), made.unchecked()
-    return quantized.parameters(case.about, order, pairs, unchecked, remark, _dispensable(spec))
+    own = not case.artifact.external
+    made = Recomputed(workspace.spec, content, recorded, own, _chosen(case))
+    return _measured(case, made.pairs(), made.unchecked(), remark)
 
 
 def litert_parameters(case: Case) -> list[Measurement]:
@@ -96,18 +95,55 @@ def litert_parameters(case: Case) -> list[Measurement]:
     spec, external, seen = case.workspace.spec, case.artifact.external, held_in(case)
     partly = () if external else float_steps(spec, case.workspace.settings)
     found = Parameters(seen, external, _chosen(case), partly)
-    order = [layer.name for layer in spec.layers]
-    pairs, unchecked = found.pairs(), found.unchecked()
     wide = {t.steps.zero_point.dtype.name for t in seen.network.tensors if t.steps is not None}
-    return quantized.parameters(
-        case.about,
-        order,
-        pairs,
-        unchecked,
-        SIXTEEN if "int16" in wide else "",
-        _dispensable(spec),
-        found.weights.settled,
+    remark = SIXTEEN if "int16" in wide else ""
+    return _measured(case, found.pairs(), found.unchecked(), remark, found.weights.settled)
+
+
+def _measured(
+    case: Case,
+    pairs: list[Pair],
+    unchecked: Sequence[str],
+    remark: str = "",
+    settled: Sequence[str] = (),
+    dynamic: bool = False,
+    source: Sequence[Held] = (),
+) -> list[Measurement]:
+    """What was compared, and which share of the weights that shows.
+
+    Args:
+        case: the artifact.
+        pairs: what was compared.
+        unchecked: what was not, in words.
+        remark: what could not be, for the reason.
+        settled: layers whose weights could not be compared and that give what they should.
+        dynamic: whether the file may lack scales: they are computed as it runs.
+        source: the weights of the float graph that was quantized, each of which was compared.
+    """
+    spec = case.workspace.spec
+    order = [layer.name for layer in spec.layers]
+    dispensable = quantized.PARTS if dynamic else _dispensable(spec)
+    return [
+        *quantized.parameters(case.about, order, pairs, unchecked, remark, dispensable, settled),
+        *_seen(case, pairs, source),
+    ]
+
+
+def _seen(case: Case, pairs: Sequence[Pair], source: Sequence[Held]) -> list[Measurement]:
+    """The share of the weights that was compared; what was not is seen in what its layer gives."""
+    from conversion.proof.checks.int8.seen import held_in
+
+    spec = case.workspace.spec
+    found = [(pair.covers, pair.exact) for pair in pairs]
+    found += [(held.covers, held.exact and held.layer in case.in_float) for held in source]
+    exactly, by_rule = (
+        [a for covers, e in found if e is how for a in covers] for how in (True, False)
     )
+    known = {*map(id, exactly), *map(id, by_rule)}
+    left = [layer for layer in spec.layers if not known.issuperset(map(id, layer.weights.values()))]
+    behaving = [layer for layer in left if held_in(case).behaves(layer.name)]
+    arrays = [array for layer in behaving for array in layer.weights.values()]
+    return weights_seen(case.about, QUANTIZED_SEEN, spec, exactly, by_rule, arrays)
 
 
 def _chosen(case: Case) -> list[str]:

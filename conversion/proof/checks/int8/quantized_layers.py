@@ -11,9 +11,10 @@ from conversion.core.measurement import Measurement, Verdict
 from conversion.core.spec import Layer, Spec
 from conversion.proof import truth
 from conversion.proof.checks.case import Case
+from conversion.proof.checks.int8.ideal_rounding import IdealRounding
 from conversion.proof.checks.int8.seen import Seen, seen_in
 from conversion.proof.checks.layers import own_truth
-from conversion.proof.metrics import sqnr
+from conversion.proof.metrics import limits, sqnr
 from conversion.proof.metrics.mistakes import mistakes
 from conversion.proof.metrics.sqnr import LayerSqnr, Sqnr
 from conversion.proof.taps.kernels import kernels
@@ -39,6 +40,7 @@ class Gathered:
 
     reached: Sqnr = field(default_factory=Sqnr)
     own: Sqnr = field(default_factory=Sqnr)
+    ideal: Sqnr = field(default_factory=Sqnr)
     moved: float = 0.0
 
 
@@ -50,6 +52,8 @@ def layer_sqnr(case: Case) -> list[Measurement]:
     odd, unlike, done = "", "", 0
     damaged = DAMAGE_VALUES // (reference.streaming.values * max(len(taps.seen), 1))
     damaged = min(max(damaged, 1), IMAGES, reference.count)
+    seen = seen_in(case)
+    rounding = IdealRounding(seen)
     for inputs, truths in reference.chunks(IMAGES):
         exact, tapped = dict(truths), taps.layers(inputs).layers
         right = {name: value for name, value in tapped.items() if _fits(exact[name], value)}
@@ -71,22 +75,25 @@ def layer_sqnr(case: Case) -> list[Measurement]:
             each = gathered.setdefault(name, Gathered())
             each.reached.add(exact[name], value)
             each.own.add(own, value)
+            each.ideal.add(own, rounding.group(name, right, inputs))
             if counted:
                 few = {name: value[:counted] for name, value in exact.items()}
                 each.moved += _moved(spec, few, name, few[name] + (value - own)[:counted])
         done += len(next(iter(inputs.values())))
-    seen, spread = seen_in(case), _spread(case)
+    spread = _spread(case)
     found = [
         LayerSqnr(
             layer="+".join(taps.matches[name].group),
             reached=each.reached.decibels,
             own=each.own.decibels,
+            ideal=each.ideal.decibels,
             weights=_weights(seen, taps.matches[name].group),
             damage=float(np.sqrt(each.moved / damaged / max(spread, 1e-300))),
         )
         for name, each in gathered.items()
     ]
-    measured = sqnr.layer_sqnr(case.about, found, odd, taps.another, done, unlike)
+    floor = limits.SQNR.value if case.is_regression_test else 0.0
+    measured = sqnr.layer_sqnr(case.about, found, odd, taps.another, done, unlike, floor)
     return [_explained(seen, each) for each in measured]
 
 

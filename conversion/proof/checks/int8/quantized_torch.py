@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -100,12 +100,24 @@ class Recomputed:
         if not self._parts(layer):
             return
         for part, owner, words, kernel, bias in self._expected(layer):
-            yield from self._module(f"{BODY}{_join(layer, part)}", owner, words, kernel, bias)
+            found = self._module(f"{BODY}{_join(layer, part)}", owner, words, kernel, bias)
+            yield from self._covering(layer, found)
+
+    def _covering(
+        self, layer: Layer, pairs: Iterable[Pair], in_float: bool = False
+    ) -> Iterator[Pair]:
+        """Pairs that show the weights of a layer and of what is folded into it."""
+        group = [self.spec.layer(name) for name in self._group(layer.name)]
+        covers = tuple(array for each in group for array in each.weights.values())
+        exact = in_float and len(covers) == len(layer.weights)
+        yield from (replace(pair, covers=covers, exact=exact) for pair in pairs)
 
     def _fused_in_float(self, layer: Layer) -> Iterator[Pair]:
         """Layers that the scheme leaves in float, with what is folded into them."""
-        if not self._fuses_in_float(layer):
-            return
+        if self._fuses_in_float(layer):
+            yield from self._covering(layer, self._kept_in_float(layer), in_float=True)
+
+    def _kept_in_float(self, layer: Layer) -> Iterator[Pair]:
         for part, owner, words, kernel, bias in self._expected(layer):
             prefix = f"{BODY}{attribute_name(layer.name)}.module.{part}".rstrip(".")
             inside = "" if f"{prefix}.weight" in self.state else ".0"  # beside a ReLU
@@ -202,7 +214,9 @@ class Recomputed:
                 self._visited.add(key)
                 part = "biases" if role.endswith("bias") else "weights"
                 found = self.state.get(key, _NOTHING).numpy()
-                yield Pair(part, layer, f"the {role} of {layer}", found, tensor.numpy())
+                covers = tuple(self.spec.layer(layer).weights.values())
+                words = f"the {role} of {layer}"
+                yield Pair(part, layer, words, found, tensor.numpy(), covers=covers, exact=True)
 
     def _layer(self, prefix: str) -> str:
         """The layer that a module belongs to."""

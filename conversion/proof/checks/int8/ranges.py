@@ -159,7 +159,24 @@ def litert_ranges(case: Case) -> list[Measurement]:
     sizes = {name: prod(each.shape) for name, each in seen.taps.matches.items()}
     places, overwritten = tied(seen.network, _places(seen), sizes)
     rule = Rule(True, limits.RANGE_ROUNDED.value, STEPS, holds_zero=True)
-    return _compared(case, recorded, places, rule, overwritten)
+    return _compared(case, recorded, places, rule, overwritten, _nearly(seen, places))
+
+
+def _nearly(seen: Seen, places: Mapping[str, Place]) -> dict[str, Place]:
+    """Tensor to the normalization that it may hold in place of the layer before it.
+
+    One that hardly changes anything is within the rounding of eight bits of what it reads, and
+    which of the two a tensor holds then shows in its range alone.
+    """
+    found = {}
+    for tensor, (name, before) in places.items():
+        readers = [each for each in seen.spec.layers if name in each.inputs]
+        if before or len(readers) != 1 or readers[0].kind != "BatchNormalization":
+            continue
+        held = seen.taps.matches[readers[0].name].tensor
+        if not held or seen.network.root(held) == tensor:
+            found[tensor] = (readers[0].name, False)
+    return found
 
 
 def _ends(entry: Mapping[str, Any], top: int) -> Range:
@@ -235,6 +252,7 @@ def _compared(
     places: Mapping[str, Place],
     rule: Rule,
     overwritten: Mapping[str, str] | None = None,
+    nearly: Mapping[str, Place] | None = None,
 ) -> list[Measurement]:
     """Recorded ranges beside the reference's over the images drawn again.
 
@@ -244,6 +262,7 @@ def _compared(
         places: tensor to the layer that it holds.
         rule: how they are judged.
         overwritten: tensor to the one whose values it held as well while it was observed.
+        nearly: tensor to another layer that it may hold; it counts as the one that its range fits.
     """
     workspace, honest = case.workspace, honest_images(case)
     if not places:
@@ -262,6 +281,10 @@ def _compared(
             low, high = min(low, ends[over][0]), max(high, ends[over][1])
         wanted = (min(low, 0.0), max(high, 0.0)) if rule.holds_zero else (low, high)
         rows.append(Recorded(name, layer, recorded[name], wanted, int(cut), int(size)))
+    beyond = [row.tensor for row in rows if row.deviation > rule.limit]
+    doubtful = {name: place for name, place in (nearly or {}).items() if name in beyond}
+    if doubtful:
+        return _compared(case, recorded, {**places, **doubtful}, rule, overwritten)
     if rule.exact:
         return [ranges.exact_ranges(case.about, rows, rule.limit, len(honest), missed)]
     return ranges.fitted_ranges(case.about, rows, rule.limit, len(honest), missed)

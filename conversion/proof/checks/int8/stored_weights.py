@@ -85,7 +85,8 @@ class Weights:
     def _compared(self, found: Found) -> Iterator[Pair]:
         wanted, owner = found.wanted, self.seen.owners.of(found.step.name) or found.wanted.layer
         self.visited.add(found.constant.name)
-        yield Pair("weights", owner, wanted.what, found.real, wanted.kernel, found.slack, NEAR)
+        what, slack, covers = wanted.what, found.slack, wanted.covers
+        yield Pair("weights", owner, what, found.real, wanted.kernel, slack, NEAR, covers)
         bias = self._bias(found)
         yield from self.scales(found, bias)
         words, offset = wanted.what.replace("kernel", "bias"), wanted.rest.offset
@@ -101,7 +102,9 @@ class Weights:
         if not is_near and self.seen.behaves(wanted.layer):
             self.settled.append(wanted.layer)
             return
-        yield Pair("biases", owner, words, bias.real, value, slack, NEAR)
+        own = self.seen.spec.layer(wanted.layer).weights.get("bias")
+        covers = () if own is None else (own,)
+        yield Pair("biases", owner, words, bias.real, value, slack, NEAR, covers)
 
     def _missing(self, layer: str, words: str) -> None:
         if self.seen.behaves(layer):
