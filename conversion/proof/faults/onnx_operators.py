@@ -22,8 +22,11 @@ ACTIVATIONS = (
     *("Tanh", "Softplus", "Softsign", "Erf", "Gelu", "Mish", "ThresholdedRelu"),
 )
 EXCHANGED = {
-    **{"Relu": "Elu", "Elu": "Relu", "Clip": "Relu"},
-    **{"Sigmoid": "HardSigmoid", "Tanh": "Sigmoid"},
+    "Relu": "Elu",
+    "Elu": "Relu",
+    "Clip": "Relu",
+    "Sigmoid": "HardSigmoid",
+    "Tanh": "Sigmoid",
 }
 """Operator of an activation to the one that may be taken for it."""
 

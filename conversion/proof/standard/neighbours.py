@@ -1,4 +1,4 @@
-"""What is beside a layer that it could be mistaken with: a twin, another source, what is flattened."""
+"""What is beside a layer that it could be taken for: a twin, another source, what is flattened."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _sizes(layer: Layer) -> dict[str, Shape]:
     return {role: array.shape for role, array in layer.weights.items()}
 
 
-def flattened(spec: Spec, layer: Layer) -> Shape | None:
+def flattened(spec: Spec, layer: Layer) -> tuple[int, int, int] | None:
     """The shape of the image ``(H, W, C)`` whose flat values a Dense reads; None of any other.
 
     An image of one pixel or one channel has its values in the same order either way.
@@ -32,8 +32,12 @@ def flattened(spec: Spec, layer: Layer) -> Shape | None:
     if layer.kind != "Dense" or before.kind != "Flatten":
         return None
     shape = spec.layer(before.inputs[0]).shape
-    ordered = len(shape) == 3 and shape[-1] != 1 and shape[:2] != (1, 1)
-    return shape if ordered else None
+    if len(shape) != 3 or shape[-1] == 1 or shape[:2] == (1, 1):
+        return None
+    height, width, channels = shape
+    if height is None or width is None or channels is None:
+        return None
+    return height, width, channels
 
 
 def sources_elsewhere(spec: Spec, layer: Layer) -> Iterator[tuple[str, str]]:
