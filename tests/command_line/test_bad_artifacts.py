@@ -36,6 +36,7 @@ def other_kind(path):
     torch.save({"conversion": 1, "kind": "torch-int8", "provenance": {}}, path)
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize(
     ("name", "make", "words"),
     [

@@ -121,6 +121,7 @@ def test_bad_model_is_refused_in_one_line(refused, mine, spoil, words):
     assert "mine.h5" in said
 
 
+@pytest.mark.one_in(4)
 @verbs
 @pytest.mark.parametrize(("spoil", "words"), CODE.values(), ids=list(CODE))
 def test_code_reaches_keras_through_no_verb(refused, mine, arguments, spoil, words):

@@ -79,7 +79,7 @@ def test_the_refusal_names_a_description_that_is_beside(saved, tmp_path):
         read_spec(copy)
 
 
-@pytest.mark.one_in(2)
+@pytest.mark.one_in(4)
 @pytest.mark.parametrize("head", ["", "import keras\n"], ids=["plain", "imports-keras"])
 def test_what_is_built_has_the_weights_of_the_file(saved, named, head):
     custom = load([named(head + BUILDS)])
@@ -128,7 +128,7 @@ BAD = {
 }
 
 
-@pytest.mark.one_in(4)
+@pytest.mark.one_in(8)
 @pytest.mark.parametrize(("text", "sentence"), BAD.values(), ids=list(BAD))
 def test_what_does_not_fit_is_refused_in_one_sentence(saved, named, text, sentence):
     with pytest.raises(UserError, match=sentence) as refused:

@@ -20,6 +20,7 @@ SETTINGS = {
 }
 
 
+@pytest.mark.one_in(3)
 @shapes
 @names
 def test_activation(agree, shape, name):
@@ -27,11 +28,13 @@ def test_activation(agree, shape, name):
     agree(config, images(shape, count=20, mean=0.0))
 
 
+@pytest.mark.one_in(3)
 @names
 def test_activation_of_a_dense_layer(agree, name):
     agree(sequential([5], layer("Dense", units=6, activation=name)), images([5], count=20))
 
 
+@pytest.mark.one_in(3)
 @names
 def test_activation_between_convolutions(agree, name):
     conv = layer("Conv2D", "conv", filters=4, kernel_size=[2, 3], activation=name)

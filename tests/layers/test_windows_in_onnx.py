@@ -88,7 +88,7 @@ def model_around(kind, chosen):
     return sequential(shape, *between), images(shape)
 
 
-@pytest.mark.one_in(3)
+@pytest.mark.one_in(4)
 @settings_of_windows
 def test_onnx_file_computes_what_keras_does(small, onnx_taps, kind, chosen):  # noqa: F811
     config, inputs = model_around(kind, chosen)

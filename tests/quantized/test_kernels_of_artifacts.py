@@ -114,6 +114,7 @@ def test_a_graph_that_multiplies_nothing_costs_nothing():
     assert multiply_accumulates(model) == {}
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize(
     ("scheme", "verdict"),
     [

@@ -58,6 +58,7 @@ TELLING = ("functional", "shared-layer", "both-calls-are-outputs")
 """Models that are also opened in the other formats; all are in the slow tests."""
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize(
     ("name", "suffix"),
     [

@@ -228,6 +228,7 @@ OLD = {
 }
 
 
+@pytest.mark.one_in(2)
 @pytest.mark.parametrize(("change", "words"), OLD.values(), ids=list(OLD))
 def test_an_older_description_gives_the_outputs_of_todays(tmp_path, reference, new, change, words):
     old = tmp_path / "old.h5"

@@ -10,7 +10,7 @@ JSON, PAGE = DOCS / "zoo.json", DOCS / "zoo.md"
 ROUTES = ("onnx-fp32", "torch-fp32", "torch-via-onnx-fp32")
 INT8 = ("onnx-int8", "torch-int8")
 HEADER = (
-    "| model | layers | seen + fused | Keras | ONNX | PyTorch | through ONNX | ONNX int8 "
+    "| model | layers | seen + fused, mistaken | Keras | ONNX | PyTorch | through ONNX | ONNX int8 "
     "| PyTorch int8 |\n"
     "|---|---|---|---|---|---|---|---|---|"
 )
@@ -23,7 +23,7 @@ def table(document):
     for name, row in document["models"].items():
         keras = row["keras"]
         noise = f"{keras['noise']:.1e}" if "noise" in keras else "-"
-        places = _places(row["routes"]["onnx-fp32"])
+        places = _places(row)
         cells = [name, str(row["layers"]), places, noise + _mark(keras, reasons)]
         cells += [_multiple(row["routes"][route], reasons) for route in ROUTES]
         alike = " (one class)" if row["answers"] == 1 else ""
@@ -46,8 +46,11 @@ def table(document):
     return "\n\n".join(part for part in parts if part)
 
 
-def _places(route):
-    return f"{route['seen']} + {route['fused']}" if "seen" in route else "-"
+def _places(row):
+    """Layers of the ONNX file, and how many are mistaken in all files together."""
+    route, files = row["routes"]["onnx-fp32"], {**row["routes"], **row["int8"]}.values()
+    mistaken = sum(len(each.get("mistaken", ())) for each in files)
+    return f"{route['seen']} + {route['fused']}, {mistaken}" if "seen" in route else "-"
 
 
 def _multiple(route, reasons):
@@ -63,8 +66,7 @@ def _eight_bits(found, reasons, alike):
     if "own" not in found:
         return found["verdict"] + _mark(found, reasons)
     kept = "-" if found["kept"] is None else f"{found['kept']:g} %{alike}"
-    own = "-" if found["mistaken"] else f"{found['own']:.0f}"
-    return f"{own} / {found['outputs']:.0f} dB / {kept}"
+    return f"{found['own']:.0f} / {found['outputs']:.0f} dB / {kept}"
 
 
 def _mark(found, reasons):
