@@ -123,6 +123,7 @@ def _softmax(config: Config) -> nn.Module:
 LAYERS: dict[str, Callable[[Config], nn.Module]] = {
     "ReLU": _relu,
     "LeakyReLU": lambda c: nn.LeakyReLU(float(c.get("negative_slope", c.get("alpha", 0.3)))),
+    "GELU": lambda config: nn.GELU("tanh" if config.get("approximate") else "none"),
     "ELU": lambda config: ScaledElu(float(config.get("alpha", 1.0))),
     "Softmax": _softmax,
 }

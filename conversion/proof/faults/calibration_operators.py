@@ -17,7 +17,7 @@ from conversion.backends.onnx_file import load
 from conversion.backends.torch_module import attribute_name
 from conversion.core import digest
 from conversion.core.artifact import Artifact, Store
-from conversion.proof.faults.fault import Asked, OfWorkspace
+from conversion.proof.faults.fault import Asked, NotInjectable, OfWorkspace
 from conversion.proof.faults.injection import (
     OfDataset,
     in_calibration,
@@ -121,6 +121,8 @@ def of_images(make: Callable[[Any], OfDataset]) -> OfWorkspace:
 
     def inject(workspace: Workspace, folder: Path, asked: Asked) -> Workspace:
         name, aside = asked.artifact.replace("int8", "ranges"), folder / "images"
+        if name not in (ONNX, TORCH):
+            raise NotInjectable(f"{asked.artifact} is made without recorded ranges")
         aside.mkdir()
         made = in_calibration(make(asked.value))(workspace, aside).artifact(name)
         return put_ranges(workspace, folder, name, made)

@@ -189,7 +189,36 @@ def pool_kind(file: File, layers: Sequence[str], _: Any) -> None:
         found.opcodeIndex = codes[wanted]
 
 
+def other_activation(file: File, layers: Sequence[str], _: Any) -> None:
+    """What an operation computes itself is held to -1 to 1; to no more than 0 to 6 before."""
+    for layer in layers:
+        found = _fused(file, layer)
+        found.fusedActivationFunction = 1 if found.fusedActivationFunction == 3 else 2
+
+
+def slope(file: File, layers: Sequence[str], size: float) -> None:
+    """Another slope below 0."""
+    for layer in layers:
+        _options(file, layer, "alpha").alpha *= 1 + size
+
+
+def gelu_by_tanh(file: File, layers: Sequence[str], _: Any) -> None:
+    """GELU by the approximation with tanh."""
+    for layer in layers:
+        _options(file, layer, "approximate").approximate = True
+
+
+def _options(file: File, layer: str, name: str) -> Any:
+    found = file.operation(layer)
+    if not hasattr(found.builtinOptions, name):
+        raise NotInjectable(f"{file.kind(found)} of {layer} has no {name}")
+    return found.builtinOptions
+
+
 OPERATORS: Mapping[str, OfFile] = {
+    "activation-exchanged": other_activation,
+    "slope": slope,
+    "gelu-by-tanh": gelu_by_tanh,
     "of-another-source": of_another_source,
     "largest-weight": largest_weight,
     "activation-missing": activation_lost,

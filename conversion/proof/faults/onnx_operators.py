@@ -10,6 +10,7 @@ from onnx import ModelProto, NodeProto
 
 from conversion.proof.faults.fault import NotInjectable
 from conversion.proof.faults.onnx_graph import Graph, attribute, floats, ints, set_attribute
+from conversion.proof.standard.neighbours import sources_elsewhere
 
 OfGraph = Callable[[Graph, Sequence[str], Any], ModelProto | None]
 """Changes a graph, or returns another one, by names of layers and a size or other value."""
@@ -20,6 +21,15 @@ ACTIVATIONS = (
     *("Relu", "Clip", "LeakyRelu", "PRelu", "Elu", "Selu", "Sigmoid", "HardSigmoid", "HardSwish"),
     *("Tanh", "Softplus", "Softsign", "Erf", "Gelu", "Mish", "ThresholdedRelu"),
 )
+EXCHANGED = {
+    "Relu": "Elu",
+    "Elu": "Relu",
+    "Clip": "Relu",
+    "Sigmoid": "HardSigmoid",
+    "Tanh": "Sigmoid",
+}
+"""Operator of an activation to the one that may be taken for it."""
+
 SUMS, POOLS = ("Add", "Sum"), ("AveragePool", "GlobalAveragePool", "MaxPool", "GlobalMaxPool")
 
 
@@ -148,6 +158,52 @@ def inputs_reversed(_: Graph, node: NodeProto, __: Any) -> None:
     node.input[:] = names
 
 
+def other_activation(_: Graph, node: NodeProto, __: Any) -> None:
+    """Another function in the place of an activation."""
+    if node.op_type not in EXCHANGED:
+        raise NotInjectable(f"nothing is usually taken for {node.op_type}")
+    node.op_type = EXCHANGED[node.op_type]
+    del node.attribute[:], node.input[1:]
+
+
+def twice(graph: Graph, node: NodeProto, _: Any) -> None:
+    """An activation that is applied once more."""
+    graph.behind(node, node.op_type).attribute.extend(node.attribute)
+
+
+def by_tanh(graph: Graph, erf: NodeProto, _: Any) -> None:
+    """The error function of a GELU by the approximation with tanh: ``x`` is its input by root 2."""
+    x, root = erf.input[0], np.sqrt(np.pi)
+    for operator, value in (("Pow", 2.0), ("Mul", 4 * 0.044715 / root), ("Add", 2 / root)):
+        graph.ahead(erf, operator, floats(value))
+    graph.ahead(erf, "Mul").input.append(x)
+    erf.op_type = "Tanh"
+
+
+def other_interpolation(_: Graph, node: NodeProto, __: Any) -> None:
+    """Bilinear for nearest, or the other way round."""
+    own = attribute(node, "mode") or b"nearest"
+    set_attribute(node, "mode", "linear" if own == b"nearest" else "nearest")
+
+
+def counting_padding(_: Graph, pool: NodeProto, __: Any) -> None:
+    """An average that counts the zeros around the image."""
+    if not any(attribute(pool, "pads") or []):
+        raise NotInjectable(f"{pool.name} is not padded")
+    set_attribute(pool, "count_include_pad", 1)
+
+
+def shortcut_from_elsewhere(graph: Graph, layer: str, _: Any) -> None:
+    """A sum that reads what is before one of its sources, not the source."""
+    add = graph.node(layer, *SUMS)
+    for source, before in sources_elsewhere(graph.spec, graph.spec.layer(layer)):
+        own, other = graph.tensors.get(source, ""), graph.tensors.get(before, "")
+        if own in add.input and other not in ("", own):
+            add.input[list(add.input).index(own)] = other
+            return
+    raise NotInjectable(f"what is before the sources of {layer} is no tensor of its own")
+
+
 def column_major(graph: Graph, pool: NodeProto, shape: Sequence[int]) -> None:
     """Values flattened as if they were an image of that shape, columns first."""
     square = graph.behind(pool, "Reshape", ints(-1, *shape))
@@ -181,13 +237,24 @@ OPERATORS: Mapping[str, OfGraph] = {
     "of-the-batch": each(of_the_batch),
     "left-out": each(norm_left_out),
     "activation-missing": of_node(ACTIVATIONS, lambda graph, node, _: graph.drop(node)),
+    "activation-exchanged": of_node(ACTIVATIONS, other_activation),
+    "activation-twice": of_node(("Softmax", "Sigmoid", "Tanh"), twice),
+    "gelu-by-tanh": of_node(("Erf",), by_tanh),
+    "slope": of_node(
+        ("LeakyRelu",),
+        lambda _, node, size: set_attribute(node, "alpha", (1 + size) * attribute(node, "alpha")),
+    ),
     "relu-behind": of_node(SUMS, lambda graph, node, _: graph.behind(node, "Relu")),
     "relu6": of_node(("Relu",), capped),
     "leaky": of_node(("Relu",), leaky),
     "one-side-of-sum": of_node(SUMS, lambda graph, node, kept: graph.drop(node, kept)),
     "inputs-reversed": of_node(("Concat", "Sub"), inputs_reversed),
     "before-its-relu": each(before_its_relu),
+    "shortcut-elsewhere": each(shortcut_from_elsewhere),
+    "resize-kind": of_node(("Resize",), other_interpolation),
     "pool-kind": of_node(POOLS, other_pooling),
+    "pool-pads": of_node(POOLS, other_pads),
+    "pool-counts-padding": of_node(("AveragePool",), counting_padding),
     "pool-times": of_node(
         POOLS, lambda graph, node, size: graph.behind(node, "Mul", floats(1 + size))
     ),

@@ -15,8 +15,8 @@ from conversion.backends.onnx_file import load
 from conversion.core import digest
 from conversion.core.artifact import Artifact
 from conversion.core.spec import Spec
-from conversion.proof.faults import calibration_operators
-from conversion.proof.faults.fault import Asked, OfWorkspace
+from conversion.proof.faults import calibration_operators, onnx_operators
+from conversion.proof.faults.fault import Asked, NotInjectable, OfWorkspace
 from conversion.proof.faults.injection import in_litert, in_onnx, in_spec, put
 from conversion.proof.faults.litert_operators import File
 from conversion.proof.faults.onnx_graph import Graph
@@ -53,6 +53,13 @@ def written(make: Callable[[Workspace, Path, Asked], None]) -> OfWorkspace:
 def copied(workspace: Workspace, path: Path, asked: Asked) -> None:
     """The file of another artifact."""
     path.write_bytes(workspace.artifact(asked.value).path.read_bytes())
+
+
+def float_file(workspace: Workspace, path: Path, asked: Asked) -> None:
+    """The float file of the same route."""
+    if asked.artifact.startswith("torch"):
+        raise NotInjectable("a PyTorch file says itself what it is")
+    copied(workspace, path, replace(asked, value=asked.artifact.replace("int8", "fp32")))
 
 
 def of_scheme(workspace: Workspace, path: Path, asked: Asked) -> None:
@@ -124,6 +131,17 @@ def of_noisy_floats(workspace: Workspace, path: Path, asked: Asked) -> None:
     onnx_static.build(Ingredients(workspace.spec, workspace.keras, workspace.settings, needs), path)
 
 
+def of_floats_without_activation(workspace: Workspace, folder: Path, asked: Asked) -> Workspace:
+    """An int8 file calibrated and made in earnest, of floats in which an activation is missing."""
+    if not asked.artifact.startswith("onnx"):
+        raise NotInjectable(f"{asked.artifact} is not made from a float graph")
+
+    def change(graph: Graph) -> None:
+        onnx_operators.OPERATORS["activation-missing"](graph, asked.layers, None)
+
+    return in_onnx(change, "onnx-prepared")(workspace, folder)
+
+
 def of_other_ranges(workspace: Workspace, path: Path, asked: Asked) -> None:
     """An int8 file of other ranges than those that are on record: all off by a factor."""
     aside = path.with_name("ranges")
@@ -188,6 +206,8 @@ def prepared(workspace: Workspace) -> Graph:
 
 OPERATORS: Mapping[str, OfWorkspace] = {
     "file:copied": written(copied),
+    "file:of-floats": written(float_file),
+    "file:activation-missing": of_floats_without_activation,
     "file:of-another-source": of_another_source,
     "file:of-scheme": written(of_scheme),
     "file:weights-alone": written(stored_only),

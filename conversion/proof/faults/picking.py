@@ -10,8 +10,8 @@ import numpy as np
 
 from conversion.core.spec import Layer, Spec
 from conversion.proof.faults.fault import Fault
-from conversion.proof.faults.operators import injection, known
-from conversion.proof.standard.kinds import FITS
+from conversion.proof.faults.operators import WHOLE, injection, known
+from conversion.proof.standard.kinds import fitting
 from conversion.proof.standard.table import STANDARD, rows, value_of
 
 BLOCK = {"BatchNormalization", "Activation", "ReLU", "ZeroPadding2D", "Flatten", "Dropout"}
@@ -28,10 +28,11 @@ def standard_faults(spec: Spec, artifacts: Sequence[str], seed: int = 0) -> list
     """
     drawn, groups = np.random.default_rng(seed), list[list[Fault]]()
     for stage, cells in rows(STANDARD):
-        fits = [layer for layer in spec.layers if FITS[cells[1]](layer)]
+        fits = fitting(cells[1], spec)
         for artifact in artifacts:
             is_integer = artifact.endswith("int8")
-            if cells[0] in known(artifact) and is_integer is (stage == "quantization"):
+            of_int8 = stage in ("calibration", "quantization")
+            if cells[0] in known(artifact) | set(WHOLE) and is_integer is of_int8:
                 order = drawn.permutation(len(fits))
                 groups.append([_fault(spec, stage, artifact, cells, fits[i]) for i in order])
     rounds = zip_longest(*(groups[i] for i in drawn.permutation(len(groups))))
@@ -47,7 +48,7 @@ def _fault(spec: Spec, stage: str, artifact: str, cells: Sequence[str], layer: L
         artifact=artifact,
         magnitude=magnitude,
         check="",
-        where=layer.name,
+        where="" if operator in WHOLE else layer.name,
         inject=made(value_of(value)),
         sizes=tuple(map(float, sizes.split())),
         resized=made if sizes else None,
@@ -68,6 +69,11 @@ def _block(spec: Spec, layer: Layer) -> Iterator[str]:
             break
         yield behind.name
     before = layer
-    while before.kind in BLOCK and len(before.inputs) == 1:
+    while (before.kind in BLOCK or _is_flattened(spec, before)) and len(before.inputs) == 1:
         before = spec.layer(before.inputs[0])
         yield before.name
+
+
+def _is_flattened(spec: Spec, layer: Layer) -> bool:
+    """Whether it reads a Flatten, which does nothing but state the order of what it reads."""
+    return any(spec.layer(name).kind == "Flatten" for name in layer.inputs)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import numpy as np
 
-from conversion.core.spec import KERNELS, Layer
+from conversion.core.spec import KERNELS, Layer, Spec
+from conversion.proof.standard.neighbours import flattened, sources_elsewhere, twin
 
 FUNCTIONS = ("relu", "relu6", "sigmoid", "tanh", "elu")
+BOUNDED = ("sigmoid", "tanh", "softmax")
 
 
 def _shape(layer: Layer) -> tuple[int, ...]:
@@ -42,6 +45,9 @@ FITS: Mapping[str, Callable[[Layer], bool]] = {
     "relu": lambda layer: (
         (layer.kind, layer.activation) == ("Activation", "relu") or layer.kind == "ReLU"
     ),
+    "bounded": lambda layer: _is_softmax(layer) or layer.activation in BOUNDED,
+    "leaky": lambda layer: layer.kind == "LeakyReLU",
+    "input": lambda layer: layer.kind == "InputLayer",
     "gelu": lambda layer: layer.activation == "gelu",
     "pooling": lambda layer: "Pooling2D" in layer.kind,
     "resize": lambda layer: layer.kind == "UpSampling2D",
@@ -50,4 +56,52 @@ FITS: Mapping[str, Callable[[Layer], bool]] = {
     "softmax": lambda layer: layer.activation == "softmax",
     "softmax-of-rows": lambda layer: _is_softmax(layer) and len(layer.shape) > 1,
 }
-"""Word of the table to whether a layer can have the fault."""
+"""Word of the table to whether a layer can have the fault, whatever is beside it."""
+
+
+def fitting(word: str, spec: Spec) -> list[Layer]:
+    """The layers of a model that a word of the table stands for.
+
+    Args:
+        word: of `FITS` or `BESIDE`.
+        spec: the model.
+    """
+    fits = FITS.get(word) or partial(BESIDE[word], spec)
+    return [layer for layer in spec.layers if fits(layer)]
+
+
+def _reads_the_input(spec: Spec, layer: Layer) -> bool:
+    """Whether it is the first on its way that has a kernel."""
+    before = layer
+    while before.inputs and (before is layer or not _shape(before)):
+        before = spec.layer(before.inputs[0])
+    return bool(_shape(layer)) and not before.inputs
+
+
+def _gives_classes(spec: Spec, layer: Layer) -> bool:
+    """Whether no layer with weights is behind it, and it has more than one channel."""
+    behind = {layer.name}
+    for each in spec.layers:
+        if behind & set(each.inputs):
+            if each.weights:
+                return False
+            behind.add(each.name)
+    return _is_plain(layer) and _shape(layer)[-1] > 1
+
+
+def _is_padded_on_one_side(spec: Spec, layer: Layer) -> bool:
+    """Whether it is a 3x3 kernel in steps of 2 over an even image: padded behind alone."""
+    steps = tuple(layer.config.get("strides") or ()), layer.config.get("padding")
+    even = not any((size or 1) % 2 for size in spec.layer(layer.inputs[0]).shape[:2])
+    return _shape(layer)[:2] == (3, 3) and steps == ((2, 2), "same") and even
+
+
+BESIDE: Mapping[str, Callable[[Spec, Layer], bool]] = {
+    "image": _reads_the_input,
+    "classes": _gives_classes,
+    "strided": lambda spec, layer: bool(layer.inputs) and _is_padded_on_one_side(spec, layer),
+    "flattened": lambda spec, layer: flattened(spec, layer) is not None,
+    "twin": lambda spec, layer: twin(spec, layer) is not None,
+    "shortcut": lambda spec, layer: any(sources_elsewhere(spec, layer)),
+}
+"""The same, where it depends on the layers before or behind."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from conversion.core.spec import Layer, Spec
-from conversion.proof.standard.kinds import FITS
+from conversion.proof.standard.kinds import fitting
 from conversion.proof.standard.spec_operators import LAYERS, WEIGHTS
 from conversion.proof.standard.table import STANDARD, rows, value_of
 
@@ -42,9 +42,10 @@ def sample(spec: Spec) -> Iterator[Supposed]:
         spec: the model.
     """
     table = [cells for _, cells in rows(STANDARD) if cells[5]]
+    fits = {word: {layer.name for layer in fitting(word, spec)} for _, word, *_ in table}
     for layer in spec.layers:
         for operator, word, value, _, magnitude, _ in table:
-            if FITS[word](layer):
+            if layer.name in fits[word]:
                 put = _putting(operator, layer.name, value_of(value))
                 other = put(spec).layer(layer.name)
                 changed = _changed(layer, other)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from conversion.core.spec import Layer, Spec
+from conversion.proof.standard.neighbours import flattened, sources_elsewhere, twin
 
 OfSpec = Callable[[Spec, Sequence[str], Any], Spec]
 """Takes a spec, names of layers and a size or other value; returns another spec."""
@@ -161,10 +162,21 @@ def roles_exchanged(first: str, second: str, least: float = -np.inf) -> OfSpec:
 
 
 def twins_exchanged(spec: Spec, layers: Sequence[str], _: Any) -> Spec:
-    """All weights of two layers of one shape for each other."""
-    first, second = layers
-    one, two = spec.layer(first).weights, spec.layer(second).weights
-    return rebuilt(rebuilt(spec, first, weights=two), second, weights=one)
+    """All weights of two layers of one shape for each other: of one and its twin by default."""
+    first, *others = map(spec.layer, layers)
+    second = others[0] if others else twin(spec, first) or first
+    wrong = rebuilt(spec, first.name, weights=second.weights)
+    return rebuilt(wrong, second.name, weights=first.weights)
+
+
+def flattened_in_another_order(spec: Spec, name: str, _: Any) -> Spec:
+    """The rows of a dense kernel as for channels before rows and columns in what was flattened."""
+    layer = spec.layer(name)
+    kernel, shape = layer.weights["kernel"], flattened(spec, layer)
+    if shape is None:
+        return spec
+    other = kernel.reshape(*shape, -1).transpose(2, 0, 1, 3).reshape(kernel.shape)
+    return rebuilt(spec, name, weights={"kernel": other})
 
 
 def without_bias(spec: Spec, name: str, _: Any) -> Spec:
@@ -182,6 +194,31 @@ def without_activation(spec: Spec, name: str, _: Any) -> Spec:
     if "activation" in layer.config:
         return rebuilt(spec, name, config=linear)
     return _exchanged(spec, layer, [replace(layer, kind="Activation", config=linear)])
+
+
+def other_activation(spec: Spec, name: str, _: Any) -> Spec:
+    """Another function in the place of an activation, or of a layer that is nothing else."""
+    layer = spec.layer(name)
+    other = {"activation": EXCHANGED.get(layer.activation, "elu")}
+    if "activation" in layer.config:
+        return rebuilt(spec, name, config=other)
+    return _exchanged(spec, layer, [replace(layer, kind="Activation", config=other)])
+
+
+def activation_twice(spec: Spec, name: str, _: Any) -> Spec:
+    """An activation that is applied once more behind the layer."""
+    layer = spec.layer(name)
+    function = "softmax" if layer.kind == "Softmax" else layer.applied
+    return behind("Activation", lambda _: {"activation": function})(spec, [name], None)
+
+
+def shortcut_from_elsewhere(spec: Spec, name: str, _: Any) -> Spec:
+    """A sum that reads what is before one of its sources, not the source."""
+    layer = spec.layer(name)
+    for own, other in sources_elsewhere(spec, layer):
+        inputs = tuple(other if each == own else each for each in layer.inputs)
+        return rebuilt(spec, name, inputs=inputs)
+    return spec
 
 
 def other_axis(spec: Spec, name: str, _: Any) -> Spec:
@@ -242,8 +279,14 @@ def _exponent(weight: np.ndarray) -> np.ndarray:
     return (weight.view(np.uint32) ^ np.uint32(1 << 23)).view(np.float32)
 
 
+EXCHANGED = {"sigmoid": "hard_sigmoid", "tanh": "sigmoid", "elu": "relu", "relu6": "relu"}
+"""Activation to the one that may be taken for it."""
+
 WEIGHTS: Mapping[str, OfSpec] = {
-    "kernel-inputs-reversed": weights(lambda kernel, _: kernel[..., ::-1, :], "kernel"),
+    "kernel-inputs-reversed": weights(
+        lambda kernel, _: kernel[..., ::-1, :], "kernel", "depthwise_kernel"
+    ),
+    "kernel-times": weights(lambda kernel, by: kernel * by, "kernel", "depthwise_kernel"),
     "bias-weaker": weights(lambda bias, size: bias * (1 - size), "bias"),
     "kernel-axes-swapped": weights(
         lambda kernel, _: kernel.swapaxes(0, 1), "kernel", "depthwise_kernel"
@@ -255,6 +298,7 @@ WEIGHTS: Mapping[str, OfSpec] = {
         lambda kernel, _: np.roll(kernel, 1, axis=1), "kernel", "depthwise_kernel"
     ),
     "rows-permuted": weights(rows_permuted, "kernel"),
+    "flatten-order": each(flattened_in_another_order),
     "twins-swapped": twins_exchanged,
     "epsilon": settings(lambda _, value: {"epsilon": value}),
     "epsilon-less": settings(lambda layer, size: {"epsilon": layer.config["epsilon"] * (1 - size)}),
@@ -275,6 +319,9 @@ WEIGHTS: Mapping[str, OfSpec] = {
     "channels-reversed": weights(lambda array, _: array[..., ::-1] if array.ndim else array),
     "noise": noisy,
     "classes-rolled": weights(lambda array, _: np.roll(array, 1, axis=-1), "kernel", "bias"),
+    "classes-exchanged": weights(
+        lambda array, _: np.concatenate([array[..., 1::-1], array[..., 2:]], -1), "kernel", "bias"
+    ),
 }
 """Name to a way of misreading weights, or the epsilon that they are used with."""
 
@@ -285,8 +332,17 @@ LAYERS: Mapping[str, OfSpec] = {
     "bias-lost": each(without_bias),
     "left-out": becomes("Activation", lambda layer, _: {"activation": "linear"}),
     "leaky": becomes("LeakyReLU", lambda _, slope: {"negative_slope": slope}),
+    "slope": settings(
+        lambda layer, size: {
+            "negative_slope": (1 + size)
+            * layer.config.get("negative_slope", layer.config.get("alpha", 0.3))
+        }
+    ),
+    "activation-exchanged": each(other_activation),
+    "activation-twice": each(activation_twice),
     "activation-missing": each(without_activation),
     "reads": each(lambda spec, name, value: rebuilt(spec, name, inputs=tuple(value))),
+    "shortcut-elsewhere": each(shortcut_from_elsewhere),
     "one-side-of-sum": each(
         lambda spec, name, kept: rebuilt(spec, name, inputs=(spec.layer(name).inputs[kept],))
     ),
@@ -299,6 +355,5 @@ LAYERS: Mapping[str, OfSpec] = {
     ),
     "resize-kind": each(other_interpolation),
     "softmax-axis": each(other_axis),
-    "softmax-twice": behind("Softmax", lambda _: {"axis": -1}),
 }
 """Name to a way of misreading layers."""
