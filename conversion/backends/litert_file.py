@@ -107,8 +107,8 @@ def float_operators(model: Any, known: Collection[int] = ()) -> list[str]:
     for operation in graph.operators:
         ends = (int(i) for i in (*operation.inputs, *operation.outputs) if i >= 0)
         name = operator(model, operation)
-        asks = name in ("QUANTIZE", "DEQUANTIZE", "SHAPE")
-        counts = not asks and int(operation.outputs[0]) not in known
+        passes = name in ("QUANTIZE", "DEQUANTIZE", "SHAPE")
+        counts = not passes and int(operation.outputs[0]) not in known
         if counts and any(
             TYPES[graph.tensors[index].type].startswith(("FLOAT", "BFLOAT")) for index in ends
         ):

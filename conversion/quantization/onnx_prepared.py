@@ -11,7 +11,7 @@ from onnxruntime.quantization import shape_inference
 
 from conversion.backends.backend import Ingredients
 from conversion.backends.onnx_file import census, load
-from conversion.backends.onnx_nodes import MULTIPLYING, values
+from conversion.backends.onnx_nodes import MULTIPLYING, attributes, values
 
 
 def own_biases(model: onnx.ModelProto) -> int:
@@ -62,7 +62,7 @@ def sums_apart(model: onnx.ModelProto) -> int:
     for index, node in reversed(list(enumerate(model.graph.node))):
         if node.op_type != "Gemm" or len(node.input) < 3 or node.input[2] in (*stored, ""):
             continue
-        settings = {each.name: onnx.helper.get_attribute_value(each) for each in node.attribute}
+        settings = attributes(node)
         if any(settings.get(each, 1.0) != 1.0 for each in ("alpha", "beta")):
             continue
         if settings.get("transA", 0) or settings.get("transB", 0):

@@ -10,8 +10,7 @@ from conversion.backends import REFERENCE, Capability
 from conversion.core.errors import NotMapped, NoTruth, RunFailed
 from conversion.core.measurement import Measurement
 from conversion.proof.checks.case import Case
-from conversion.proof.checks.int8.ideal_rounding import IdealRounding
-from conversion.proof.checks.int8.seen import seen_in
+from conversion.proof.checks.int8.ideal_rounding import rounding_in
 from conversion.proof.checks.layers import located
 from conversion.proof.metrics import agreement as agreements
 from conversion.proof.metrics import limits, margins
@@ -75,7 +74,7 @@ def _ideal(case: Case, before: np.ndarray) -> agreements.Ideal | None:
         return None
     try:
         case.require_map()
-        rounding = IdealRounding(seen_in(case))
+        rounding = rounding_in(case)
     except (NotMapped, NoTruth, RunFailed):  # the check of layers says so
         return None
     (port,), (output,) = case.workspace.spec.inputs, case.workspace.spec.outputs

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from conversion.core.spec import Layer, Shape, Spec
+from conversion.readers.schema_elementwise import TRAINING_ONLY
 
-PASSING = ("Dropout", "SpatialDropout2D", "GaussianNoise", "Identity", "InputLayer")
+PASSING = (*TRAINING_ONLY, "InputLayer")
 """Layers that give what they read."""
 
 

@@ -189,19 +189,20 @@ def without_bias(spec: Spec, name: str, _: Any) -> Spec:
 
 def without_activation(spec: Spec, name: str, _: Any) -> Spec:
     """A layer that applies no activation, or one that was nothing else."""
-    layer = spec.layer(name)
-    linear = {"activation": "linear"}
-    if "activation" in layer.config:
-        return rebuilt(spec, name, config=linear)
-    return _exchanged(spec, layer, [replace(layer, kind="Activation", config=linear)])
+    return _with_activation(spec, spec.layer(name), "linear")
 
 
 def other_activation(spec: Spec, name: str, _: Any) -> Spec:
     """Another function in the place of an activation, or of a layer that is nothing else."""
     layer = spec.layer(name)
-    other = {"activation": EXCHANGED.get(layer.activation, "elu")}
+    return _with_activation(spec, layer, EXCHANGED.get(layer.activation, "elu"))
+
+
+def _with_activation(spec: Spec, layer: Layer, function: str) -> Spec:
+    """A layer with another activation, or that activation in the place of one that is no more."""
+    other = {"activation": function}
     if "activation" in layer.config:
-        return rebuilt(spec, name, config=other)
+        return rebuilt(spec, layer.name, config=other)
     return _exchanged(spec, layer, [replace(layer, kind="Activation", config=other)])
 
 

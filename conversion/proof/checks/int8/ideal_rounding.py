@@ -9,8 +9,9 @@ import numpy as np
 
 from conversion.core.spec import KERNELS, Layer
 from conversion.proof import truth
+from conversion.proof.checks.case import Case
 from conversion.proof.checks.int8.kernel_content import Found
-from conversion.proof.checks.int8.seen import Seen
+from conversion.proof.checks.int8.seen import Seen, seen_in
 from conversion.proof.metrics.int8 import Steps, of_range
 from conversion.proof.taps.kernels import kernels, output_axis
 from conversion.proof.truth.activations import activate
@@ -98,6 +99,15 @@ class IdealRounding:
     def _in_steps(self, name: str, value: np.ndarray) -> np.ndarray:
         steps = self._results.get(name)
         return value if steps is None else in_steps(value, steps)
+
+
+def rounding_in(case: Case) -> IdealRounding:
+    """The ideal rounding of an int8 artifact, once for all checks that ask for it.
+
+    Raises:
+        RunFailed: it does not run.
+    """
+    return case.once("ideal rounding", lambda: IdealRounding(seen_in(case)))
 
 
 def in_steps(value: np.ndarray, steps: Steps) -> np.ndarray:

@@ -11,7 +11,7 @@ from conversion.core.measurement import Measurement, Verdict
 from conversion.core.spec import Layer, Spec
 from conversion.proof import truth
 from conversion.proof.checks.case import Case
-from conversion.proof.checks.int8.ideal_rounding import IdealRounding
+from conversion.proof.checks.int8.ideal_rounding import rounding_in
 from conversion.proof.checks.int8.seen import Seen, seen_in
 from conversion.proof.checks.layers import own_truth
 from conversion.proof.metrics import limits, sqnr
@@ -52,8 +52,7 @@ def layer_sqnr(case: Case) -> list[Measurement]:
     odd, unlike, done = "", "", 0
     damaged = DAMAGE_VALUES // (reference.streaming.values * max(len(taps.seen), 1))
     damaged = min(max(damaged, 1), IMAGES, reference.count)
-    seen = seen_in(case)
-    rounding = IdealRounding(seen)
+    seen, rounding = seen_in(case), rounding_in(case)
     for inputs, truths in reference.chunks(IMAGES):
         exact, tapped = dict(truths), taps.layers(inputs).layers
         right = {name: value for name, value in tapped.items() if _fits(exact[name], value)}
