@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from conversion.subjects.arrays import Data
     from conversion.subjects.keras_object import Model
     from conversion.subjects.preprocessing import Preprocessing
+    from conversion.subjects.shipped import Shipping
 
 __all__ = [
     "Artifact",
@@ -58,6 +59,7 @@ __all__ = [
     "Running",
     "Searched",
     "Settings",
+    "Shipping",
     "Store",
     "Tally",
     "TorchScheme",
@@ -91,6 +93,7 @@ _HOMES = {
     "conversion.subjects.arrays": ("Data",),
     "conversion.subjects.keras_object": ("Model",),
     "conversion.subjects.preprocessing": ("Preprocessing",),
+    "conversion.subjects.shipped": ("Shipping",),
 }
 """Where the public names are defined; those that are missing here are in `conversion.api`."""
 

@@ -36,6 +36,7 @@ from conversion.subjects import Subject, find
 from conversion.subjects.arrays import Data, path_or_arrays
 from conversion.subjects.keras_object import Model, as_file
 from conversion.subjects.preprocessing import Preprocessing
+from conversion.subjects.shipped import Shipping
 from conversion.subjects.weights_alone import whole
 from conversion.workspace import Workspace
 
@@ -157,7 +158,8 @@ def known(backends: Sequence[str]) -> list[str]:
 def chosen(backends: Sequence[str] | None, workspace: Workspace) -> list[str]:
     """The backends that were asked for, or all that are installed, said where some are not.
 
-    An external file is judged whether its backend was asked for or not.
+    An external file is judged whether its backend was asked for or not, and so is the reference,
+    where it is asked for the answers to images as they ship.
 
     Raises:
         UserError: a name is unknown, or what runs an external file is not installed.
@@ -166,7 +168,8 @@ def chosen(backends: Sequence[str] | None, workspace: Workspace) -> list[str]:
         if reason := missing(name):
             raise UserError(f"{reason}.")
     if backends is not None:
-        return list(dict.fromkeys([*known(backends), *workspace.external]))
+        asked = () if workspace.subject.shipped is None else (REFERENCE,)
+        return list(dict.fromkeys([*asked, *known(backends), *workspace.external]))
     for name in BACKENDS:
         if reason := missing(name):
             workspace.announce(f"left out: {reason}")
@@ -179,6 +182,7 @@ def opened(
     *,
     data: Data | None = None,
     preprocessing: Preprocessing | None = None,
+    shipping: Shipping | None = None,
     artifacts: Mapping[str, File] | None = None,
     backends: Sequence[str] | None = None,
     settings: Settings | None = None,
@@ -196,6 +200,7 @@ def opened(
         model: a Keras file, the name of a subject, or a Keras model in memory.
         data: a file or arrays of images, or the word ``synthetic``; a subject brings its own.
         preprocessing: what is done to the images of `data`.
+        shipping: the preprocessing that is compared with it; none by default.
         artifacts: external files, by the backend that they stand in for.
         backends: those that the user named, whose names are checked before anything is read.
         settings: the choices.
@@ -223,7 +228,7 @@ def opened(
         own = custom.load(custom_files, replace)
         file_or_name = opening.enter_context(whole(given, own))
         images = None if data is None else path_or_arrays(data)
-        subject = find(file_or_name, images, preprocessing, own, read_guarded)
+        subject = find(file_or_name, images, preprocessing, own, read_guarded, shipping)
         with Reference(custom=own.files) as reference:
             yield workspace_of(
                 subject,

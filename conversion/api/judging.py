@@ -29,6 +29,7 @@ from conversion.session import (
 from conversion.subjects.arrays import Data
 from conversion.subjects.keras_object import Model
 from conversion.subjects.preprocessing import Preprocessing
+from conversion.subjects.shipped import Shipping
 
 
 def evaluate(
@@ -134,6 +135,7 @@ def verify(
     *,
     data: Data | None = None,
     preprocessing: Preprocessing | None = None,
+    shipping: Shipping | None = None,
     artifacts: Mapping[str, File] | None = None,
     backends: Sequence[str] | None = None,
     topics: Sequence[str] | None = None,
@@ -156,6 +158,8 @@ def verify(
         data: images, with labels or without: arrays ``x``, ``(x, y)`` or by Keras's names, a
             `.npz`, a folder or a Python file, which is executed; a subject brings its own.
         preprocessing: what is done to the images of `data`, once, when they are read.
+        shipping: the preprocessing that ships, compared with that of `data`, which is then a folder
+            of images; a Python file is executed; see docs/preprocessing.md.
         artifacts: external files, by the backend that they stand in for.
         backends: what to judge; by default all that are installed, and what cannot be made of this
             model is skipped with the reason.
@@ -183,6 +187,7 @@ def verify(
         model,
         data=data,
         preprocessing=preprocessing,
+        shipping=shipping,
         artifacts=artifacts,
         backends=backends,
         settings=settings,

@@ -24,6 +24,7 @@ from conversion.core.settings import (
     TorchScheme,
 )
 from conversion.subjects.preprocessing import Preprocessing
+from conversion.subjects.shipped import Shipping
 
 Made = TypeVar("Made")
 
@@ -56,6 +57,7 @@ GROUPS: Mapping[str, tuple[type, ...]] = {
     "conversion": (Settings,),
     "quantization": QUANTIZATION,
     "preprocessing of the images of --data, once, when they are read": (Preprocessing,),
+    "preprocessing that ships": (Shipping,),
     "demands": (Demands,),
     "running": (Running,),
 }

@@ -21,6 +21,7 @@ from conversion.core.demands import Demands
 from conversion.core.running import Running
 from conversion.core.version import __version__
 from conversion.subjects.preprocessing import Preprocessing
+from conversion.subjects.shipped import Shipping
 
 EXAMPLES = """\
 examples:
@@ -115,7 +116,7 @@ def _convert(verb: argparse.ArgumentParser) -> None:
     words = {"default": backends, "help": f"only these artifacts (default: {','.join(backends)})"}
     _add(verb, (replace(BACKENDS, keywords={**BACKENDS.keywords, **words}), CUSTOM, REPLACE))
     _out(verb)
-    _groups(verb, without=(Preprocessing, Demands, Running, *options.QUANTIZATION))
+    _groups(verb, without=(Preprocessing, Shipping, Demands, Running, *options.QUANTIZATION))
 
 
 def _quantize(verb: argparse.ArgumentParser) -> None:
@@ -123,13 +124,13 @@ def _quantize(verb: argparse.ArgumentParser) -> None:
     _add(verb, (DATA, BACKENDS, CUSTOM, REPLACE))
     _out(verb)
     _searching(verb)
-    _groups(verb, without=(Demands,))
+    _groups(verb, without=(Demands, Shipping))
 
 
 def _evaluate(verb: argparse.ArgumentParser) -> None:
     _model(verb)
     _add(verb, options.FILES)
-    _groups(verb, without=(Demands,))
+    _groups(verb, without=(Demands, Shipping))
 
 
 def _verify(verb: argparse.ArgumentParser) -> None:
@@ -206,7 +207,7 @@ def _power(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "--report", metavar="DIR", type=Path, help="for power.json, report.json and report.html"
     )
-    _groups(verb, without=(Demands,))
+    _groups(verb, without=(Demands, Shipping))
 
 
 def _searching(verb: argparse.ArgumentParser) -> None:

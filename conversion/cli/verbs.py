@@ -11,6 +11,7 @@ from conversion.core.demands import Demands
 from conversion.core.errors import UserError
 from conversion.core.running import Running
 from conversion.subjects.preprocessing import Preprocessing
+from conversion.subjects.shipped import Shipping
 
 
 def convert(given: argparse.Namespace) -> int:
@@ -174,6 +175,7 @@ def verify(given: argparse.Namespace) -> int:
         given.model,
         data=given.data,
         preprocessing=options.made(Preprocessing, given),
+        shipping=options.made(Shipping, given),
         artifacts=dict(given.artifact),
         backends=given.backends,
         topics=given.topics,

@@ -26,11 +26,17 @@ class Concern(StrEnum):
     """int8 costs more than allowed."""
     SPEED = "speed"
     """int8 is slower than demanded, where a speed is demanded."""
+    PREPROCESSING = "preprocessing"
+    """Images are prepared for deployment otherwise than for training; the artifact is right."""
     ADVICE = "advice"
     """Nothing: it is said for the reader."""
 
 
-WORDS = {Concern.COST: "costs too much", Concern.SPEED: "too slow"}
+WORDS = {
+    Concern.COST: "costs too much",
+    Concern.SPEED: "too slow",
+    Concern.PREPROCESSING: "prepared otherwise",
+}
 """What a failure is called where the artifact is not wrong."""
 
 

@@ -48,7 +48,7 @@ def code_of(measurement: Measurement, demands: Demands) -> int:
     if concerns is Concern.ADVICE:
         return 0
     if measurement.verdict is Verdict.FAIL:
-        return 1 if concerns is Concern.CONVERSION else 3
+        return 3 if concerns in (Concern.COST, Concern.SPEED) else 1
     if measurement.verdict is not Verdict.UNDECIDED:
         return 0
     if measurement.lacks_images or concerns is Concern.SPEED:
@@ -89,7 +89,8 @@ def exit_code(measurements: Sequence[Measurement], demands: Demands | None = Non
 
 def _meaning(code: int, found: Iterable[Measurement]) -> str:
     if code == 1:
-        return "converted wrongly"
+        prepared = all(m.concerns is Concern.PREPROCESSING for m in found)
+        return "images are not prepared as in training" if prepared else "converted wrongly"
     if code == 4:
         few = all(m.lacks_images or m.concerns is Concern.SPEED for m in found)
         return "not decided, as is required" if few else "parity has too little power to decide"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,9 @@ from conversion.subjects.data import (
     load_data,
 )
 from conversion.subjects.preprocessing import Preprocessing
+from conversion.subjects.recipe import of_training
 from conversion.subjects.resizing import size_of_input
+from conversion.subjects.shipped import Shipped, Shipping, prepared
 from conversion.subjects.synthetic_inputs import synthetic_training
 
 
@@ -39,6 +41,8 @@ class Subject:
         test: the images that it is evaluated on, labelled or not; None where there are none.
         train: the images that calibration draws from; None where there are none.
         floor: the least top-1 of a float artifact, in percent; None where nothing is known.
+        shipped: test images as they are prepared where the model is deployed; None where the user
+            does not say how.
     """
 
     name: str
@@ -47,6 +51,7 @@ class Subject:
     test: Dataset | None = None
     train: Dataset | None = None
     floor: float | None = None
+    shipped: Shipped | None = None
 
     @property
     def described(self) -> dict[str, Any]:
@@ -100,6 +105,7 @@ def find(
     preprocessing: Preprocessing | None = None,
     custom: Custom | None = None,
     read: Callable[[Path, Custom | None], Spec] = read_spec,
+    shipping: Shipping | None = None,
 ) -> Subject:
     """A subject by name, or a user's own by its file.
 
@@ -111,15 +117,20 @@ def find(
         preprocessing: what is done to the images of `data`.
         custom: the user's own layers, for a file of theirs; none by default.
         read: reads a file of theirs.
+        shipping: the preprocessing that is compared with that of `data`; none by default.
 
     Raises:
         UserError: the name is unknown and no file is there, the model or the data cannot be
-            read or do not fit each other, or there is preprocessing without data.
+            read or do not fit each other, there is preprocessing without data, or what ships
+            cannot be used.
         Absent: the subject is known and its files are not here.
     """
     done = preprocessing or Preprocessing()
     if data in (None, SYNTHETIC) and done.words:
         raise UserError("Expected --data beside --preprocess, --scale, --mean, --std or --resize.")
+    ships = shipping or Shipping()
+    if data in (None, SYNTHETIC) and ships.shipped:
+        raise UserError("Expected --data, a folder of images, beside --shipped-preprocessing.")
     if name_or_file in SUBJECTS:
         subject = SUBJECTS[name_or_file]()
     elif Path(name_or_file).suffix or Path(name_or_file).exists():
@@ -141,4 +152,7 @@ def find(
         train, test = hold_out(test)
     subject = Subject(subject.name, subject.model, spec, test=test, train=train)
     subject.check_fits()
-    return subject
+    if not ships.shipped:
+        return subject
+    assert subject.test is not None
+    return replace(subject, shipped=prepared(ships, subject.test, of_training(done), size))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ class Dataset:
         source: where they come from, in words.
         classes: the classes' names in label order; empty where they are not known.
         preprocessing: what was done to them when they were read, in words; empty for nothing.
+        files: the file of each image; empty where they do not come from one file each.
     """
 
     images: np.ndarray
@@ -33,6 +35,7 @@ class Dataset:
     source: str = ""
     classes: tuple[str, ...] = ()
     preprocessing: str = ""
+    files: tuple[Path, ...] = ()
 
     def __len__(self) -> int:
         """The number of images."""
@@ -51,7 +54,8 @@ class Dataset:
             indices: ``(M,)`` int64.
         """
         labels = None if self.labels is None else self.labels[indices]
-        return replace(self, images=self.images[indices], labels=labels)
+        files = tuple(self.files[index] for index in indices) if self.files else ()
+        return replace(self, images=self.images[indices], labels=labels, files=files)
 
     @property
     def described(self) -> dict[str, Any]:

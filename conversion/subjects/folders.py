@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from conversion.core.errors import MissingDependency, UserError
 from conversion.subjects.dataset import Dataset, dataset_of
+from conversion.subjects.decoding import pixels_of
 from conversion.subjects.resizing import resized
 
 CIFAR10_FOLDER = "cifar-10-batches-py"
 SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".tif", ".tiff", ".webp"))
-FORMATS = ("PNG", "JPEG", "BMP", "PPM", "TIFF", "WEBP")
-"""What Pillow may take a file for: it goes by content, and some formats start other programs."""
 
 
 def read_folder(path: Path, size: tuple[int, int] | None = None) -> tuple[Dataset | None, Dataset]:
@@ -132,7 +132,8 @@ def read_class_folders(root: Path, size: tuple[int, int] | None = None) -> Datas
             )
         images[index] = pixels
     labels = np.repeat(np.arange(len(files)), [len(found) for found in files])
-    return dataset_of(images, labels, f"folder {root.name}", tuple(f.name for f in folders))
+    made = dataset_of(images, labels, f"folder {root.name}", tuple(f.name for f in folders))
+    return replace(made, files=tuple(paths))
 
 
 def _folders(root: Path) -> list[Path]:
@@ -148,22 +149,7 @@ def _images(folder: Path) -> list[Path]:
 
 def _pixels(path: Path, size: tuple[int, int] | None) -> np.ndarray:
     """An image's pixels, ``(H, W, 3)`` uint8, or float32 of another size."""
-    try:
-        from PIL import Image
-    except ImportError as error:
-        raise MissingDependency(
-            "Reading folders of images needs Pillow: install it, or pass an .npz file."
-        ) from error
-    try:
-        with Image.open(path, formats=FORMATS) as image:
-            mode = image.mode
-            pixels = np.asarray(image)
-    except Exception as error:  # Pillow's decoders raise a dozen kinds for a damaged file
-        raise UserError(
-            f"Expected an image; {path} cannot be read ({_first_line(error)}): replace it."
-        ) from error
-    if mode != "RGB":
-        raise UserError(f"Expected RGB images; {path} has mode {mode}: convert it to RGB.")
+    pixels = pixels_of(path)
     return pixels if size is None else resized(pixels[None], size, str(path))[0]
 
 

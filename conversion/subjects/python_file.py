@@ -21,6 +21,7 @@ T = TypeVar("T")
 
 LARGEST = 8 * 2**30
 """Bytes that a generator may give before it is taken for one that never ends."""
+YIELDS = "yield images"
 PROTOCOL = "images(), or test() and perhaps train()"
 
 
@@ -43,7 +44,7 @@ def read_python(
             what is no image.
     """
     file = _looked_at(path)
-    module = _guarded(path, lambda: execute(file))
+    module = guarded(path, YIELDS, lambda: execute(file))
     names = [name for name in ("images", "test", "train") if callable(getattr(module, name, None))]
     if ("images" in names) == ("test" in names) or names == ["images", "train"]:
         raise UserError(
@@ -68,7 +69,7 @@ def _looked_at(path: Path) -> UserFile:
         plain = {a.name for node in found if isinstance(node, ast.Import) for a in node.names}
         return plain | {node.module or "" for node in found if isinstance(node, ast.ImportFrom)}
 
-    heavy = {name.split(".")[0] for name in _guarded(path, imported)} & {*KERAS}
+    heavy = {name.split(".")[0] for name in guarded(path, YIELDS, imported)} & {*KERAS}
     if heavy:
         raise UserError(
             f"Expected {path.name} to yield images without {' or '.join(sorted(heavy))}, which "
@@ -77,8 +78,13 @@ def _looked_at(path: Path) -> UserFile:
     return UserFile(path.resolve(), digest.of_bytes(content), is_for_keras=False)
 
 
-def _guarded(path: Path, run: Callable[[], T]) -> T:
+def guarded(path: Path, does: str, run: Callable[[], T]) -> T:
     """Run something of the user's; whatever it raises is one sentence with the line.
+
+    Args:
+        path: the file that it is in.
+        does: what the file should do, for the sentence.
+        run: runs it.
 
     Raises:
         UserError: it raised.
@@ -92,7 +98,7 @@ def _guarded(path: Path, run: Callable[[], T]) -> T:
         line = _line(inner, path)
         said = " ".join(str(inner).split())[:200]
         raise UserError(
-            f"Expected {path.name} to yield images; line {line} raises {type(inner).__name__}: "
+            f"Expected {path.name} to {does}; line {line} raises {type(inner).__name__}: "
             f"{said or 'no reason given'}."
         ) from inner
 
@@ -137,9 +143,9 @@ def _gathered(
 
 def _items(module: ModuleType, name: str, path: Path) -> Iterator[Any]:
     """What the user's generator yields; its errors name its line."""
-    items = _guarded(path, lambda: iter(getattr(module, name)()))
+    items = guarded(path, YIELDS, lambda: iter(getattr(module, name)()))
     end = object()
-    while (item := _guarded(path, lambda: next(items, end))) is not end:
+    while (item := guarded(path, YIELDS, lambda: next(items, end))) is not end:
         yield item
 
 

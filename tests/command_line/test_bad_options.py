@@ -93,6 +93,16 @@ def case(*arguments, says, id):  # noqa: A002
             "verify", "mine.h5", "--resize", says=["--data beside", "--resize"], id="resize-alone"
         ),
         case("verify", "--scale", "1/255", says=["--data beside", "--scale"], id="scale-alone"),
+        case(
+            *("verify", "mine.h5", "--shipped-preprocessing", "channels=bgr"),
+            says=["--data, a folder of images, beside --shipped-preprocessing"],
+            id="shipped-without-data",
+        ),
+        case(
+            *("verify", "mine.h5", "--training-preprocessing", "channels=bgr"),
+            says=["--shipped-preprocessing beside --training-preprocessing"],
+            id="training-alone",
+        ),
         case(*VERIFY, "--data", "mine.py", says=["mine.py", "nothing"], id="python-file-missing"),
     ],
 )

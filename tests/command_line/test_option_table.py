@@ -16,6 +16,7 @@ from conversion.core.settings import (
     TorchScheme,
 )
 from conversion.subjects.preprocessing import Preprocessing
+from conversion.subjects.shipped import Shipping
 
 TABLE = {option.flag: option for option in options.table()}
 KINDS = (
@@ -25,6 +26,7 @@ KINDS = (
     LitertScheme,
     CalibrationChoice,
     Preprocessing,
+    Shipping,
     Demands,
     Running,
 )

@@ -16,6 +16,17 @@ WRONG = {
         ["--model=conversion/subjects/embedded.h5", "--artifact", "onnx-fp99=a.onnx"],
         "Unknown backend 'onnx-fp99'; known: keras-fp32, onnx-fp32,",
     ),
+    "what ships without a model": (
+        ["--shipped-preprocessing", "channels=bgr"],
+        "Expected --model and --data beside the options for preprocessing",
+    ),
+    "what ships without files": (
+        [
+            *("--model=conversion/subjects/embedded.h5", "--data", "synthetic"),
+            *("--shipped-preprocessing", "channels=bgr"),
+        ],
+        "Expected --data, a folder of images, beside --shipped-preprocessing",
+    ),
     "artifact without a file": (["--subject", "embedded", "--artifact", "onnx-fp32"], "NAME=FILE"),
     "missing artifact": (
         ["--subject", "embedded", "--artifact", "onnx-fp32=nowhere.onnx"],
@@ -48,6 +59,7 @@ def test_the_ids_of_the_parity_tests_are_these(runs):
         each for each in ids if each.startswith("conversion/suite/test_parity.py::test_parity[")
     ) == [
         "conversion/suite/test_parity.py::test_parity[embedded-keras-fp32-output-error]",
+        "conversion/suite/test_parity.py::test_parity[embedded-keras-fp32-preprocessing]",
         "conversion/suite/test_parity.py::test_parity[embedded-litert-fp32-layers]",
         "conversion/suite/test_parity.py::test_parity[embedded-litert-fp32-margins]",
         "conversion/suite/test_parity.py::test_parity[embedded-litert-fp32-output-error]",
@@ -61,6 +73,7 @@ def test_the_ids_of_the_parity_tests_are_these(runs):
         "conversion/suite/test_parity.py::test_parity[embedded-torch-via-onnx-fp32-margins]",
         "conversion/suite/test_parity.py::test_parity[embedded-torch-via-onnx-fp32-output-error]",
         "conversion/suite/test_parity.py::test_parity[mlperf-tiny-keras-fp32-output-error]",
+        "conversion/suite/test_parity.py::test_parity[mlperf-tiny-keras-fp32-preprocessing]",
         "conversion/suite/test_parity.py::test_parity[mlperf-tiny-litert-fp32-layers]",
         "conversion/suite/test_parity.py::test_parity[mlperf-tiny-litert-fp32-margins]",
         "conversion/suite/test_parity.py::test_parity[mlperf-tiny-litert-fp32-output-error]",

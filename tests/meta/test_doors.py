@@ -65,7 +65,7 @@ def ids(empty):
 
 def test_conversion_test_collects_the_topic_of_the_one_model(ids):
     assert {each.split("::")[0] for each in ids} == {"conversion/suite/test_parity.py"}
-    assert len(ids) == len(set(ids)) == 19
+    assert len(ids) == len(set(ids)) == 20
     assert all("[mine-" in each for each in ids)
 
 

@@ -131,6 +131,7 @@ def test_an_import_from_the_right_would_be_seen(part, line, wrong):
 
 
 TENSORFLOW = {
+    "conversion/reference/decoding.py",
     "conversion/reference/float64.py",
     "conversion/reference/jobs.py",
     "conversion/reference/network.py",

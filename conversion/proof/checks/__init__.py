@@ -15,6 +15,7 @@ from conversion.proof.checks import (
     layers,
     margins,
     parity,
+    preprocessing,
     structure,
 )
 from conversion.proof.checks import (
@@ -122,6 +123,10 @@ def _is_onnx(each: Backend) -> bool:
     return each.offers(Capability.ONNX_FILE)
 
 
+def _is_reference(each: Backend) -> bool:
+    return each.name == REFERENCE
+
+
 def _is_converted(each: Backend) -> bool:
     return each.name != REFERENCE
 
@@ -163,6 +168,7 @@ CHECKS: tuple[Check, ...] = (
         on_parity_inputs=True,
     ),
     Check("margins", "parity", margins.certificate, _is_converted_float),
+    Check("preprocessing", "parity", preprocessing.preprocessing, _is_reference),
     Check("top1", "accuracy", accuracy.top1),
     Check("evidence", "accuracy", evidence.evidence_of),
     Check("quantized-top1", "quantization", accuracy.quantized_top1, _is_int8),

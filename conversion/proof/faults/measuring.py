@@ -14,6 +14,8 @@ from conversion.core.artifact import Runner, Store
 from conversion.proof.faults.fault import Asked, OfWorkspace
 from conversion.proof.faults.injection import in_test
 from conversion.subjects.data import Dataset
+from conversion.subjects.recipe import Recipe
+from conversion.subjects.shipped import Prepared, Shipped
 from conversion.workspace import Outputs, Workspace
 
 Rows = dict[str, np.ndarray]
@@ -147,6 +149,20 @@ def training_images(test: Dataset, workspace: Workspace) -> Dataset:
     return train.subset(np.arange(min(len(train), len(test))))
 
 
+def as_shipped(change: Callable[[np.ndarray], np.ndarray]) -> OfWorkspace:
+    """A fault of the preprocessing that ships: it gives other images than that of training."""
+
+    def inject(workspace: Workspace, folder: Path, asked: Asked) -> Workspace:
+        test = workspace.test.subset(np.arange(min(len(workspace.test), 200)))
+        training = Prepared(test.images, "training")
+        given = Prepared(change(test.images), "what ships")
+        shipped = Shipped(test, given, replace(training, recipe=Recipe()), Recipe(), None)
+        subject = replace(workspace.subject, shipped=shipped)
+        return workspace.injected(Store(folder / "store"), subject=subject)
+
+    return inject
+
+
 OPERATORS: Mapping[str, OfWorkspace] = {
     "runs:reversed": in_runs(reversed_in_parts),
     "runs:reused": in_runs(result_reused),
@@ -156,6 +172,8 @@ OPERATORS: Mapping[str, OfWorkspace] = {
     "outputs:of-another": in_predictions(lambda good, asked, data: good.outputs(asked.value, data)),
     "labels:permuted": in_labels(lambda labels, order: np.take(order, labels)),
     "labels:off": in_labels(lambda labels, by: (labels + by) % (labels.max() + 1)),
+    "shipped:reversed": as_shipped(lambda images: images[..., ::-1]),
+    "shipped:scaled": as_shipped(lambda images: images / np.float32(255)),
     "test:of-training": lambda good, folder, _: in_test(training_images)(good, folder),
 }
 """Name to a fault of a measurement."""

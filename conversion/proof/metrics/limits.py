@@ -303,3 +303,17 @@ SATURATION_LOGITS = Limit(
     "of the last integer layer's results on CPUs without VNNI: raw pixels times eight bits in the "
     "first convolution move them by 0.18 and more",
 )
+SHIPPED = Limit(
+    1.5,
+    "grey levels of 255",
+    1.0,
+    "an image that is resized in whole numbers is rounded after each of two passes, by half a "
+    "level each; another kernel, order of channels or scale moves some pixel by tens",
+)
+SHIPPED_DRIFT = Limit(
+    0.25,
+    "grey levels of 255",
+    0.13,
+    "rounding halves upwards moves the mean by an eighth at most; pixels cut off instead of "
+    "rounded by a half, 1/256 for 1/255 by 0.9 where they are bright",
+)

@@ -280,6 +280,39 @@ MARGIN_LOST = Quantity(
     _none("answers not certified that rounding cannot reach"),
 )
 
+PREPROCESSING = Question(
+    "preprocessing",
+    "parity",
+    "the preprocessing that ships (`--shipped-preprocessing`) gives the pixels of training's; a "
+    "Rescaling or Normalization in the model does not scale again what is scaled already",
+)
+SCALED_ONCE = Quantity(
+    "scaled_once",
+    PREPROCESSING,
+    "images that a layer of the model scales from 0 to 255 are not scaled or centred before, as "
+    "advice",
+)
+SHIPPED_PIXELS = Quantity(
+    "shipped_pixels",
+    PREPROCESSING,
+    "the largest difference of a pixel between the preprocessing that ships and that of training; "
+    "a failure names what explains it",
+    limits.SHIPPED,
+)
+SHIPPED_DRIFT = Quantity(
+    "shipped_drift",
+    PREPROCESSING,
+    "how far pixels of a channel that are dark, or bright, or between, are off on average",
+    limits.SHIPPED_DRIFT,
+)
+SHIPPED_ANSWERS = Quantity(
+    "shipped_answers",
+    PREPROCESSING,
+    "how many of Keras's answers are others on the images that ship; no failure where the pixels "
+    "are right",
+    unit="answers that change",
+)
+
 TOP1 = Question(
     "top1",
     "accuracy",
