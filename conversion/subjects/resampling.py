@@ -81,7 +81,7 @@ def resampled(image: np.ndarray, size: Size, how: Resize, rounded: str = "no") -
         ``(*size, C)`` float64; the values themselves where it has the size.
     """
     found = image.astype(np.float64)
-    for axis in (0, 1):  # the order of Pillow 13; the other one is within a level of it
+    for axis in (1, 0):  # Pillow 13 takes columns first of some sizes: within a level of it
         if found.shape[axis] != size[axis]:
             found = np.swapaxes(_along(np.swapaxes(found, 0, axis), size[axis], how), 0, axis)
             if rounded == "yes":
