@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -26,6 +27,7 @@ def python(held: dict[str, object], message: Message) -> Answer:
     """The job of a child: a user's Python file is executed, and its function called on files."""
     path = Path(message.values["path"])
     file = UserFile(path, message.values["digest"], is_for_keras=False)
+    sys.path.insert(0, str(path.parent))  # what it imports may lie beside it
     module = guarded(path, PREPARES, lambda: execute(file))
     has = [name for name in FUNCTIONS if callable(getattr(module, name, None))]
     if len(has) != 1:
