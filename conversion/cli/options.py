@@ -111,7 +111,15 @@ REPLACE = Option(
         "lambda_1=Rescaling(scale=1/127.5,offset=-1); may be repeated (docs/custom.md)",
     },
 )
-FILES = (DATA, BACKENDS, ARTIFACT, CUSTOM, REPLACE)
+INPUT_SHAPE = Option(
+    "--input-shape",
+    {
+        "metavar": "H,W,C",
+        "type": values.input_shape,
+        "help": "the shape of the model's only input, where its file leaves sizes open or has none",
+    },
+)
+FILES = (DATA, BACKENDS, ARTIFACT, CUSTOM, REPLACE, INPUT_SHAPE)
 """Options that name files and artifacts."""
 
 
@@ -151,6 +159,16 @@ def given(parsed: Any, kinds: tuple[type, ...]) -> list[Option]:
         kinds: the dataclasses.
     """
     return [each for each in of_fields(*kinds) if getattr(parsed, each.name, None) is not None]
+
+
+def replaced(parsed: Any) -> list[str]:
+    """What stands in place of layers of the file, its input among them.
+
+    Args:
+        parsed: has an attribute for each option, as argparse and pytest leave it.
+    """
+    shape = parsed.input_shape
+    return [*parsed.replace, *([] if shape is None else [shape])]
 
 
 def made(kind: type[Made], parsed: Any) -> Made:

@@ -14,6 +14,7 @@ from conversion.cli.options import (
     CUSTOM,
     DATA,
     GROUPS,
+    INPUT_SHAPE,
     REPLACE,
     Option,
 )
@@ -114,14 +115,17 @@ def _convert(verb: argparse.ArgumentParser) -> None:
     _model(verb)
     backends = ("onnx-fp32", "torch-fp32")
     words = {"default": backends, "help": f"only these artifacts (default: {','.join(backends)})"}
-    _add(verb, (replace(BACKENDS, keywords={**BACKENDS.keywords, **words}), CUSTOM, REPLACE))
+    _add(
+        verb,
+        (replace(BACKENDS, keywords={**BACKENDS.keywords, **words}), CUSTOM, REPLACE, INPUT_SHAPE),
+    )
     _out(verb)
     _groups(verb, without=(Preprocessing, Shipping, Demands, Running, *options.QUANTIZATION))
 
 
 def _quantize(verb: argparse.ArgumentParser) -> None:
     _model(verb)
-    _add(verb, (DATA, BACKENDS, CUSTOM, REPLACE))
+    _add(verb, (DATA, BACKENDS, CUSTOM, REPLACE, INPUT_SHAPE))
     _out(verb)
     _searching(verb)
     _groups(verb, without=(Demands, Shipping))
@@ -169,7 +173,7 @@ def _as_typed(words: list[str]) -> argparse.Namespace:
 
 def _inspect(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("file", metavar="FILE", type=Path, help="the file")
-    _add(verb, (CUSTOM, REPLACE))
+    _add(verb, (CUSTOM, REPLACE, INPUT_SHAPE))
     verb.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -200,7 +204,7 @@ def _power(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "--budget", metavar="S", type=values.seconds, help="seconds for the faults (default: all)"
     )
-    _add(verb, (DATA, BACKENDS, CUSTOM, REPLACE))
+    _add(verb, (DATA, BACKENDS, CUSTOM, REPLACE, INPUT_SHAPE))
     verb.add_argument(
         "--no-sweep", action="store_true", help="do not look for the smallest size that is caught"
     )

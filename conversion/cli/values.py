@@ -25,6 +25,20 @@ def external(text: str) -> tuple[str, Path]:
         raise ArgumentTypeError(str(error)) from None
 
 
+def input_shape(text: str) -> str:
+    """``H,W,C`` as what `--replace` takes.
+
+    Raises:
+        ArgumentTypeError: it is no list of sizes above 0.
+    """
+    from conversion.readers.input_shape import of_shape
+
+    parts = text.split(",")
+    if not all(part.strip().isdecimal() and int(part) > 0 for part in parts):
+        raise ArgumentTypeError(f"expected H,W,C, whole numbers above 0; got '{text}'")
+    return of_shape([int(part) for part in parts])
+
+
 def topics(text: str) -> list[str]:
     """``T,T`` as topics.
 

@@ -24,7 +24,7 @@ def convert(given: argparse.Namespace) -> int:
         settings=options.settings(given),
         out=given.out or _folder(given.model, "converted"),
         custom=given.custom,
-        replace=given.replace,
+        replace=options.replaced(given),
     )
     for artifact in made.values():
         print(f"{artifact.path}  {artifact.size / 1000:.1f} KB  sha256 {artifact.digest[:12]}")
@@ -49,7 +49,7 @@ def quantize(given: argparse.Namespace) -> int:
         running=options.made(Running, given),
         out=given.out or _folder(given.model, "quantized"),
         custom=given.custom,
-        replace=given.replace,
+        replace=options.replaced(given),
     )
     for artifact in made.values():
         print(f"{artifact.path}  {artifact.size / 1000:.1f} KB  {artifact.provenance['route']}")
@@ -81,7 +81,7 @@ def _search(given: argparse.Namespace) -> int:
         settings=options.settings(given),
         running=options.made(Running, given),
         custom=given.custom,
-        replace=given.replace,
+        replace=options.replaced(given),
     )
     print(found.table)
     print(
@@ -103,7 +103,7 @@ def evaluate(given: argparse.Namespace) -> int:
         settings=options.settings(given),
         running=options.made(Running, given),
         custom=given.custom,
-        replace=given.replace,
+        replace=options.replaced(given),
     )
     width = max(map(len, found))
     for name, tally in found.items():
@@ -119,7 +119,7 @@ def inspect(given: argparse.Namespace) -> int:
     from conversion.report.inspection import inspect, render
     from conversion.subjects.weights_alone import whole
 
-    own = custom.load(given.custom, given.replace)
+    own = custom.load(given.custom, options.replaced(given))
     with whole(str(given.file), own) as file:
         found = inspect(Path(file), own)
     print(json.dumps(found, indent=1, default=str) if given.json else render(found))
@@ -146,7 +146,8 @@ def power(given: argparse.Namespace) -> int:
     """Inject faults and print which checks catch them, or list them."""
     from conversion.api import listed_faults, power
 
-    same = {key: getattr(given, key) for key in ("faults", "data", "backends", "custom", "replace")}
+    same = {key: getattr(given, key) for key in ("faults", "data", "backends", "custom")}
+    same["replace"] = options.replaced(given)
     if given.list:
         for fault in listed_faults(given.subjects, **same):
             print(f"{fault.name}: {fault.magnitude}; {fault.check or 'any check'}, {fault.where}")
@@ -183,7 +184,7 @@ def verify(given: argparse.Namespace) -> int:
         running=options.made(Running, given),
         demands=options.made(Demands, given),
         custom=given.custom,
-        replace=given.replace,
+        replace=options.replaced(given),
         report=given.report,
     )
     print(found.table)

@@ -128,8 +128,8 @@ class _Flattening:
             inputs = [self._add((*path, name), "InputLayer", first["config"], ())]
         elif shape is None:
             raise UserError(
-                "Expected an input shape in the Sequential model; it has none: where it was made, "
-                "call model.build((None, ...)) with the shape of the data and save it again."
+                "Expected an input shape in the Sequential model; it has none: say that of the "
+                "data with --input-shape H,W,C."
             )
         else:
             inputs = [self._add((*path, name), "InputLayer", {"batch_shape": shape}, ())]

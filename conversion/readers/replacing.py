@@ -11,14 +11,12 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from conversion.core.errors import UserError
+from conversion.readers.input_shape import INPUT, SHAPES, fix_input, is_shape
 from conversion.readers.notation import MODELS
 from conversion.readers.schema import LAYERS
 
 _OPERATIONS = {ast.Add: operator.add, ast.Sub: operator.sub}
 _OPERATIONS |= {ast.Mult: operator.mul, ast.Div: operator.truediv}
-_KEPT = ("batch_input_shape", "batch_shape")
-"""What the settings of a first layer say of the model's input."""
-
 _WRITTEN = {"Rescaling": {"offset": 0.0}}
 """Settings that Keras reads from a file although they may be left out where the layer is made."""
 
@@ -50,10 +48,12 @@ def replacement(text: str, custom: Collection[str] = ()) -> tuple[str, dict[str,
     except (SyntaxError, ValueError, ArithmeticError, RecursionError) as error:
         reason = error.msg if isinstance(error, SyntaxError) else error
         raise UserError(f"Expected --replace {FORM}; got '{text}' ({reason}).") from None
+    if kind == INPUT and set(given) == {"shape"} and is_shape(given["shape"]):
+        return name, {"class_name": INPUT, "config": {"batch_shape": [None, *given["shape"]]}}
     if kind in custom:
         return name, {"class_name": kind, "config": given}
     rule = LAYERS.get(kind)
-    if rule is None or kind == "InputLayer":
+    if rule is None or kind == INPUT:
         raise UserError(
             f"Expected a layer of Keras that is supported (docs/supported.md) or of a --custom "
             f"file in --replace {text}; there is no '{kind}'."
@@ -105,6 +105,9 @@ def replaced(
         UserError: not exactly one layer has such a name.
     """
     for name, new in layers.items():
+        if new["class_name"] == INPUT:
+            fix_input(config, name, new["config"]["batch_shape"])
+            continue
         found = [each for each in _layers(config) if each["config"]["name"] == name]
         if len(found) != 1:
             names = ", ".join(dict.fromkeys(each["config"]["name"] for each in _layers(config)))
@@ -113,7 +116,7 @@ def replaced(
                 f"'{name}', the model has {names}."
             )
         (old,) = found
-        kept = {key: old["config"][key] for key in _KEPT if old["config"].get(key)}
+        kept = {key: old["config"][key] for key in SHAPES if old["config"].get(key)}
         own = new["class_name"] in custom
         old.pop("build_config", None)
         old |= {

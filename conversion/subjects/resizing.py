@@ -60,6 +60,6 @@ def size_of_input(shape: tuple[int | None, ...]) -> tuple[int, int]:
     if len(shape) != 3 or shape[0] is None or shape[1] is None:
         raise UserError(
             f"Expected a model whose input has a fixed height and width beside --resize; it is "
-            f"{shape}."
+            f"{shape}: --input-shape H,W,C says which."
         )
     return shape[0], shape[1]

@@ -175,7 +175,7 @@ def _made(spec: Spec, name: str, count: int, within: Range, seed: int = SEED) ->
     if len(sizes) != len(shape):
         raise UserError(
             f"Expected input '{name}' to have a fixed size for synthetic inputs; got {shape}: pass "
-            "--data with images that are all of the size that you use."
+            "--input-shape H,W,C, or --data with images that are all of the size that you use."
         )
     seed = (seed + spec.inputs.index(name)) % 2**32
     random = np.random.RandomState(seed)  # frozen by NEP 19

@@ -93,6 +93,13 @@ def case(*arguments, says, id):  # noqa: A002
             "verify", "mine.h5", "--resize", says=["--data beside", "--resize"], id="resize-alone"
         ),
         case("verify", "--scale", "1/255", says=["--data beside", "--scale"], id="scale-alone"),
+        case(*VERIFY, "--input-shape", "32x32", says=["H,W,C", "'32x32'"], id="input-shape"),
+        case(*VERIFY, "--input-shape", "0,9,3", says=["above 0", "'0,9,3'"], id="input-shape-0"),
+        case(
+            *("verify", "mine.h5", "--input-shape", "16,16,3"),
+            says=["fits the model's own (32,32,3); got 16,16,3"],
+            id="input-shape-of-another",
+        ),
         case(
             *("verify", "mine.h5", "--shipped-preprocessing", "channels=bgr"),
             says=["--data, a folder of images, beside --shipped-preprocessing"],
