@@ -8,6 +8,7 @@ from typing import Any
 
 from conversion.core.errors import UserError
 from conversion.readers.notation import is_reference, references
+from conversion.readers.operations import with_settings
 from conversion.readers.schema import BY_KERAS
 
 ELEMENTWISE = ("Add", "Subtract", "Multiply", "Maximum", "Minimum")
@@ -129,6 +130,9 @@ def operation_as_layer(
         affine = _affine(kind, value, at == 0)
         if affine is not None:
             return "Rescaling", {"name": name, "scale": affine[0], "offset": affine[1]}
+    found = None if call.constants else with_settings(entry, name, tensors)
+    if found is not None:
+        return found
     shown = f" with {call.constants[0][1]!r}"[:60] if call.constants else ""
     raise UserError(
         f"Layer '{name}' is the operation keras.ops {kind}{shown}, which is not supported: write "
