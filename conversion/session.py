@@ -64,13 +64,18 @@ def judge_all(
             is too small.
     """
     _ = workspace.streaming  # refused before anything is made
-    for name in known(backends or ()):
-        if reason := not_made(Case(workspace, name)):
+    named = known(backends or ())
+    cases = {name: Case(workspace, name) for name in (*named, *names)}
+    # All are made before one is judged: Keras's process is large once it has converted, and can
+    # end the sooner.
+    for name, case in cases.items():
+        reason = not_made(case)
+        if reason and name in named:
             raise UserError(f"{name} cannot be made: {reason}")
     made = dict[str, Artifact]()
     measured = list[Measurement]()
     for index, name in enumerate(names, 1):
-        measured += judge(Case(workspace, name), topics, made)
+        measured += judge(cases.pop(name), topics, made)
         if index < len(names) and name != REFERENCE and _without_keras(workspace, names[index:]):
             workspace.reference.close()
     return measured, made
