@@ -74,8 +74,11 @@ def found(tmp_path, share, *points):
     reference = LayerReference(SPEC, None, Store(tmp_path), INPUTS, Streaming(10**9, 27, 6, 1))
     faults = list(sample(SPEC))
     known = {name: noise(name, share) for name in points}
+    heads = dict.fromkeys(SPEC.outputs, "none")
     named = [(each.operator, each.layer.name) for each in faults]
-    return dict(zip(named, effects(reference, faults, known), strict=True)), images_for(reference)
+    return dict(zip(named, effects(reference, faults, known, heads), strict=True)), images_for(
+        reference
+    )
 
 
 def sight(times, by="two", layer="one"):

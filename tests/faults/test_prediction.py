@@ -17,7 +17,7 @@ NEAR = 3.0
 
 
 def predictions(case, faults):
-    found = effects(case.workspace.layers, faults, compared(case))
+    found = effects(case.workspace.layers, faults, compared(case), case.heads_compared)
     return {(f.operator, f.layer.name): each for f, each in zip(faults, found, strict=True)}
 
 

@@ -14,6 +14,7 @@ from conversion.core import environment as machine
 from conversion.core.progress import stage
 from conversion.core.spec import Layer, Spec
 from conversion.proof import truth
+from conversion.proof.checks.logits import logits_of
 from conversion.proof.metrics.compare import Difference
 from conversion.proof.metrics.layers import Layers
 from conversion.proof.standard.sample import Supposed
@@ -43,13 +44,16 @@ def effects(
     reference: LayerReference,
     faults: Sequence[Supposed],
     noise: Mapping[str, Difference],
+    heads: Mapping[str, str],
 ) -> Effects:
     """How far each fault stands above the limit where it is compared next; kept in the store.
 
     Args:
         reference: the model, the images, and the truth.
         faults: the sample.
-        noise: Keras's own, of the layers that were compared; outputs among them.
+        noise: Keras's own, of the layers that were compared; outputs among them, and those before
+            their activation (`logits_of`).
+        heads: output name to what it means, as in `VIEWS`.
 
     Returns:
         One for each fault; no layer and 0 where nothing behind it was compared.
@@ -59,11 +63,12 @@ def effects(
         "spec": spec.digest,
         "inputs": digest.of_arrays(inputs.values()),
         "noise": {name: [each.rms, each.n, each.level] for name, each in noise.items()},
+        "heads": dict(heads),
         "cpu": machine.processor().digest,
     }
 
     def build(folder: Path) -> Mapping[str, Any]:
-        (folder / FOUND).write_text(json.dumps(_effects(reference, faults, noise, inputs)))
+        (folder / FOUND).write_text(json.dumps(_effects(reference, faults, noise, heads, inputs)))
         return {}
 
     entry = kept(reference.store, spec, "fault-effects", key, PACKAGES, build, (__name__, __name__))
@@ -74,33 +79,36 @@ def _effects(
     reference: LayerReference,
     faults: Sequence[Supposed],
     noise: Mapping[str, Difference],
+    heads: Mapping[str, str],
     inputs: Mapping[str, np.ndarray],
 ) -> Effects:
     spec, found = reference.spec, Effects()
+    logits = {name: logits_of(name) for name in spec.outputs if logits_of(name) in noise}
     following = readers(spec)
     exact: Mapping[str, np.ndarray] = {}  # only where another artifact has not been asked the same
     with stage(f"evaluating {len(faults)} standard faults in float64"), np.errstate(all="ignore"):
         for fault in faults:
             passed = _until(fault.layer.name, following, noise)
             points = [name for name in passed if name in noise]
-            known = (fault.operator, fault.layer.name, *points)
+            before = [logits[name] for name in points if name in logits]
+            known = (fault.operator, fault.layer.name, *points, *before)
             if points and known not in reference.seen:
-                exact = exact or truth.evaluate(spec, inputs).layers
+                exact = exact or _all_of(truth.evaluate(spec, inputs))
                 wrong = _evaluated(fault.put(spec), passed, points, exact)
-                reference.seen[known] = _strongest(spec, noise, exact, wrong, points)
+                reference.seen[known] = _strongest(heads, noise, exact, wrong, points + before)
             found.append(reference.seen[known] if points else ("", 0.0))
     return found
 
 
 def _strongest(
-    spec: Spec,
+    heads: Mapping[str, str],
     noise: Mapping[str, Difference],
     exact: Mapping[str, np.ndarray],
     wrong: Mapping[str, np.ndarray],
     points: Sequence[str],
 ) -> tuple[str, float]:
     """The compared layer at which a fault stands out most, and by how many times the limit."""
-    compared = Layers({name: spec.head(name) for name in spec.outputs}, noise)
+    compared = Layers(heads, noise)
     for name in points:
         compared.add(name, exact[name], wrong[name].astype(np.float32))
     errors = ((each.layer, each.times_limit) for each in compared.errors())
@@ -126,4 +134,9 @@ def _evaluated(
     """What the compared layers give with a fault, from the true values of all that is before it."""
     read = {name for each in passed for name in wrong.layer(each).inputs}
     given = {name: exact[name] for name in read - set(passed)}
-    return truth.evaluate(wrong, {}, points, given).layers
+    return _all_of(truth.evaluate(wrong, {}, points, given))
+
+
+def _all_of(found: truth.Evaluation) -> dict[str, np.ndarray]:
+    """Layers, and outputs before their activation."""
+    return {**found.layers, **{logits_of(name): each for name, each in found.logits.items()}}

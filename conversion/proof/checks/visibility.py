@@ -9,6 +9,7 @@ from conversion.core.errors import UserError
 from conversion.core.measurement import Measurement
 from conversion.proof.checks.case import Case
 from conversion.proof.checks.fault_effects import effects, images_for
+from conversion.proof.checks.logits import logits_of
 from conversion.proof.metrics.compare import Difference, Incomparable, NoPower
 from conversion.proof.metrics.visibility import STORED, Sight, visibility
 from conversion.proof.standard.sample import sample
@@ -25,7 +26,7 @@ def faults_visible(case: Case) -> list[Measurement]:
         return []
     reference, held = case.workspace.layers, _held(case)
     sights = []
-    found = effects(reference, faults, compared(case))
+    found = effects(reference, faults, compared(case), case.heads_compared)
     for fault, (by, times) in zip(faults, found, strict=True):
         located = fault.alone and any(id(array) in held for array in fault.changed)
         at = STORED if located and times <= 1 else by
@@ -39,6 +40,7 @@ def compared(case: Case) -> dict[str, Difference]:
     found: dict[str, Difference] = {}
     with suppress(NoPower, Incomparable):  # the outputs' own measurement says so
         found |= {each.output: each for each in case.noise}
+        found |= {(key := logits_of(name)): each.noise(key) for name, each in case.logits.items()}
     try:
         case.require_map()
         seen = case.taps.seen if case.backend.offers(Capability.TAPS) else {}
