@@ -1,5 +1,7 @@
 """Visibility: which standard faults the comparisons that were made would have seen."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from keras_notation import sequential
@@ -174,6 +176,20 @@ def test_what_would_not_be_seen_is_said_in_one_sentence():
         "43 of 44 standard faults would be seen in onnx-fp32; not seen: one: one weight off by 1 % "
         "(0.4 x the limit)"
     )
+
+
+def test_how_inputs_were_chosen_is_said_behind_it():
+    judged = visibility(ABOUT, [sight(3.0)], ["one"], 16, "every other one is wider")
+    assert judged.reason.endswith("would be seen in onnx-fp32; every other one is wider")
+
+
+def test_a_ceiling_lost_is_a_fault_of_the_sample():
+    capped = Layer("relu", "ReLU", {"max_value": 6.0}, ("norm",), {}, (6,))
+    layers = tuple(capped if each.name == "relu" else each for each in SPEC.layers)
+    faults = {each.operator: each for each in sample(replace(SPEC, layers=layers))}
+    assert "ceiling-lost" not in {each.operator for each in sample(SPEC)}
+    wrong = faults["ceiling-lost"].put(replace(SPEC, layers=layers))
+    assert wrong.layer("relu").config["max_value"] is None
 
 
 def deep(last="linear"):

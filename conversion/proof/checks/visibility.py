@@ -32,7 +32,8 @@ def faults_visible(case: Case) -> list[Measurement]:
         at = STORED if located and times <= 1 else by
         sights.append(Sight(fault.magnitude, fault.layer.name, at, times))
     weighted = {fault.layer.name for fault in faults if fault.layer.weights}
-    return [visibility(case.about, sights, weighted, images_for(reference))]
+    n, inputs = images_for(reference), case.workspace.images.chosen
+    return [visibility(case.about, sights, weighted, n, inputs)]
 
 
 def compared(case: Case) -> dict[str, Difference]:
