@@ -64,26 +64,35 @@ def judge_all(
             is too small.
     """
     _ = workspace.streaming  # refused before anything is made
-    for name in known(backends or ()):
-        if reason := not_made(Case(workspace, name)):
+    named = known(backends or ())
+    cases = {name: Case(workspace, name) for name in (*named, *names)}
+    # All are made before one is judged: Keras's process is large once it has converted, and can
+    # end the sooner.
+    for name, case in cases.items():
+        reason = not_made(case)
+        if reason and name in named:
             raise UserError(f"{name} cannot be made: {reason}")
     made = dict[str, Artifact]()
     measured = list[Measurement]()
     for index, name in enumerate(names, 1):
-        measured += judge(Case(workspace, name), topics, made)
-        if index < len(names) and name != REFERENCE and _without_keras(workspace, names[index:]):
+        measured += judge(cases.pop(name), topics, made)
+        left = names[index:]
+        if left and name != REFERENCE and _without_keras(workspace, left, topics):
             workspace.reference.close()
     return measured, made
 
 
-def _without_keras(workspace: Workspace, names: Sequence[str]) -> bool:
+def _without_keras(
+    workspace: Workspace, names: Sequence[str], topics: Sequence[str] | None
+) -> bool:
     """Whether artifacts are judged without Keras, which has been asked for its noise.
 
-    They are made, none is int8, whose ranges are compared with Keras's, and no layer's truth is
-    Keras's own.
+    They cannot be made or are made, no ranges of int8 are compared with Keras's, and no layer's
+    truth is Keras's own.
     """
-    ready = (backend(name).is_float and workspace.artifacts.has(name) for name in names)
-    return workspace.spec.custom.by_keras is None and all(ready)
+    ranges = topics is None or "quantization" in topics
+    asked = any(not backend(name).is_float for name in names) and ranges
+    return workspace.spec.custom.by_keras is None and not asked
 
 
 def judge(case: Case, topics: Sequence[str] | None, made: dict[str, Artifact]) -> list[Measurement]:

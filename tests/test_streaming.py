@@ -213,7 +213,7 @@ def test_a_budget_that_holds_no_image_is_refused_with_one_that_would_do():
 def test_a_model_for_a_larger_machine_says_what_this_one_has(monkeypatch):
     monkeypatch.setattr(environment, "memory", lambda: GB // 2)
     with pytest.raises(UserError, match=r"\d\.\d GB would, and this machine has 0\.5\.$"):
-        costs(chain(512, depth=10), GB // 10)
+        costs(chain(512, depth=20), GB // 10)
 
 
 def test_too_small_a_budget_is_said_before_anything_is_made(reference, tmp_path):

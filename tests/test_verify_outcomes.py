@@ -163,14 +163,20 @@ def test_a_named_route_waits_for_no_other(workspace, folder):
 
 
 @pytest.mark.parametrize(
-    ("second", "ends"), [("onnx-fp32", 1), ("torch-int8", 0)], ids=["float", "int8"]
+    ("second", "topics", "ends"),
+    [
+        ("onnx-fp32", ("structure",), 1),
+        ("torch-int8", ("structure",), 1),
+        ("torch-int8", ("structure", "quantization"), 0),
+    ],
+    ids=["float", "int8 without its ranges", "int8"],
 )
 def test_the_keras_process_ends_where_what_is_left_asks_it_nothing(
-    workspace, monkeypatch, second, ends
+    workspace, monkeypatch, second, topics, ends
 ):
     names, ended, judged = ("torch-fp32", second), [], workspace()
     monkeypatch.setattr(judged.reference, "close", lambda: ended.append(names))
-    judge_all(judged, names, names, ("structure",))
+    judge_all(judged, names, names, topics)
     assert len(ended) == ends
 
 

@@ -67,10 +67,6 @@ class Artifacts:
             self._made[name] = self.exchanged.get(name) or self._obtain(name)
         return self._made[name]
 
-    def has(self, name: str) -> bool:
-        """Whether an artifact is made or handed in already."""
-        return name in self._made or name in self.external
-
     @cached_property
     def derived(self) -> frozenset[str]:
         """Names of what is exchanged and of all that is made from it."""

@@ -133,7 +133,7 @@ def streaming(subject: Subject, memory: int) -> Streaming:
         max(values.values()),
         min(prod(shapes[name][:-1]) for name in spec.outputs),
     )
-    needed = max(2 * BYTES_LAYERS * found.values, 16 * BYTES_RUN * found.largest)
+    needed = max(BYTES_LAYERS * found.values, 16 * BYTES_RUN * found.largest)
     if needed > memory:
         whole = machine.memory()
         here = "" if needed <= whole else f", and this machine has {whole / 1e9:.1f}"
