@@ -12,6 +12,7 @@ from conversion.core.errors import UserError
 from conversion.core.spec import Layer, Spec
 from conversion.proof import truth
 from conversion.subjects.dataset import Dataset
+from conversion.subjects.exercising import width_for
 
 SEED = 0
 TRAINING, TRAINING_SEED = 100, 2**31
@@ -26,6 +27,9 @@ WHOLE = 64
 
 TRIED = 8
 """Inputs on which a range is compared with a file's statistics."""
+
+EXERCISED = 2
+"""Inputs on which a width is tried: one of the range itself, and one that is wider."""
 
 GRAINS = (1, 4, 16)
 """Sizes of the patches that images are made of, in pixels."""
@@ -50,7 +54,11 @@ class Range:
 
 
 def synthetic_inputs(
-    spec: Spec, count: int, beside: Mapping[str, np.ndarray] | None = None, seed: int = SEED
+    spec: Spec,
+    count: int,
+    beside: Mapping[str, np.ndarray] | None = None,
+    seed: int = SEED,
+    width: float = 1.0,
 ) -> dict[str, np.ndarray]:
     """Inputs in the range that the file's own layers suggest, rough and smooth, dark and light.
 
@@ -63,6 +71,7 @@ def synthetic_inputs(
         beside: input name to ``(N, ...)`` real inputs that the made ones are to stand beside; their
             range then goes before what the file suggests.
         seed: of the draw; what the file suggests does not depend on it.
+        width: every other input is of so many times the range, about its middle.
 
     Returns:
         Input name to ``(count, ...)`` float32.
@@ -72,9 +81,18 @@ def synthetic_inputs(
     """
     known = {name: _seen(values) for name, values in (beside or {}).items()}
     return {
-        name: _made(spec, name, count, known.get(name) or suggested_range(spec, name), seed)
+        name: _made(spec, name, count, known.get(name) or suggested_range(spec, name), seed, width)
         for name in spec.inputs
     }
+
+
+def suggested_width(spec: Spec) -> float:
+    """How many times the suggested range every other input takes to exercise the activations.
+
+    Raises:
+        UserError: an input leaves a size open.
+    """
+    return width_for(spec, lambda width: synthetic_inputs(spec, EXERCISED, width=width))
 
 
 def synthetic_training(spec: Spec) -> Dataset:
@@ -84,7 +102,8 @@ def synthetic_training(spec: Spec) -> Dataset:
         UserError: the input leaves a size open.
     """
     (name,) = spec.inputs
-    images = synthetic_inputs(spec, TRAINING, seed=TRAINING_SEED)[name]
+    width = suggested_width(spec)
+    images = synthetic_inputs(spec, TRAINING, seed=TRAINING_SEED, width=width)[name]
     return Dataset(images, None, f"synthetic images of seed {TRAINING_SEED}")
 
 
@@ -169,7 +188,9 @@ def _of_norm_behind(spec: Spec, name: str, first: Layer) -> Range | None:
     return Range(low, high, f"the statistics of {norms[0].name}")
 
 
-def _made(spec: Spec, name: str, count: int, within: Range, seed: int = SEED) -> np.ndarray:
+def _made(
+    spec: Spec, name: str, count: int, within: Range, seed: int = SEED, width: float = 1.0
+) -> np.ndarray:
     shape = spec.layer(name).shape
     sizes = [size for size in shape if size is not None]
     if len(sizes) != len(shape):
@@ -181,6 +202,8 @@ def _made(spec: Spec, name: str, count: int, within: Range, seed: int = SEED) ->
     random = np.random.RandomState(seed)  # frozen by NEP 19
     low, high = np.asarray(within.low, np.float64), np.asarray(within.high, np.float64)
     share = _patches(random, count, sizes) if len(sizes) > 1 else random.rand(count, *sizes)
+    if width != 1.0:
+        share[1::2] = 0.5 + width * (share[1::2] - 0.5)
     values = low + (high - low) * share
     pixels = bool((high - low > WHOLE).all())
     return (np.rint(values) if pixels else values).astype(np.float32)

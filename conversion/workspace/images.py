@@ -17,7 +17,7 @@ from conversion.core.progress import Stage, stage
 from conversion.proof import truth
 from conversion.reference import KerasModel
 from conversion.subjects import Subject
-from conversion.subjects.synthetic_inputs import synthetic_inputs
+from conversion.subjects.synthetic_inputs import suggested_width, synthetic_inputs
 from conversion.workspace.budget import Streaming
 from conversion.workspace.entries import kept, load_outputs, save_outputs
 from conversion.workspace.layer_reference import LayerReference
@@ -46,7 +46,7 @@ class ParityImages:
         """Input name to the first test images, or to synthetic ones where they are few."""
         spec, test, least = self.subject.spec, self.subject.test, self.streaming.least_images
         if test is None:
-            return synthetic_inputs(spec, least, seed=self.seed)
+            return synthetic_inputs(spec, least, seed=self.seed, width=self.width)
         name = spec.inputs[0]
         images = test.images[: self.streaming.most_images].astype(np.float32)
         missing = max(least - len(images), 0)
@@ -54,6 +54,21 @@ class ParityImages:
             return {name: images}
         more = synthetic_inputs(spec, missing, {name: images}, self.seed)
         return {name: np.concatenate([images, more[name]])}
+
+    @cached_property
+    def width(self) -> float:
+        """How many times the suggested range every other input takes, where all are synthetic."""
+        return suggested_width(self.subject.spec) if self.subject.test is None else 1.0
+
+    @property
+    def chosen(self) -> str:
+        """How synthetic inputs differ from what the file suggests; empty where they do not."""
+        if self.width == 1.0:
+            return ""
+        return (
+            f"every other synthetic input spans {self.width:g} x the range that the file suggests, "
+            "as in that range activations do not reach their ends"
+        )
 
     @property
     def synthetic_seed(self) -> int | None:

@@ -95,6 +95,22 @@ class LayerReference:
         return inputs, {name: array[rows] for name, array in self._held.items()}
 
     @cached_property
+    def logits(self) -> tuple[Arrays, Arrays]:
+        """Every output before its softmax or sigmoid, ``(N, ...)``: the truth's and Keras's."""
+        parts = []
+        for inputs, _ in self.chunks():
+            exact = truth.evaluate(self.spec, inputs, keep=()).logits
+            parts.append((exact, self.keras.logits(inputs)))
+        ours, theirs = (
+            {
+                name: np.concatenate([part[side][name] for part in parts])
+                for name in self.spec.outputs
+            }
+            for side in (0, 1)
+        )
+        return ours, theirs
+
+    @cached_property
     def noise(self) -> Mapping[str, Difference | str]:
         """Layer name to Keras's distance from the truth, or to why it has no power there."""
         key = {

@@ -91,12 +91,20 @@ def test_every_cause_is_said(causes, differing, reason):
     ids=["good", "one row for all", "zero", "nan", "empty"],
 )
 def test_outputs_must_vary(outputs, verdict):
-    found = outputs_vary(ABOUT, {"y": outputs}, {"y": Y})
+    found = outputs_vary(ABOUT, {"y": outputs}, {"y": Y}, {"y": "none"})
     assert str(found.verdict) == verdict
     assert bool(found.reason) == (verdict == "fail")
 
 
 def test_outputs_that_do_not_vary_in_keras_either_are_no_failure():
-    found = outputs_vary(ABOUT, {"y": Y * 0}, {"y": Y * 0})
+    found = outputs_vary(ABOUT, {"y": Y * 0}, {"y": Y * 0}, {"y": "none"})
     assert str(found.verdict) == "undecided"
     assert found.reason.startswith("no power: Keras's own are such")
+
+
+def test_scores_of_one_sure_class_vary():
+    """Logits of 33 and more before a softmax: 1 for one class, 1e-15 and less for the others."""
+    small = np.float32([[1e-15, 3e-16], [4e-15, 2e-17], [2e-16, 1e-15]])
+    scores = {"y": np.concatenate([np.ones((3, 1), np.float32), small], axis=1)}
+    assert outputs_vary(ABOUT, scores, scores, {"y": "none"}).verdict == "undecided"
+    assert outputs_vary(ABOUT, scores, scores, {"y": "softmax"}).verdict == "pass"

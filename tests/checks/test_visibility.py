@@ -1,5 +1,7 @@
 """Visibility: which standard faults the comparisons that were made would have seen."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from keras_notation import sequential
@@ -10,7 +12,7 @@ from conversion.core.artifact import Store
 from conversion.core.quantity import About
 from conversion.core.spec import Layer, Spec
 from conversion.proof import truth
-from conversion.proof.checks.fault_effects import effects, images_for
+from conversion.proof.checks.fault_effects import IMAGES, effects, extent
 from conversion.proof.metrics.compare import Difference
 from conversion.proof.metrics.visibility import STORED, Sight, visibility
 from conversion.proof.standard.sample import sample
@@ -70,12 +72,17 @@ def noise(name, share=1e-7):
     return Difference(name, 200, own, of_channels, of_images, 0.0, level, level, 1, showing)
 
 
+def reference_of(tmp_path, spec=SPEC, images=40):
+    inputs = {"x": INPUTS["x"][:images]}
+    return LayerReference(spec, None, Store(tmp_path), inputs, Streaming(10**9, 27, 6, 1))
+
+
 def found(tmp_path, share, *points):
-    reference = LayerReference(SPEC, None, Store(tmp_path), INPUTS, Streaming(10**9, 27, 6, 1))
-    faults = list(sample(SPEC))
+    reference, faults = reference_of(tmp_path), list(sample(SPEC))
     known = {name: noise(name, share) for name in points}
+    heads = dict.fromkeys(SPEC.outputs, "none")
     named = [(each.operator, each.layer.name) for each in faults]
-    return dict(zip(named, effects(reference, faults, known), strict=True)), images_for(reference)
+    return dict(zip(named, effects(reference, faults, known, heads, IMAGES), strict=True)), IMAGES
 
 
 def sight(times, by="two", layer="one"):
@@ -171,6 +178,44 @@ def test_what_would_not_be_seen_is_said_in_one_sentence():
         "43 of 44 standard faults would be seen in onnx-fp32; not seen: one: one weight off by 1 % "
         "(0.4 x the limit)"
     )
+
+
+def test_how_inputs_were_chosen_is_said_behind_it():
+    judged = visibility(ABOUT, [sight(3.0)], ["one"], 16, "every other one is wider")
+    assert judged.reason.endswith("would be seen in onnx-fp32; every other one is wider")
+
+
+def test_a_ceiling_lost_is_a_fault_of_the_sample():
+    capped = Layer("relu", "ReLU", {"max_value": 6.0}, ("norm",), {}, (6,))
+    layers = tuple(capped if each.name == "relu" else each for each in SPEC.layers)
+    faults = {each.operator: each for each in sample(replace(SPEC, layers=layers))}
+    assert "ceiling-lost" not in {each.operator for each in sample(SPEC)}
+    wrong = faults["ceiling-lost"].put(replace(SPEC, layers=layers))
+    assert wrong.layer("relu").config["max_value"] is None
+
+
+WORK = {"one": 36, "norm": 6, "relu": 6, "two": 18}
+"""Products and sums of an image by layer: of Dense layers inputs times outputs."""
+
+
+def test_no_more_of_the_sample_is_evaluated_than_the_truth_of_the_layers_costs(tmp_path):
+    """With outputs alone in view a fault costs all that is behind it."""
+    faults = list(sample(SPEC))
+    behind = {"one": 66, "norm": 30, "relu": 24, "two": 18}
+    one = sum(behind[each.layer.name] for each in faults)
+    truth_of_40 = 40 * (sum(WORK.values()) + 6)  # the input's values are counted, too
+    asked = extent(reference_of(tmp_path), faults, ["two"])
+    assert (list(asked.faults), asked.images) == (faults, truth_of_40 // one)
+    tapped = extent(reference_of(tmp_path), faults, list(WORK))
+    assert tapped.images > asked.images
+
+
+def test_where_one_image_costs_too_much_faults_of_every_layer_are_left_out(tmp_path):
+    faults = list(sample(SPEC)) * 20
+    asked = extent(reference_of(tmp_path, images=20), faults, ["two"])
+    assert asked.images == 1
+    assert 1 < len(asked.faults) < len(faults)
+    assert {each.layer.name for each in asked.faults} == {each.layer.name for each in faults}
 
 
 def deep(last="linear"):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from conversion.proof.checks.case import Case
-from conversion.proof.checks.fault_effects import effects
+from conversion.proof.checks.fault_effects import IMAGES, effects
 from conversion.proof.checks.layers import layer_error
 from conversion.proof.checks.visibility import compared
 from conversion.proof.faults.fault import NotInjectable
@@ -17,7 +17,7 @@ NEAR = 3.0
 
 
 def predictions(case, faults):
-    found = effects(case.workspace.layers, faults, compared(case))
+    found = effects(case.workspace.layers, faults, compared(case), case.heads_compared, IMAGES)
     return {(f.operator, f.layer.name): each for f, each in zip(faults, found, strict=True)}
 
 

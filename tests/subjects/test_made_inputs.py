@@ -9,8 +9,14 @@ from conversion.core.errors import UserError
 from conversion.core.spec import Layer, Spec
 from conversion.subjects import SYNTHETIC, find
 from conversion.subjects.dataset import Dataset
+from conversion.subjects.exercising import unused
 from conversion.subjects.preprocessing import Preprocessing
-from conversion.subjects.synthetic_inputs import suggested_range, synthetic_inputs
+from conversion.subjects.synthetic_inputs import (
+    suggested_range,
+    suggested_width,
+    synthetic_inputs,
+    synthetic_training,
+)
 
 
 def layer(name, kind, *reads, shape=(8, 8, 3), config=None, **weights):
@@ -145,3 +151,46 @@ def test_drawn_images_are_in_the_range_already():
 def test_a_model_of_two_inputs_has_nothing_to_calibrate_on():
     two = replace(spec(), inputs=("image", "other"))
     assert find("two.keras", SYNTHETIC, read=lambda path, custom: two).train is None
+
+
+def capped(gain, *behind):
+    """A norm of no effect whose ReLU6 gets what pixels of 0 to 1 become times a gain."""
+    ones, zeros = np.ones(3), np.zeros(3)
+    arrays = {"gamma": gain * ones, "beta": -gain / 2 * ones}
+    arrays |= {"moving_mean": zeros, "moving_variance": ones}
+    settings = {"epsilon": 0.0, "axis": -1}
+    return spec(
+        layer("scale", "Rescaling", "image", config={"scale": 1 / 255, "offset": 0.0}),
+        layer("norm", "BatchNormalization", "scale", config=settings, **arrays),
+        layer("relu6", "ReLU", "norm", config={"max_value": 6.0, "negative_slope": 0.0}),
+        *behind,
+    )
+
+
+@pytest.mark.parametrize(("gain", "width"), [(20.0, 1), (5.0, 4), (1.0, 16), (0.01, 1)])
+def test_a_ceiling_that_is_not_reached_is_tried_with_wider_inputs(gain, width):
+    """Pixels lie 0.5 x gain about 0; a ceiling that none of the widths reaches changes nothing."""
+    assert suggested_width(capped(gain)) == width
+
+
+def test_every_other_input_is_wider_and_the_rest_are_as_they_were():
+    plain, wide = (synthetic_inputs(capped(5.0), 6, width=by)["image"] for by in (1.0, 4.0))
+    assert np.array_equal(plain[::2], wide[::2])
+    # Pixels are rounded to whole numbers after they were spread: by up to half a step of 4.
+    assert wide[1::2] == pytest.approx((plain[1::2] - 127.5) * 4 + 127.5, abs=2.5)
+
+
+def test_what_no_value_comes_to_is_counted_part_by_part():
+    """Below 0, above 0, and at the ceiling."""
+    made = capped(5.0)
+    dark, light = ({"image": np.full((1, 8, 8, 3), by, np.float32)} for by in (0.0, 2550.0))
+    assert unused(made, dark) == 3  # the norm does not vary either
+    assert unused(made, light) == 2
+
+
+def test_calibration_images_are_as_wide_as_those_that_are_judged_on():
+    made = capped(5.0)
+    drawn = synthetic_training(made).images
+    assert drawn[::2].min() >= 0
+    assert drawn[1::2].min() < 0
+    assert drawn.max() > 255

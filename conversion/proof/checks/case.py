@@ -12,15 +12,17 @@ import numpy as np
 from conversion.backends import REFERENCE, Backend, Capability, backend
 from conversion.backends.in_child import Opened, may_crash
 from conversion.core.artifact import Artifact
-from conversion.core.errors import NotMapped
+from conversion.core.errors import NotMapped, UserError
 from conversion.core.heap import give_back
 from conversion.core.measurement import Measurement, Verdict
 from conversion.core.quantity import About, Quantity
 from conversion.core.settings import Settings
 from conversion.core.spec import KERNELS
+from conversion.proof.checks.logits import Logits, logits_of, saturated
 from conversion.proof.metrics import accuracy
 from conversion.proof.metrics.accuracy import Tally
-from conversion.proof.metrics.compare import VIEWS, Difference, compare
+from conversion.proof.metrics.compare import SATURATED, VIEWS, Difference, compare
+from conversion.proof.taps.before_activation import logits_in
 from conversion.proof.taps.by_values import EIGHT_BITS, ROUNDED
 from conversion.proof.taps.opened import Exposed, Taps, align
 from conversion.quantization import coverage
@@ -92,10 +94,38 @@ class Case:
         """Whether the tight limits hold that our own quantizers keep on the reference subjects."""
         return self.is_default and self.workspace.subject.floor is not None
 
-    @property
+    @cached_property
     def heads(self) -> dict[str, str]:
-        """Output name to what it means."""
-        return {name: self.workspace.spec.head(name) for name in self.workspace.spec.outputs}
+        """Output name to what it means, or that it is saturated and compared before that."""
+        spec = self.workspace.spec
+        return {
+            name: SATURATED if name in self.logits else spec.head(name) for name in spec.outputs
+        }
+
+    @property
+    def heads_compared(self) -> dict[str, str]:
+        """The same, with what is compared before an activation."""
+        return self.heads | {logits_of(name): each.head for name, each in self.logits.items()}
+
+    @cached_property
+    def logits(self) -> dict[str, Logits]:
+        """Outputs that softmax or sigmoid makes the same for every image, before that.
+
+        None where the file does not show it; then parity has no power, and says so.
+        """
+        if self.backend.name == REFERENCE:
+            return saturated(self.workspace, lambda name, _: self.workspace.layers.logits[1][name])
+        shown = self.backend.is_float and self.backend.offers(Capability.TAPS)
+        return saturated(self.workspace, self._before) if shown else {}
+
+    def _before(self, output: str, exact: np.ndarray) -> np.ndarray | None:
+        """What the file has before an output's activation."""
+        try:
+            exposed = self.exposed
+        except UserError:  # the check of layers says so
+            return None
+        chunks = [inputs for inputs, _ in self.workspace.layers.chunks()]
+        return logits_in(exposed, self.workspace.spec.outputs.index(output), chunks, exact)
 
     def tally(self, name: str) -> tuple[Tally, bool]:
         """An artifact's right answers on the test images, and whether they were kept."""

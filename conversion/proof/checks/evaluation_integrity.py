@@ -23,7 +23,10 @@ def evidence_of(case: Case) -> list[Measurement]:
     measured = [
         evidence.images_evaluated(case.about, rows, len(workspace.test), len(subject)),
         evidence.outputs_vary(
-            case.about, found.arrays, workspace.outputs(REFERENCE, workspace.test).arrays
+            case.about,
+            found.arrays,
+            workspace.outputs(REFERENCE, workspace.test).arrays,
+            case.heads,
         ),
     ]
     return measured if case.name == REFERENCE else [*measured, *_own(case, rows)]

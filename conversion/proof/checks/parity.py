@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from conversion.backends import REFERENCE
 from conversion.core.measurement import Measurement, Verdict
 from conversion.proof.checks.case import Case
 from conversion.proof.checks.layers import located
+from conversion.proof.checks.logits import logits_of
 from conversion.proof.checks.visibility import faults_visible
 from conversion.proof.metrics import parity
 
@@ -15,14 +18,20 @@ def output_error(case: Case) -> list[Measurement]:
     workspace = case.workspace
     keras = workspace.outputs(REFERENCE)
     doubt = workspace.layers.doubt
+    before = {logits_of(name): each for name, each in case.logits.items()}
+    heads = case.heads_compared
+    truth = {**workspace.truth, **{name: each.truth for name, each in before.items()}}
+    ours = {**keras.arrays, **{name: each.keras for name, each in before.items()}}
     if case.name == REFERENCE:
-        return parity.reference_noise(
-            case.about, workspace.truth, keras.arrays, case.heads, keras.cached, doubt
-        )
+        for name in case.logits:  # of what hardly varies, noise is no part of the spread
+            for values in (heads, truth, ours):
+                del values[name]
+        noise = parity.reference_noise(case.about, truth, ours, heads, keras.cached, doubt)
+        return _of_outputs(case, noise)
     found = workspace.outputs(case.name)
-    measured = parity.output_error(
-        case.about, workspace.truth, keras.arrays, found.arrays, case.heads, found.cached, doubt
-    )
+    theirs = {**found.arrays, **{name: each.file for name, each in before.items()}}
+    measured = parity.output_error(case.about, truth, ours, theirs, heads, found.cached, doubt)
+    measured = _of_outputs(case, measured)
     demands = workspace.demands
     if demands.atol is not None or demands.rtol is not None:
         tolerances = demands.atol or 0.0, demands.rtol or 0.0
@@ -34,3 +43,18 @@ def output_error(case: Case) -> list[Measurement]:
     if all(each.verdict is not Verdict.FAIL for each in measured):
         return [*measured, *faults_visible(case)]
     return located(case, measured)
+
+
+def _of_outputs(case: Case, measured: list[Measurement]) -> list[Measurement]:
+    """What was compared before an output's activation, as said of that output."""
+    outputs = {logits_of(name): name for name in case.logits}
+    return [
+        m
+        if m.layer not in outputs
+        else replace(
+            m,
+            layer=outputs[m.layer],
+            reason="; ".join(filter(None, (f"{m.layer}, behind which it hardly varies", m.reason))),
+        )
+        for m in measured
+    ]

@@ -8,7 +8,8 @@ from conversion.backends import Capability
 from conversion.core.errors import UserError
 from conversion.core.measurement import Measurement
 from conversion.proof.checks.case import Case
-from conversion.proof.checks.fault_effects import effects, images_for
+from conversion.proof.checks.fault_effects import effects, extent
+from conversion.proof.checks.logits import logits_of
 from conversion.proof.metrics.compare import Difference, Incomparable, NoPower
 from conversion.proof.metrics.visibility import STORED, Sight, visibility
 from conversion.proof.standard.sample import sample
@@ -24,14 +25,19 @@ def faults_visible(case: Case) -> list[Measurement]:
     if not faults:
         return []
     reference, held = case.workspace.layers, _held(case)
-    sights = []
-    found = effects(reference, faults, compared(case))
-    for fault, (by, times) in zip(faults, found, strict=True):
+    points = compared(case)
+    asked, sights = extent(reference, faults, points), []
+    found = effects(reference, asked.faults, points, case.heads_compared, asked.images)
+    for fault, (by, times) in zip(asked.faults, found, strict=True):
         located = fault.alone and any(id(array) in held for array in fault.changed)
         at = STORED if located and times <= 1 else by
         sights.append(Sight(fault.magnitude, fault.layer.name, at, times))
-    weighted = {fault.layer.name for fault in faults if fault.layer.weights}
-    return [visibility(case.about, sights, weighted, images_for(reference))]
+    weighted = {fault.layer.name for fault in asked.faults if fault.layer.weights}
+    said = [case.workspace.images.chosen]
+    if len(asked.faults) < len(faults):
+        said.append(f"of {len(faults)}, as many as cost no more than the layers' truth were asked")
+    words = "; ".join(filter(None, said))
+    return [visibility(case.about, sights, weighted, asked.images, words)]
 
 
 def compared(case: Case) -> dict[str, Difference]:
@@ -39,6 +45,7 @@ def compared(case: Case) -> dict[str, Difference]:
     found: dict[str, Difference] = {}
     with suppress(NoPower, Incomparable):  # the outputs' own measurement says so
         found |= {each.output: each for each in case.noise}
+        found |= {(key := logits_of(name)): each.noise(key) for name, each in case.logits.items()}
     try:
         case.require_map()
         seen = case.taps.seen if case.backend.offers(Capability.TAPS) else {}

@@ -33,11 +33,13 @@ class View:
         function: of an array, of the same shape.
         low: values below it are looked at as equal to it, so that they show no error.
         high: the same of values above it.
+        flat: whether values that hardly vary may be compared, since what they are of is, too.
     """
 
     function: Callable[[np.ndarray], np.ndarray]
     low: float = -np.inf
     high: float = np.inf
+    flat: bool = False
 
     def __call__(self, value: np.ndarray) -> np.ndarray:
         """The values as they are compared."""
@@ -115,9 +117,12 @@ HELD = 2.0**-6
 and runtimes compute a sigmoid to so much of 1, not of itself."""
 
 
+def _centred(value: np.ndarray) -> np.ndarray:
+    return np.asarray(value - value.mean(axis=-1, keepdims=True))
+
+
 def _centred_log(value: np.ndarray) -> np.ndarray:
-    logs = np.log(value)
-    return np.asarray(logs - logs.mean(axis=-1, keepdims=True))
+    return _centred(np.log(value))
 
 
 def _log_odds(value: np.ndarray) -> np.ndarray:
@@ -134,7 +139,22 @@ forgets what is added to every logit, so this is what a file of probabilities sa
 log_odds = View(_log_odds, HELD, 1 - HELD)
 """Sigmoid outputs as the logarithm of their odds, float64, held off both ends."""
 
-VIEWS: dict[str, View] = {"softmax": centred_log, "sigmoid": log_odds, "none": identity}
+FIXED = View(lambda value: value, flat=True)
+"""Values as they are, be they the same for every image."""
+
+SATURATED = "saturated"
+"""Head of probabilities that hardly vary, whose logits are compared beside them."""
+
+LOGITS = "logits"
+"""Head of what a softmax reads."""
+
+VIEWS: dict[str, View] = {
+    "softmax": centred_log,
+    "sigmoid": log_odds,
+    LOGITS: View(_centred),
+    SATURATED: View(lambda value: value + 1.0, flat=True),  # rounding is a part of 1, not of 1e-9
+    "none": identity,
+}
 """Head to the view in which its outputs are compared."""
 
 
@@ -171,6 +191,17 @@ def compare(
         each.add(ours, candidate[name])
         found.append(each.difference())
     return tuple(found)
+
+
+def is_flat(reference: np.ndarray, candidate: np.ndarray, view: View = identity) -> bool:
+    """Whether an output ``(N, ...)`` has no power in a view, beside a candidate's."""
+    try:
+        compare({"": reference}, {"": candidate}, {"": view}, np.float32)
+    except NoPower:
+        return True
+    except Incomparable:
+        return False
+    return False
 
 
 def uncompared(about: About, what: Quantity, error: Incomparable | NoPower) -> Measurement:
@@ -297,7 +328,7 @@ class Comparison:
             raise Incomparable(f"output '{name}' has {self._odd} values that are NaN or Inf")
         known = self._known or self._spread
         level, spread = known.level, known.spread
-        if spread <= FLAT * level or spread == 0.0:
+        if not self._view.flat and (spread <= FLAT * level or spread == 0.0):
             raise NoPower(f"output '{name}' hardly varies (spread {spread:.2g}, level {level:.2g})")
         images, channels = np.concatenate(self._images), np.atleast_1d(self._channels)
         return Difference(

@@ -12,6 +12,7 @@ from conversion.proof.metrics.compare import (
     VIEWS,
     Incomparable,
     NoPower,
+    View,
     compare,
 )
 from conversion.proof.metrics.limits import ROWS
@@ -76,7 +77,10 @@ def own_predictions(about: About, causes: Sequence[str], differing: int, n: int)
 
 
 def outputs_vary(
-    about: About, outputs: Mapping[str, np.ndarray], keras: Mapping[str, np.ndarray]
+    about: About,
+    outputs: Mapping[str, np.ndarray],
+    keras: Mapping[str, np.ndarray],
+    heads: Mapping[str, str],
 ) -> Measurement:
     """The outputs are finite and not the same for every image; undecided where Keras's are.
 
@@ -84,19 +88,25 @@ def outputs_vary(
         about: what is measured.
         outputs: output name to ``(N, ...)``.
         keras: the same of Keras.
+        heads: output name to what it means, as in `VIEWS`: scores of one saturated class vary.
     """
-    reason, verdict = _flat(outputs), Verdict.PASS
-    if reason and _flat(keras):
+    views = {name: VIEWS[head] for name, head in heads.items()}
+    reason, verdict = _flat(outputs, views), Verdict.PASS
+    if reason and _flat(keras, views):
         verdict, reason = Verdict.UNDECIDED, f"no power: Keras's own are such: {reason}"
     elif reason:
         verdict = Verdict.FAIL
     return about.measure(OUTPUTS_VARY, reason=reason, verdict=verdict)
 
 
-def _flat(outputs: Mapping[str, np.ndarray]) -> str:
-    """Why outputs say nothing; empty where they do."""
-    try:
-        compare(outputs, outputs)
-    except (NoPower, Incomparable) as error:
-        return str(error)
-    return ""
+def _flat(outputs: Mapping[str, np.ndarray], views: Mapping[str, View]) -> str:
+    """Why outputs say nothing, as they are and as they are compared; empty where they do."""
+    reason = ""
+    for seen in ({}, views):
+        try:
+            compare(outputs, outputs, seen)
+        except (NoPower, Incomparable) as error:
+            reason = str(error)
+        else:
+            return ""
+    return reason

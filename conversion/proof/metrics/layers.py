@@ -129,7 +129,7 @@ def _layer_error(compared: Comparison, noise: Difference | str) -> LayerError:
         error.rms / noise.noise,
         float((error.channels / noise.channel_noise).max()),
         float(error.images.max()) / noise.noise,
-        error.rms / noise.spread,
+        error.rms / (noise.spread or noise.level),
     )
 
 

@@ -10,10 +10,10 @@ from conversion.core.measurement import Measurement
 from conversion.core.quantity import About
 from conversion.proof.metrics import limits
 from conversion.proof.metrics.compare import (
+    SATURATED,
     VIEWS,
     Difference,
     compare,
-    identity,
 )
 from conversion.proof.metrics.quantities import MARGIN_CERTIFIED, MARGIN_LOST
 
@@ -101,7 +101,7 @@ def margins(reference: np.ndarray, candidate: np.ndarray, head: str) -> Margins:
     theirs = np.asarray(view(candidate), dtype=np.float64)
     differences = np.abs(theirs - ours).max(axis=1)
     if ours.shape[1] == 1:
-        middle = 0.5 if view is identity else 0.0
+        middle = {"none": 0.5, SATURATED: 1.5}.get(head, 0.0)
         gaps = 2 * np.abs(ours[:, 0] - middle)  # half of it is the way to the other answer
     else:
         two = np.partition(ours, -2, axis=1)

@@ -10,6 +10,8 @@ from conversion.core.measurement import Measurement, Verdict
 from conversion.core.quantity import About
 from conversion.proof.metrics import limits
 from conversion.proof.metrics.compare import (
+    FIXED,
+    SATURATED,
     STEADY,
     VIEWS,
     Difference,
@@ -58,7 +60,7 @@ def output_error(
     try:
         noises = compare(truth, keras, views, np.float32)
     except (NoPower, Incomparable) as why:
-        return [_no_power(about, why)]
+        return [_elsewhere(about, truth, keras, candidate, heads) or _no_power(about, why)]
     try:
         errors = compare(truth, candidate, views, np.float32)
     except Incomparable as why:
@@ -123,6 +125,33 @@ def _sum(about: About, output: str, candidate: np.ndarray, cached: bool) -> Meas
     """How far the probabilities of an image are from a sum of 1."""
     value = float(np.abs(candidate.sum(axis=-1, dtype=np.float64) - 1).max())
     return about.measure(OUTPUT_SUM, value, layer=output, n=len(candidate), cached=cached)
+
+
+def _elsewhere(
+    about: About,
+    truth: Mapping[str, np.ndarray],
+    keras: Mapping[str, np.ndarray],
+    candidate: Mapping[str, np.ndarray],
+    heads: Mapping[str, str],
+) -> Measurement | None:
+    """A failure where outputs that hardly vary are not even about those of the truth."""
+    flat = {n: FIXED if head == "none" else VIEWS[SATURATED] for n, head in heads.items()}
+    try:
+        noises = compare(truth, keras, flat, np.float32)
+    except (NoPower, Incomparable):
+        return None
+    try:
+        errors = compare(truth, candidate, flat, np.float32)
+    except Incomparable as why:
+        return uncompared(about, OUTPUT_ERROR_POOLED, why)
+    for noise, each in zip(noises, errors, strict=True):
+        least = max(limits.SAME_LAYER.value * each.level, limits.POOLED.value * noise.rms)
+        if each.rms > least:
+            said = f"it hardly varies, and is off by {each.rms:.2g} of {each.level:.2g}"
+            return about.measure(
+                OUTPUT_ERROR_POOLED, reason=said, verdict=Verdict.FAIL, layer=each.output, n=each.n
+            )
+    return None
 
 
 def _no_power(about: About, why: Exception) -> Measurement:

@@ -48,7 +48,7 @@ class Sight:
 
 
 def visibility(
-    about: About, sights: Sequence[Sight], weighted: Collection[str], n: int
+    about: About, sights: Sequence[Sight], weighted: Collection[str], n: int, inputs: str = ""
 ) -> Measurement:
     """The share of the sample that would be seen; too small a share leaves parity undecided.
 
@@ -57,6 +57,7 @@ def visibility(
         sights: one a fault.
         weighted: names of the layers with weights.
         n: images that the faults were evaluated on.
+        inputs: how they were chosen, in words; empty where there is nothing to say.
     """
     seen = [each for each in sights if each.is_seen]
     dark = sorted(set(weighted) - {each.layer for each in seen})
@@ -72,7 +73,7 @@ def visibility(
     return about.measure(
         FAULTS_VISIBLE,
         value,
-        "; ".join(filter(None, (doubt, said))),
+        "; ".join(filter(None, (doubt, said, inputs))),
         verdict=Verdict.UNDECIDED if few or dark else Verdict.PASS,
         n=n,
         rows=tuple(

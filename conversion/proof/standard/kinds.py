@@ -30,6 +30,12 @@ def _is_softmax(layer: Layer) -> bool:
     return layer.kind == "Softmax" or layer.activation == "softmax"
 
 
+def ceiling_of(layer: Layer) -> float | None:
+    """Where a layer's ReLU stops; None where it does not, or has none."""
+    found = layer.config.get("max_value") if layer.kind == "ReLU" else None
+    return 6.0 if layer.activation == "relu6" else found
+
+
 FITS: Mapping[str, Callable[[Layer], bool]] = {
     "weights": lambda layer: any(array.any() for array in layer.weights.values()),
     "kernel": lambda layer: bool(_shape(layer)),
@@ -45,6 +51,7 @@ FITS: Mapping[str, Callable[[Layer], bool]] = {
     "relu": lambda layer: (
         (layer.kind, layer.activation) == ("Activation", "relu") or layer.kind == "ReLU"
     ),
+    "ceiling": lambda layer: ceiling_of(layer) is not None,
     "bounded": lambda layer: _is_softmax(layer) or layer.activation in BOUNDED,
     "leaky": lambda layer: layer.kind == "LeakyReLU",
     "input": lambda layer: layer.kind == "InputLayer",

@@ -198,6 +198,13 @@ def other_activation(spec: Spec, name: str, _: Any) -> Spec:
     return _with_activation(spec, layer, EXCHANGED.get(layer.activation, "elu"))
 
 
+def without_ceiling(spec: Spec, name: str, _: Any) -> Spec:
+    """A ReLU for one that stops at a value."""
+    if spec.layer(name).kind == "ReLU":
+        return rebuilt(spec, name, config={"max_value": None})
+    return _with_activation(spec, spec.layer(name), "relu")
+
+
 def _with_activation(spec: Spec, layer: Layer, function: str) -> Spec:
     """A layer with another activation, or that activation in the place of one that is no more."""
     other = {"activation": function}
@@ -341,6 +348,7 @@ LAYERS: Mapping[str, OfSpec] = {
     ),
     "activation-exchanged": each(other_activation),
     "activation-twice": each(activation_twice),
+    "ceiling-lost": each(without_ceiling),
     "activation-missing": each(without_activation),
     "reads": each(lambda spec, name, value: rebuilt(spec, name, inputs=tuple(value))),
     "shortcut-elsewhere": each(shortcut_from_elsewhere),
