@@ -24,8 +24,8 @@ from conversion.readers.notation import (
 from conversion.reference.packing import CONFIG as CONFIG
 from conversion.reference.packing import (
     described,
-    is_legacy,
     is_laid_out_otherwise,
+    is_legacy,
     is_named_otherwise,
     pack,
 )

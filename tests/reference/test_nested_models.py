@@ -6,7 +6,7 @@ import h5py
 import nested_configs
 import numpy as np
 import pytest
-from keras_notation import entry, functional, node
+from keras_notation import entry, functional
 from nested_configs import MODELS, SHAPE, as_keras_2, image
 from tools.keras_models import save_model
 
@@ -100,11 +100,8 @@ def test_the_counting_of_keras_2_is_read_and_opened(reference, built, tmp_path, 
 
 @pytest.mark.parametrize("suffix", [".h5", ".keras"])
 def test_a_normalization_inside_has_its_statistics_in_every_format(reference, tmp_path, suffix):
-    inside = functional(
-        "inside", [image("start"), entry("Normalization", "norm", "start")], ["norm"]
-    )
-    inside["config"]["input_layers"] = [["start", 0, 0]]
-    inside["inbound_nodes"] = [node("image", training=False)]
+    layers = [image("start"), entry("Normalization", "norm", "start")]
+    inside = functional("inside", layers, ["norm"], ["start"], ["image"])
     path = tmp_path / f"model{suffix}"
     save_model(reference, path, functional("outer", [image("image"), inside], ["inside"]), seed=1)
     assert worst(reference, path)[0] < ROUNDING
