@@ -134,27 +134,30 @@ def rounded(layer: Layer, found: list[Found | None]) -> Layer:
     weights = dict(layer.weights)
     for index, (role, kernel, held) in enumerate(zip(roles, kernels(layer), found, strict=True)):
         axis = output_axis(layer) if index == len(roles) - 1 else 0
-        step = np.broadcast_to(_step(kernel, axis, held), kernel.shape)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            whole = np.where(step > 0, np.rint(kernel / step) * step, kernel)
+        whole = _whole(kernel.astype(np.float64), axis, held)
         flat = weights[role].astype(np.float64).reshape(-1)
         flat[places[index].reshape(-1)] = whole.reshape(-1)
         weights[role] = flat.reshape(weights[role].shape)
     return replace(layer, weights=weights)
 
 
-def _step(kernel: np.ndarray, axis: int, held: Found | None) -> np.ndarray:
-    """The step of each output channel: as large a part of its largest weight as in the file.
+def _whole(kernel: np.ndarray, axis: int, held: Found | None) -> np.ndarray:
+    """A kernel in its steps; each element loses as much of itself as what the file stores for it.
 
-    What is folded in by the file moves a channel's step and its weights alike.
+    That is the kernel with what is folded in, which may move the weights of one channel apart.
     """
-    others = tuple(i for i in range(kernel.ndim) if i != axis)
-    largest = np.abs(kernel.astype(np.float64)).max(axis=others, keepdims=True)
     if held is None or not held.is_located:
-        return np.asarray(largest / LEVELS)
-    wanted = np.abs(held.wanted.kernel).max(axis=others, keepdims=True)
-    unit = held.unit.max(axis=others, keepdims=True)
-    return np.asarray(largest * unit / np.maximum(wanted, 1e-300))
+        others = tuple(i for i in range(kernel.ndim) if i != axis)
+        step = np.broadcast_to(
+            np.abs(kernel).max(axis=others, keepdims=True) / LEVELS, kernel.shape
+        )
+        stored = kernel
+    else:
+        stored = held.wanted.kernel.astype(np.float64)
+        step = np.broadcast_to(held.unit, kernel.shape)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        kept = np.rint(stored / step) * step / stored
+    return np.where(np.isfinite(kept), kernel * kept, kernel)
 
 
 def _found(seen: Seen, layer: Layer) -> list[Found | None]:
