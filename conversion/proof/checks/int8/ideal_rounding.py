@@ -36,7 +36,7 @@ class IdealRounding:
         self._seen, self._spec = seen, seen.spec
         self._rounded = {each.name: rounded(each, _found(seen, each)) for each in seen.spec.layers}
         self._results = {name: _steps(seen, name) for name in seen.values}
-        self._sums = _sums(seen)
+        self._sums, self._between = _sums(seen), _between(seen)
         self._dynamic = seen.network.is_dynamic
 
     def group(
@@ -91,6 +91,10 @@ class IdealRounding:
         own, steps = self._rounded[layer.name], self._sums.get(layer.name)
         if self._dynamic and kernels(layer):
             read = [in_steps(each, of_range(each.min(), each.max(), "uint8")) for each in read]
+        between = self._between.get(layer.name)
+        if between is not None:
+            spread, own = halves(own)
+            read = [in_steps(truth.evaluate_layer(self._spec, spread, read), between)]
         if steps is None:
             return truth.evaluate_layer(self._spec, own, read)
         linear = replace(own, config={**own.config, "activation": "linear"})
@@ -99,6 +103,25 @@ class IdealRounding:
     def _in_steps(self, name: str, value: np.ndarray) -> np.ndarray:
         steps = self._results.get(name)
         return value if steps is None else in_steps(value, steps)
+
+
+def halves(layer: Layer) -> tuple[Layer, Layer]:
+    """A separable convolution as two: the kernel of every channel, and what joins the channels.
+
+    Args:
+        layer: any with a `depthwise_kernel` and a `pointwise_kernel`.
+    """
+    depthwise, pointwise = (layer.weights[f"{each}_kernel"] for each in ("depthwise", "pointwise"))
+    rank, channels = depthwise.ndim - 2, pointwise.shape[-2]
+    ones, each = (1,) * rank, np.eye(channels).reshape(*pointwise.shape[:-2], channels, channels)
+    plain = {**layer.config, "activation": "linear", "filters": channels, "use_bias": False}
+    spread = {"depthwise_kernel": depthwise, "pointwise_kernel": each}
+    still = {"kernel_size": ones, "strides": ones, "dilation_rate": ones, "depth_multiplier": 1}
+    joined = {**layer.weights, "depthwise_kernel": np.ones((*ones, channels, 1))}
+    return (
+        replace(layer, config=plain, weights=spread),
+        replace(layer, config={**layer.config, **still, "padding": "valid"}, weights=joined),
+    )
 
 
 def rounding_in(case: Case) -> IdealRounding:
@@ -175,6 +198,18 @@ def _rounded_to(seen: Seen, tensor: str) -> Steps | None:
     own = seen.network.of(tensor).steps
     readers = (each for each in seen.network.readers.get(tensor, ()) if each.moves)
     return own or next((each.steps for each in readers if each.steps is not None), None)
+
+
+def _between(seen: Seen) -> dict[str, Steps]:
+    """Of separable convolutions the steps of what lies between their two kernels."""
+    found = {}
+    for layer in seen.spec.layers:
+        if "pointwise_kernel" in layer.weights:
+            first = _found(seen, layer)[0]
+            steps = None if first is None else _rounded_to(seen, first.step.name)
+            if steps is not None:
+                found[layer.name] = steps
+    return found
 
 
 def _sums(seen: Seen) -> dict[str, Steps]:
