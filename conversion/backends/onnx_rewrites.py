@@ -14,9 +14,6 @@ LOWEST = "conversion_lowest"
 CONSTANTS = {ONE: np.array(1.0, np.float32), LOWEST: np.array(np.finfo(np.float32).min)}
 """Constants of the rewritten parts, by name."""
 
-EXACT_SCALES = np.float32(256)
-"""A scale that is a whole number of these parts is exact in float32."""
-
 NOT_NEGATIVE = ("Relu", "Sigmoid", "Softmax")
 """Operators after which a padding of 0 and one of minus infinity have the same maxima."""
 
@@ -89,19 +86,29 @@ def rewrite(model: ModelProto) -> list[str]:
 
 
 def _scales_raised(model: ModelProto) -> bool:
-    """Raise scales that float32 may have rounded down.
+    """Raise scales that float32 rounded down so far that a row is lost.
 
-    By ONNX's rules 6 rows times 1.1666666 are 6 and not 7: its checker then refuses the file.
+    By ONNX's rules 6 rows times 1.1666666 are 6 and not 7: its checker then refuses the file. No
+    other scale is touched: a raised one may move what lies just on a row to the one before.
     """
-    named = {n.input[2] for n in model.graph.node if n.op_type == "Resize" and len(n.input) == 3}
+    sized = {each.name: each for each in shape_inference.infer_shapes(model).graph.value_info}
+    sized |= {each.name: each for each in model.graph.input}
+    reads = {
+        n.input[2]: n.input[0]
+        for n in model.graph.node
+        if n.op_type == "Resize" and len(n.input) > 2
+    }
     changed = False
     for tensor in model.graph.initializer:
-        if tensor.name not in named:
-            continue
+        known = sized.get(reads.get(tensor.name, ""))
         scales = numpy_helper.to_array(tensor)
-        exact = scales * EXACT_SCALES == np.rint(scales * EXACT_SCALES)
-        if not exact.all():
-            raised = np.where(exact, scales, np.nextafter(scales, np.float32(np.inf)))
+        dims = () if known is None else known.type.tensor_type.shape.dim
+        sizes = np.array([each.dim_value or 1 for each in dims], np.float64)
+        if not len(sizes) or scales.shape != sizes.shape:
+            continue
+        lost = np.floor(sizes * scales) < np.rint(sizes * scales)
+        if lost.any():
+            raised = np.where(lost, np.nextafter(scales, np.float32(np.inf)), scales)
             tensor.CopyFrom(numpy_helper.from_array(raised.astype(np.float32), tensor.name))
             changed = True
     return changed

@@ -27,8 +27,15 @@ def _float_layers() -> Any:
     return option((), "--float-layers", told, metavar="NAME,NAME", parse=as_names)
 
 
+NAMED = 3
+"""Layers in float that a label names."""
+
+
 def _labelled(words: str, float_layers: tuple[str, ...]) -> str:
-    return f"{words}, {'+'.join(float_layers)} in float" if float_layers else words
+    named, more = "+".join(float_layers[:NAMED]), len(float_layers) - NAMED
+    if not float_layers:
+        return words
+    return f"{words}, {named}{f' and {more} more' if more > 0 else ''} in float"
 
 
 @dataclass(frozen=True)

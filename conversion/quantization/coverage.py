@@ -26,6 +26,11 @@ _LITERT_ELEMENTS = (
     "TensorFlow's converter has no 8-bit form of an operator that it is made of (ELU, NEG, SQUARE, "
     "ZEROS_LIKE, CUMSUM), and leaves that one in float between two casts"
 )
+_LITERT_VOLUMES = "LiteRT has no integer kernel for convolutions in three dimensions"
+_LITERT_ONE_RANGE = (
+    "it has one range for all that it reads, some of which is in float: TensorFlow's converter "
+    "leaves it in float then"
+)
 
 TRANSPOSED = ("Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose")
 
@@ -44,7 +49,8 @@ WITHOUT_KERNEL: Mapping[str, Mapping[str, str]] = {
             *("RMSNormalization", "UnitNormalization"),
         ),
         _LITERT_ELEMENTS,
-    ),
+    )
+    | dict.fromkeys(("Conv3D", "Conv3DTranspose"), _LITERT_VOLUMES),
 }
 """Scheme to the kinds of layers with weights for which its runtime has no integer kernel, and why.
 
@@ -60,6 +66,9 @@ LITERT_FLOAT_ACTIVATIONS = (
 )
 """Activations of which TensorFlow's converter leaves an operator in float."""
 
+OF_ONE_RANGE = ("Concatenate", "Maximum", "Minimum")
+"""Layers of which a LiteRT operator has one range for all that it reads and gives."""
+
 
 def float_steps(spec: Spec, settings: Settings) -> dict[str, str]:
     """Layers of which a LiteRT int8 file computes something in float, and why.
@@ -69,8 +78,10 @@ def float_steps(spec: Spec, settings: Settings) -> dict[str, str]:
     found = in_float(spec, "litert", settings)
     for layer in spec.layers:
         normal = layer.kind == "Dot" and layer.config.get("normalize")
-        if layer.activation in LITERT_FLOAT_ACTIVATIONS or normal:
+        if layer.activation.lower() in LITERT_FLOAT_ACTIVATIONS or normal:
             found.setdefault(layer.name, _LITERT_ELEMENTS)
+        elif layer.kind in OF_ONE_RANGE and not found.keys().isdisjoint(layer.inputs):
+            found.setdefault(layer.name, _LITERT_ONE_RANGE)
     return found
 
 

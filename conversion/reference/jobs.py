@@ -260,8 +260,19 @@ def _open(models: Models, message: Message) -> Any:
         if found != expected:
             raise ValueError(f"{path.name} changed after it was read ({found[:12]}).")
         with repaired(path, weights, partial(replaced_layers, layers=replaced, custom=own)) as file:
-            models[key] = keras.models.load_model(file, compile=False)
+            models[key] = _with_statistics(keras.models.load_model(file, compile=False))
     return models[key]
+
+
+def _with_statistics(model: Any) -> Any:
+    """The model, whose every Normalization computes with its weights.
+
+    Keras 3.15 leaves those inside a nested model of a `.h5` file at mean 0 and variance 1.
+    """
+    for layer in model._flatten_layers():
+        if isinstance(layer, keras.layers.Normalization):
+            layer.finalize_state()
+    return model
 
 
 def _run(

@@ -90,7 +90,9 @@ def pack(description: str, source: Path, folder: Path) -> Path:
 
 
 def is_legacy(path: Path) -> bool:
-    """Whether weights in HDF5 are as Keras 2 writes them."""
+    """Whether a file is HDF5, with weights as Keras 2 writes them."""
+    if not h5py.is_hdf5(path):
+        return False
     with h5py.File(path, "r") as file:
         return any(key in file.attrs for key in (CONFIG, "layer_names", "layer_names0"))
 

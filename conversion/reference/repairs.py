@@ -25,6 +25,7 @@ from conversion.reference.packing import CONFIG as CONFIG
 from conversion.reference.packing import (
     described,
     is_laid_out_otherwise,
+    is_legacy,
     is_named_otherwise,
     pack,
 )
@@ -33,6 +34,11 @@ ANY = object()
 """For a setting that only training reads: it is left out whatever its value."""
 
 FUNCTIONAL = "Functional"
+
+STATISTICS = (
+    "Normalization in a model inside: given its statistics, which Keras 3.15 reads from a .h5 file "
+    "and does not use"
+)
 
 INITIALIZERS = (
     *("Zeros", "Ones", "Constant", "Identity", "Orthogonal", "RandomNormal", "RandomUniform"),
@@ -304,8 +310,19 @@ def repairs(path: Path) -> list[str]:
         path: a model file that the reader has accepted.
     """
     found = described(path)
-    made = [] if found is None else _repaired(json.loads(found))[1]
+    config = None if found is None else json.loads(found)
+    made = [] if config is None else _repaired(config)[1]
+    if config is not None and is_legacy(path) and _normalizes_inside(config):
+        made.append(STATISTICS)
     return [*made, *([LAID_OUT] if is_laid_out_otherwise(path) else [])]
+
+
+def _normalizes_inside(config: Any) -> bool:
+    """Whether a model inside has a Normalization."""
+    outer = config["config"]
+    layers = outer if isinstance(outer, list) else outer.get("layers", [])
+    inside = [each for each in layers if each.get("class_name") in MODELS]
+    return '"class_name": "Normalization"' in json.dumps(inside)
 
 
 @contextmanager

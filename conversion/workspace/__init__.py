@@ -17,6 +17,7 @@ from conversion.core.running import Running
 from conversion.core.settings import Settings
 from conversion.core.spec import Spec
 from conversion.quantization import coverage
+from conversion.quantization.by_rule import with_rules
 from conversion.readers.schema import BY_KERAS
 from conversion.reference import KerasModel, Reference
 from conversion.subjects import Subject
@@ -57,7 +58,7 @@ class Workspace:
         subject: the model under test with its data.
         reference: the process that runs Keras.
         store: where artifacts and predictions are kept.
-        settings: the choices.
+        settings: the choices, with layers left in float by rule.
         external: external artifacts, by the name that they stand in for.
         announce: told what is left out or warned of, one line a time.
         threads: threads of an operator in evaluation; latency always takes one.
@@ -84,6 +85,7 @@ class Workspace:
 
     def __post_init__(self) -> None:
         coverage.check_names(self.spec, self.settings)
+        object.__setattr__(self, "settings", with_rules(self.spec, self.settings))
         own = self.spec.custom
         if own.by_keras is None and any(each.kind in BY_KERAS for each in self.spec.layers):
             # The truth of such layers is asked of the process that only a workspace knows.

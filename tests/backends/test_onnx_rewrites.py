@@ -138,6 +138,25 @@ def inferred(made):
     return found.graph.output[0].type.tensor_type.shape.dim[3].dim_value
 
 
+@pytest.mark.parametrize(("before", "after"), [(20, 11), (27, 8), (24, 9), (12, 8)])
+def test_the_nearest_row_is_the_one_that_keras_takes(before, after):
+    """What lies just on a row is that row's; a scale raised by a digit takes the one before."""
+    from onnx import helper
+
+    way = {"mode": "nearest", "nearest_mode": "floor"}
+    way["coordinate_transformation_mode"] = "tf_half_pixel_for_nn"
+    scales = np.array([1, 1, after / before, after / before], np.float32)
+    made = model(
+        [helper.make_node("Resize", ["x", "", "s"], ["y"], "it", **way)],
+        ("batch", 2, before, before),
+        [("s", scales)],
+    )
+    rewrite(made)
+    values = np.arange(2.0 * before * before, dtype=np.float32).reshape(1, 2, before, before)
+    rows = [(2 * i + 1) * before // (2 * after) for i in range(after)]
+    assert run(made, values).tolist() == values[:, :, rows][..., rows].tolist()
+
+
 def test_without_the_rewriting_a_row_would_be_lost():
     from onnx import numpy_helper
 

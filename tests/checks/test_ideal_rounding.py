@@ -1,10 +1,13 @@
 """Ideal rounding to eight bits, by hand."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
-from conversion.core.spec import Layer
-from conversion.proof.checks.int8.ideal_rounding import in_steps, rounded
+from conversion.core.spec import Layer, Spec
+from conversion.proof import truth
+from conversion.proof.checks.int8.ideal_rounding import halves, in_steps, rounded
 from conversion.proof.metrics.int8 import Steps
 
 
@@ -35,3 +38,39 @@ def test_kernels_keep_their_layout(kind):
     found = rounded(layer(kind, **{role: kernel}), [None]).weights[role]
     apart = np.abs(found - kernel)
     assert 0 < apart.max() <= np.abs(kernel).max() / 64 / 2 * (1 + 1e-6)
+
+
+@pytest.mark.parametrize("first", [False, True], ids=["channels last", "channels first"])
+@pytest.mark.parametrize("rank", [1, 2])
+def test_a_separable_convolution_in_halves_is_the_whole(rank, first):
+    drawn = np.random.default_rng(rank)
+    shape = (3, *[9] * rank) if first else (*[9] * rank, 3)
+    arrays = {
+        "depthwise_kernel": drawn.normal(size=(*[3] * rank, 3, 2)),
+        "pointwise_kernel": drawn.normal(size=(*[1] * rank, 6, 5)),
+        "bias": drawn.normal(size=5),
+    }
+    config = {"strides": [2] * rank, "padding": "same", "filters": 5, "activation": "relu"}
+    config |= {"kernel_size": [3] * rank, "dilation_rate": [1] * rank, "depth_multiplier": 2}
+    config["data_format"] = "channels_first" if first else "channels_last"
+    whole = Layer("it", f"SeparableConv{rank}D", config, ("x",), arrays, ())
+    spec = Spec(
+        "model", (Layer("x", "InputLayer", {}, (), {}, shape), whole), ("x",), ("it",), "", "3.15"
+    )
+    value = drawn.normal(size=(2, *shape))
+    between, last = halves(whole)
+    expected = truth.evaluate_layer(spec, whole, [value])
+    spread = truth.evaluate_layer(spec, between, [value])
+    assert spread.shape[1 if first else -1] == 6
+    assert truth.evaluate_layer(spec, last, [spread]) == pytest.approx(expected, abs=1e-12)
+
+
+def test_what_is_folded_into_a_kernel_makes_small_factors_lose_more():
+    """Rows of factors 1 and 100 in steps of 1: of 0.4 and 0.3 nothing is left, 40 and 30 stay."""
+    kernel = np.array([[0.4, 0.3], [0.4, 0.3]])
+    folded = kernel * [[1.0], [100.0]]
+    found = SimpleNamespace(
+        is_located=True, wanted=SimpleNamespace(kernel=folded), unit=np.ones((2, 2))
+    )
+    kept = rounded(layer("Dense", kernel=kernel), [found]).weights["kernel"]
+    assert kept == pytest.approx(np.array([[0, 0], [0.4, 0.3]]), abs=1e-7)

@@ -6,7 +6,8 @@ import h5py
 import nested_configs
 import numpy as np
 import pytest
-from nested_configs import MODELS, SHAPE, as_keras_2
+from keras_notation import entry, functional
+from nested_configs import MODELS, SHAPE, as_keras_2, image
 from tools.keras_models import save_model
 
 from conversion.proof import truth
@@ -95,6 +96,23 @@ def test_the_counting_of_keras_2_is_read_and_opened(reference, built, tmp_path, 
     assert [layer.name for layer in spec.layers] == [layer.name for layer in read_spec(new).layers]
     counted = any("counted as Keras 3 does" in said for said in repairs(old))
     assert counted is (name not in ("first-of-a-sequential", "shared-layer"))
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".keras"])
+def test_a_normalization_inside_has_its_statistics_in_every_format(reference, tmp_path, suffix):
+    layers = [image("start"), entry("Normalization", "norm", "start")]
+    inside = functional("inside", layers, ["norm"], ["start"], ["image"])
+    path = tmp_path / f"model{suffix}"
+    save_model(reference, path, functional("outer", [image("image"), inside], ["inside"]), seed=1)
+    assert worst(reference, path)[0] < ROUNDING
+    # which of the two is right: Keras's own formula on the weights of the file
+    spec = read_spec(path)
+    given, norm = images(spec), spec.layer("inside/norm").weights
+    mean, variance = (norm[role].astype(np.float64) for role in ("mean", "variance"))
+    expected = (given["image"] - mean) / np.sqrt(variance)
+    (found,) = reference.model(path, spec).outputs(given).values()
+    assert np.abs(found - expected).max() < ROUNDING
+    assert any("given its statistics" in said for said in repairs(path)) is (suffix == ".h5")
 
 
 def names(spec):

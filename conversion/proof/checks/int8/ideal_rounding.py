@@ -36,7 +36,7 @@ class IdealRounding:
         self._seen, self._spec = seen, seen.spec
         self._rounded = {each.name: rounded(each, _found(seen, each)) for each in seen.spec.layers}
         self._results = {name: _steps(seen, name) for name in seen.values}
-        self._sums = _sums(seen)
+        self._sums, self._between = _sums(seen), _between(seen)
         self._dynamic = seen.network.is_dynamic
 
     def group(
@@ -91,6 +91,10 @@ class IdealRounding:
         own, steps = self._rounded[layer.name], self._sums.get(layer.name)
         if self._dynamic and kernels(layer):
             read = [in_steps(each, of_range(each.min(), each.max(), "uint8")) for each in read]
+        between = self._between.get(layer.name)
+        if between is not None:
+            spread, own = halves(own)
+            read = [in_steps(truth.evaluate_layer(self._spec, spread, read), between)]
         if steps is None:
             return truth.evaluate_layer(self._spec, own, read)
         linear = replace(own, config={**own.config, "activation": "linear"})
@@ -99,6 +103,25 @@ class IdealRounding:
     def _in_steps(self, name: str, value: np.ndarray) -> np.ndarray:
         steps = self._results.get(name)
         return value if steps is None else in_steps(value, steps)
+
+
+def halves(layer: Layer) -> tuple[Layer, Layer]:
+    """A separable convolution as two: the kernel of every channel, and what joins the channels.
+
+    Args:
+        layer: any with a `depthwise_kernel` and a `pointwise_kernel`.
+    """
+    depthwise, pointwise = (layer.weights[f"{each}_kernel"] for each in ("depthwise", "pointwise"))
+    rank, channels = depthwise.ndim - 2, pointwise.shape[-2]
+    ones, each = (1,) * rank, np.eye(channels).reshape(*pointwise.shape[:-2], channels, channels)
+    plain = {**layer.config, "activation": "linear", "filters": channels, "use_bias": False}
+    spread = {"depthwise_kernel": depthwise, "pointwise_kernel": each}
+    still = {"kernel_size": ones, "strides": ones, "dilation_rate": ones, "depth_multiplier": 1}
+    joined = {**layer.weights, "depthwise_kernel": np.ones((*ones, channels, 1))}
+    return (
+        replace(layer, config=plain, weights=spread),
+        replace(layer, config={**layer.config, **still, "padding": "valid"}, weights=joined),
+    )
 
 
 def rounding_in(case: Case) -> IdealRounding:
@@ -134,27 +157,30 @@ def rounded(layer: Layer, found: list[Found | None]) -> Layer:
     weights = dict(layer.weights)
     for index, (role, kernel, held) in enumerate(zip(roles, kernels(layer), found, strict=True)):
         axis = output_axis(layer) if index == len(roles) - 1 else 0
-        step = np.broadcast_to(_step(kernel, axis, held), kernel.shape)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            whole = np.where(step > 0, np.rint(kernel / step) * step, kernel)
+        whole = _whole(kernel.astype(np.float64), axis, held)
         flat = weights[role].astype(np.float64).reshape(-1)
         flat[places[index].reshape(-1)] = whole.reshape(-1)
         weights[role] = flat.reshape(weights[role].shape)
     return replace(layer, weights=weights)
 
 
-def _step(kernel: np.ndarray, axis: int, held: Found | None) -> np.ndarray:
-    """The step of each output channel: as large a part of its largest weight as in the file.
+def _whole(kernel: np.ndarray, axis: int, held: Found | None) -> np.ndarray:
+    """A kernel in its steps; each element loses as much of itself as what the file stores for it.
 
-    What is folded in by the file moves a channel's step and its weights alike.
+    That is the kernel with what is folded in, which may move the weights of one channel apart.
     """
-    others = tuple(i for i in range(kernel.ndim) if i != axis)
-    largest = np.abs(kernel.astype(np.float64)).max(axis=others, keepdims=True)
     if held is None or not held.is_located:
-        return np.asarray(largest / LEVELS)
-    wanted = np.abs(held.wanted.kernel).max(axis=others, keepdims=True)
-    unit = held.unit.max(axis=others, keepdims=True)
-    return np.asarray(largest * unit / np.maximum(wanted, 1e-300))
+        others = tuple(i for i in range(kernel.ndim) if i != axis)
+        step = np.broadcast_to(
+            np.abs(kernel).max(axis=others, keepdims=True) / LEVELS, kernel.shape
+        )
+        stored = kernel
+    else:
+        stored = held.wanted.kernel.astype(np.float64)
+        step = np.broadcast_to(held.unit, kernel.shape)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        kept = np.rint(stored / step) * step / stored
+    return np.where(np.isfinite(kept), kernel * kept, kernel)
 
 
 def _found(seen: Seen, layer: Layer) -> list[Found | None]:
@@ -172,6 +198,18 @@ def _rounded_to(seen: Seen, tensor: str) -> Steps | None:
     own = seen.network.of(tensor).steps
     readers = (each for each in seen.network.readers.get(tensor, ()) if each.moves)
     return own or next((each.steps for each in readers if each.steps is not None), None)
+
+
+def _between(seen: Seen) -> dict[str, Steps]:
+    """Of separable convolutions the steps of what lies between their two kernels."""
+    found = {}
+    for layer in seen.spec.layers:
+        if "pointwise_kernel" in layer.weights:
+            first = _found(seen, layer)[0]
+            steps = None if first is None else _rounded_to(seen, first.step.name)
+            if steps is not None:
+                found[layer.name] = steps
+    return found
 
 
 def _sums(seen: Seen) -> dict[str, Steps]:

@@ -68,13 +68,9 @@ def tied(
         return len(found) < 2 and len(network.readers[operand]) == 1
 
     for each in reversed(network.tensors):
-        for name in each.reads if each.kind in CHOOSING else ():
-            kept.pop(name, None)
-            if each.name in kept:
-                kept[name] = kept[each.name]
         joined = also.get(each.name, each.name if each.kind == "concatenation" else "")
-        for name in each.reads if joined and each.kind in SAME else ():
-            also.setdefault(name, joined)
+        for name in each.reads if joined and each.kind in (*SAME, "dequantize") else ():
+            also.setdefault(name, joined)  # a concatenation in float gave its range all the same
     for each in network.tensors:
         if each.kind in OVERWRITING and (len(each.reads) > 1 or each.constants):
             name = next((n for n in each.reads if fits(n, each.name)), "")
@@ -82,4 +78,11 @@ def tied(
                 also.setdefault(name, each.name)
             else:
                 kept.pop(name, None)
+    for each in reversed(network.tensors):
+        for name in each.reads if each.kind in CHOOSING else ():
+            kept.pop(name, None)
+            if each.name in kept:
+                kept[name] = kept[each.name]
+            if each.name in also:
+                also.setdefault(name, also[each.name])
     return kept, also

@@ -261,7 +261,8 @@ def _compared(
         recorded: tensor to range.
         places: tensor to the layer that it holds.
         rule: how they are judged.
-        overwritten: tensor to the one whose values it held as well while it was observed.
+        overwritten: tensor to the one whose values it may have held as well while it was observed:
+            a converter that did not write over it has its own range, which is as right.
         nearly: tensor to another layer that it may hold; it counts as the one that its range fits.
     """
     workspace, honest = case.workspace, honest_images(case)
@@ -277,9 +278,11 @@ def _compared(
     found = workspace.keras.layer_ranges({port: honest.images}, asked, widened)
     rows, ends = [], dict(zip(known, found[:, :2].tolist(), strict=True))
     for name, (layer, _), (low, high, cut, size) in zip(known, asked, found.tolist(), strict=True):
-        if (over := (overwritten or {}).get(name)) in ends:
-            low, high = min(low, ends[over][0]), max(high, ends[over][1])
-        wanted = (min(low, 0.0), max(high, 0.0)) if rule.holds_zero else (low, high)
+        own = (low, high)
+        also = ends.get((overwritten or {}).get(name, ""), own)
+        both = min(low, also[0]), max(high, also[1])
+        held = [_with_zero(each) if rule.holds_zero else each for each in (both, own)]
+        wanted = min(held, key=lambda each: _apart(recorded[name], each))
         rows.append(Recorded(name, layer, recorded[name], wanted, int(cut), int(size)))
     beyond = [row.tensor for row in rows if row.deviation > rule.limit]
     doubtful = {name: place for name, place in (nearly or {}).items() if name in beyond}
@@ -288,6 +291,14 @@ def _compared(
     if rule.exact:
         return [ranges.exact_ranges(case.about, rows, rule.limit, len(honest), missed)]
     return ranges.fitted_ranges(case.about, rows, rule.limit, len(honest), missed)
+
+
+def _with_zero(found: Range) -> Range:
+    return min(found[0], 0.0), max(found[1], 0.0)
+
+
+def _apart(one: Range, other: Range) -> float:
+    return max(abs(ours - theirs) for ours, theirs in zip(one, other, strict=True))
 
 
 def _widened(found: Range, steps: int) -> Range:

@@ -1,0 +1,136 @@
+"""Layers that eight bits would ruin are left in float without being asked."""
+
+import numpy as np
+import pytest
+from keras_notation import sequential
+from tools.keras_models import save_model
+
+from conversion.core.settings import LitertScheme, OnnxScheme, Settings
+from conversion.core.spec import Layer, Spec
+from conversion.proof.checks.case import Case
+from conversion.quantization.by_rule import uneven, with_rules
+from conversion.quantization.coverage import float_steps
+from conversion.readers import read_spec
+from conversion.subjects import Subject
+from conversion.subjects.data import Dataset
+from conversion.workspace import Workspace
+
+EVEN = np.full(6, 0.8)
+DEAD = np.array([4.0, 0.0, 4.0, 0.0, 4.0, 4.0])
+"""Channels of factor 0.5 beside two of 1 / sqrt(1e-3), about 32: 2 of 127 steps."""
+
+
+def spec(variance=EVEN, activation="relu", gamma=1.0, kind="BatchNormalization"):
+    weights = {"kernel": np.ones((3, 3, 3, 6)), "bias": np.zeros(6)}
+    statistics = {"moving_variance": variance, "gamma": np.full(6, gamma)}
+    layers = (
+        Layer("x", "InputLayer", {}, (), {}, (8, 8, 3)),
+        Layer("conv", "Conv2D", {"activation": activation}, ("x",), weights, (8, 8, 6)),
+        Layer("norm", kind, {"epsilon": 1e-3}, ("conv",), statistics, (8, 8, 6)),
+    )
+    return Spec("model", layers, ("x",), ("norm",), "digest", "3.15")
+
+
+@pytest.mark.parametrize(
+    ("variance", "activation", "left"),
+    [
+        pytest.param(EVEN, "relu", [], id="even"),
+        pytest.param(DEAD, "relu", ["norm"], id="beside dead channels"),
+        pytest.param(DEAD, "linear", [], id="folded into the kernel, which has a scale a channel"),
+        # 12 times the factor of the others: 10 of 127 steps
+        pytest.param(np.array([1, 1, 1, 1, 1, 6e-3]), "relu", [], id="of enough steps"),
+    ],
+)
+def test_a_normalization_whose_factors_have_few_steps_is_left_in_float(variance, activation, left):
+    assert uneven(spec(variance, activation)) == left
+
+
+def test_a_channel_that_gives_next_to_nothing_does_not_count():
+    found = spec(np.array([1.0, 1.0, 1.0, 1.0, 1.0, 1.0]))
+    found.layers[2].weights["gamma"][5] = 1e-3
+    assert uneven(found) == []
+
+
+def test_what_the_user_chose_stays_chosen_and_nothing_is_added_twice():
+    chosen = Settings(onnx=OnnxScheme(float_layers=("norm", "conv")))
+    made = with_rules(spec(DEAD), chosen)
+    assert made.onnx.float_layers == ("norm", "conv")
+    assert made.litert.float_layers == ("norm",)
+    assert made.torch.float_layers == ()
+    assert with_rules(spec(DEAD), made) == made
+
+
+@pytest.mark.parametrize("kind", ["LayerNormalization", "GroupNormalization", "UnitNormalization"])
+def test_normalizations_that_measure_their_input_are_left_in_float(kind):
+    assert with_rules(spec(kind=kind), Settings()).onnx.float_layers == ("norm",)
+
+
+def test_a_label_names_three_layers_and_counts_the_others():
+    assert LitertScheme(tuple("abc")).label == "int8-channel-minmax, a+b+c in float"
+    assert LitertScheme(tuple("abcde")).label == "int8-channel-minmax, a+b+c and 2 more in float"
+
+
+def test_litert_leaves_what_has_one_range_in_float_beside_a_float_layer():
+    layers = (
+        Layer("x", "InputLayer", {}, (), {}, (8, 8, 3)),
+        Layer("y", "ReLU", {}, ("x",), {}, (8, 8, 3)),
+        Layer("elu", "Dense", {"activation": {"class_name": "ELU"}}, ("x",), {}, (8, 8, 3)),
+        Layer("beside", "Maximum", {}, ("y", "elu"), {}, (8, 8, 3)),
+        Layer("apart", "Maximum", {}, ("y", "x"), {}, (8, 8, 3)),
+    )
+    found = float_steps(Spec("model", layers, ("x",), ("apart",), "digest", "3.15"), Settings())
+    assert [*found] == ["elu", "beside"]
+
+
+IMAGE, CHANNELS = (10, 10, 3), 6
+
+
+@pytest.fixture(scope="module")
+def workspace(reference, store, tmp_path_factory):
+    """A normalization behind a ReLU, two of whose channels are dead, and images."""
+    import h5py
+
+    layers = [
+        ("InputLayer", {"batch_shape": [None, *IMAGE], "dtype": "float32", "name": "image"}),
+        ("Conv2D", {"filters": 6, "kernel_size": [3, 3], "activation": "relu", "name": "conv"}),
+        ("BatchNormalization", {"epsilon": 1e-3, "name": "norm"}),
+        ("GlobalAveragePooling2D", {"name": "pool"}),
+        ("Dense", {"units": 4, "name": "scores"}),
+    ]
+    path = tmp_path_factory.mktemp("dead") / "dead.h5"
+    save_model(reference, path, sequential("dead", layers), seed=2)
+    with h5py.File(path, "r+") as file:
+        for each in _of_layer(file, "conv").values():
+            values = each[...]
+            values[..., [1, 3]] = 0.0
+            each[...] = values
+        for name, each in _of_layer(file, "norm").items():
+            values = each[...]
+            values[[1, 3]] = 0.0 if name.startswith("moving") else values[[1, 3]]
+            each[...] = values + 400.0 * (name.startswith("moving_v") * (values > 0))
+    found = read_spec(path)
+    images = np.random.default_rng(0).uniform(0, 30, (120, *IMAGE)).astype(np.float32)
+    test, train = (Dataset(part, None, "drawn") for part in np.split(images, 2))
+    return Workspace(Subject("dead", path, found, test=test, train=train), reference, store)
+
+
+def _of_layer(file, name):
+    """The arrays of a layer, by their last word."""
+    found = {}
+
+    def note(path, each):
+        if hasattr(each, "shape") and f"/{name}/" in f"/{path}/":
+            found[path.rsplit("/", 1)[-1]] = each
+
+    file.visititems(note)
+    return found
+
+
+@pytest.mark.parametrize("name", ["onnx-int8", "litert-int8"])
+def test_the_outputs_of_a_file_with_dead_channels_still_vary(workspace, name):
+    assert uneven(workspace.spec) == ["norm"]
+    (exact,), (found,) = workspace.truth.values(), workspace.outputs(name).arrays.values()
+    for channel in np.argsort(exact.std(axis=0))[1:]:
+        # In eight bits the three come to -0.37, 0.79 and 0.86.
+        assert np.corrcoef(exact[:, channel], found[: len(exact), channel])[0, 1] > 0.9
+    assert "norm" in Case(workspace, name).in_float
