@@ -313,4 +313,4 @@ def _rounding(case: Case) -> float:
         shares = [limits.POOLED.value * each.rms / each.spread for each in case.noise]
     except (NoPower, Incomparable):  # parity says so
         shares = []
-    return max(limits.RANGE.value, *shares)
+    return max([limits.RANGE.value, *shares])
