@@ -270,7 +270,16 @@ def _held(part: dict[str, Any]) -> str:
     return "the layer that it holds taken from keras.layers: the same class" if found else ""
 
 
+def _sheared(part: dict[str, Any]) -> str:
+    """The range of a shear, which Keras 3.15 writes from below 0 and then refuses."""
+    if part["class_name"] != "RandomShear" or not isinstance(part["config"], dict):
+        return ""
+    part["config"] |= {"x_factor": 0.0, "y_factor": 0.0}
+    return "x_factor and y_factor set to 0: images are sheared in training only"
+
+
 CHANGES: tuple[Change, ...] = (
+    _sheared,
     _held,
     _bare_list,
     _open_batch,
