@@ -25,6 +25,7 @@ from conversion.reference.float64 import Float64Layer
 from conversion.reference.network import Network
 from conversion.reference.packing import is_legacy, weight_names
 from conversion.reference.repairs import repaired
+from conversion.reference.unrolled import unrolled
 
 ATTEMPTS = 4
 """Conversions of a graph that computes shapes. TensorFlow's optimizer folds the arithmetic behind a
@@ -178,7 +179,8 @@ def to_litert(models: Models, message: Message) -> Answer:
     The converter asks for the images one by one and keeps ranges only; they are read from their
     file as it does, so that their number costs no memory.
     """
-    converter = tf.lite.TFLiteConverter.from_keras_model(_open(models, message))
+    model, names = unrolled(_open(models, message))
+    converter = tf.lite.TFLiteConverter.from_keras_model(model)
     images = message.values["images"]
     if images is not None:
         stored = np.load(images, mmap_mode="r", allow_pickle=False)
@@ -189,7 +191,8 @@ def to_litert(models: Models, message: Message) -> Answer:
         converter._experimental_calibrate_only = not message.values["quantized"]
         # It warns so at every such conversion: what it misses belongs to its older interface.
         warnings.filterwarnings("ignore", "Statistics for quantized inputs were expected")
-    return {}, {"litert": np.frombuffer(converter.convert(), dtype=np.uint8)}
+    content = converter.convert()
+    return {"unrolled": names}, {"litert": np.frombuffer(content, dtype=np.uint8)}
 
 
 def quantize_litert(models: Models, message: Message) -> Answer:

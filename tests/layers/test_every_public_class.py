@@ -1,17 +1,15 @@
 """Every public class of `keras.layers` has its place, and what Keras judges is really judged."""
 
 import copy
-import io
 import re
-import zipfile
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pytest
 from keras_configs import functional, layer, sequential
 from tools.class_table import public_classes, share_judged
 from tools.keras_models import save_model
+from tools.wrong_weight import with_one_weight_changed
 
 from conversion.core.artifact import Store
 from conversion.core.custom_layers import Custom
@@ -104,6 +102,23 @@ CHANGED = {
 """Of the models whose layer has no weights: another layer in its place."""
 
 
+GROUPS_OF = {
+    "rnn": "rnn",
+    "rnn-stacked": "rnn",
+    "conv-lstm-1d": "conv_lstm1d",
+    "conv-lstm-3d": "conv_lstm3d",
+    "heads": "multi_head",
+    "groups": "grouped",
+    "attention": "attention",
+    "attention-added": "additive",
+    "einsum": "einsum",
+    "einsum-named": "einsum",
+    "spectrum": "stft",
+    "spectrum-real": "stft",
+}
+"""Of the others: how the group of its weights begins."""
+
+
 @pytest.fixture
 def opened(reference, tmp_path):
     def opened(path, external=None):
@@ -119,29 +134,6 @@ def saved(reference, tmp_path):
         return save_model(reference, tmp_path / f"{name}.keras", config, seed=5)
 
     return saved
-
-
-def with_one_weight_changed(path):
-    """A copy in which one weight of the layer under test is off by a hundredth."""
-    wrong = path.with_name("wrong.keras")
-    with zipfile.ZipFile(path) as source, zipfile.ZipFile(wrong, "w") as copied:
-        for name in source.namelist():
-            held = source.read(name)
-            copied.writestr(name, changed(held) if name.endswith(".weights.h5") else held)
-    return wrong
-
-
-def changed(held):
-    file = io.BytesIO(held)
-    with h5py.File(file, "r+") as weights:
-        names = list[str]()
-        weights.visit(names.append)
-        tested = [each for each in names if "layers/dense" not in each]
-        array = next(a for a in map(weights.get, tested) if isinstance(a, h5py.Dataset))
-        values = np.array(array[()])
-        values.flat[values.size // 2] *= 1.01
-        array[...] = values
-    return file.getvalue()
 
 
 @pytest.mark.one_in(4)
@@ -169,7 +161,7 @@ def test_the_right_onnx_file_passes_and_a_wrong_one_fails(saved, opened, name):
     if name in CHANGED:
         other = saved("other", exchanged(MODELS[name], CHANGED[name]))
     else:
-        other = with_one_weight_changed(path)
+        other = with_one_weight_changed(path, GROUPS_OF[name])
     wrong = opened(other).artifact("onnx-fp32").path
     found = judge(Case(opened(path, {"onnx-fp32": wrong}), "onnx-fp32"), ("parity",), {})
     assert Verdict.FAIL in {m.verdict for m in found if m.name.startswith("output_error")}
