@@ -298,6 +298,7 @@ class KerasModel:
             "path": str(self.path),
             "digest": self.digest or spec.digest,
             "replaced": dict(spec.custom.replaced),
+            "version": spec.keras_version,
             "own": list(spec.custom.layers),
             "weights": None if whole else str(self.path.with_name(spec.weights_file)),
         }

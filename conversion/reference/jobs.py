@@ -9,7 +9,6 @@ import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from conversion.core.user_code import BUILDER, UserFile, execute
 from conversion.readers.replacing import replaced as replaced_layers
 from conversion.reference.float64 import Float64Layer
 from conversion.reference.network import Network
+from conversion.reference.older_activations import with_older_activations
 from conversion.reference.packing import is_legacy, weight_names
 from conversion.reference.repairs import repaired
 from conversion.reference.unrolled import unrolled
@@ -262,7 +262,12 @@ def _open(models: Models, message: Message) -> Any:
         found = digest.of_parts(*(digest.of_file(file) for file in files))
         if found != expected:
             raise ValueError(f"{path.name} changed after it was read ({found[:12]}).")
-        with repaired(path, weights, partial(replaced_layers, layers=replaced, custom=own)) as file:
+
+        def meant(config: Any) -> Any:
+            config = replaced_layers(config, layers=replaced, custom=own)
+            return with_older_activations(config, message.values["version"])
+
+        with repaired(path, weights, meant) as file:
             models[key] = keras.models.load_model(file, compile=False)
     return models[key]
 

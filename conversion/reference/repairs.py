@@ -21,6 +21,7 @@ from conversion.readers.notation import (
     plain_number,
     references,
 )
+from conversion.readers.older_activations import restated
 from conversion.reference.packing import CONFIG as CONFIG
 from conversion.reference.packing import (
     described,
@@ -298,6 +299,8 @@ CHANGES: tuple[Change, ...] = (
 """Other changes, from the outside in; a new one is one function."""
 
 
+MEANT = "hard_sigmoid computed as Keras 2 did, clip(0.2 x + 0.5, 0, 1): Keras 3 has another one"
+
 LAID_OUT = "weights of Keras 2 put where Keras 3 looks for them: every array is the same"
 
 
@@ -306,14 +309,18 @@ def keras_name(name: str) -> str:
     return name.replace("/", ".")
 
 
-def repairs(path: Path) -> list[str]:
+def repairs(path: Path, version: str = "unknown") -> list[str]:
     """What has to be changed for Keras to open a file, in words; no framework is imported.
 
     Args:
         path: a model file that the reader has accepted.
+        version: of the Keras that wrote it.
     """
     found = described(path)
-    made = [] if found is None else _repaired(json.loads(found))[1]
+    if found is None:
+        return []
+    config, made = _repaired(json.loads(found))
+    made += [f"{name}: {MEANT}" for name in restated(config, version)]
     return [*made, *([LAID_OUT] if is_laid_out_otherwise(path) else [])]
 
 
