@@ -32,7 +32,7 @@ def build(ingredients: Ingredients, target: Path) -> Mapping[str, Any]:
         shutil.copyfile(source, target)
     if ingredients.spec.custom.replaced:
         route += ", layers put in place of others whenever it is opened"
-    made = repairs(source)
+    made = repairs(source, ingredients.spec.keras_version)
     route += ", its description repaired" if made else ""
     return {"route": route, "source": ingredients.spec.digest, "repairs": made}
 

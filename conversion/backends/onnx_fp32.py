@@ -59,7 +59,7 @@ def build(ingredients: Ingredients, target: Path) -> Mapping[str, Any]:
         "source": spec.digest,
         "route": route,
         "opset": wanted,
-        "repairs": repairs(ingredients.keras.path),
+        "repairs": repairs(ingredients.keras.path, ingredients.spec.keras_version),
         "versions": {**ingredients.versions, **ingredients.keras.versions()},
     }
     save(model, target, provenance)

@@ -86,6 +86,7 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "sigmoid": nn.Sigmoid,
     "tanh": nn.Tanh,
     "hard_sigmoid": nn.Hardsigmoid,
+    "hard_sigmoid_of_keras_2": lambda: Elementwise(lambda value: (0.2 * value + 0.5).clamp(0, 1)),
     "hard_silu": nn.Hardswish,
     "hard_swish": nn.Hardswish,
     "hard_tanh": nn.Hardtanh,

@@ -29,6 +29,11 @@ TRAINING_ONLY = (
     *("GaussianDropout", "AlphaDropout"),
     *("GaussianNoise", "ActivityRegularization", "Identity", "RandomFlip", "RandomRotation"),
     *("RandomZoom", "RandomContrast", "RandomBrightness", "RandomTranslation"),
+    *("RandomShear", "RandomPerspective", "RandomElasticTransform", "RandomErasing"),
+    *("RandomHue", "RandomSaturation", "RandomColorDegeneration", "RandomColorJitter"),
+    *("RandomGrayscale", "RandomInvert", "RandomPosterization", "RandomSharpness"),
+    *("RandomGaussianBlur", "RandAugment", "AugMix", "CutMix", "MixUp", "Solarization"),
+    *("MaxNumBoundingBoxes", "RandomCrop"),
 )
 """Layers that give at inference what they get."""
 

@@ -37,7 +37,8 @@ CONV: Modules = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 TRANSPOSED: Modules = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 CROPPED: Modules = (CroppedTranspose1d, CroppedTranspose2d, CroppedTranspose3d)
 MAX_POOL: Modules = (nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d)
-WHOLE_AVERAGE: Modules = (nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d)
+ADAPTIVE_MAX: Modules = (nn.AdaptiveMaxPool1d, nn.AdaptiveMaxPool2d, nn.AdaptiveMaxPool3d)
+ADAPTIVE_AVERAGE: Modules = (nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d)
 ZERO_PAD: Modules = (nn.ZeroPad1d, nn.ZeroPad2d, nn.ZeroPad3d)
 
 
@@ -162,11 +163,17 @@ def _pool(rank: int, maximum: bool, config: Config, shapes: Sequence[Shape]) -> 
 
 
 def _global_pool(rank: int, maximum: bool, config: Config, shapes: Sequence[Shape]) -> list[Stage]:
-    module = GlobalMax() if maximum else WHOLE_AVERAGE[rank - 1](1)
+    module = GlobalMax() if maximum else ADAPTIVE_AVERAGE[rank - 1](1)
     stages = [Stage("", module, layout(config))]
     if not config.get("keepdims"):
         stages.append(Stage("_flat", nn.Flatten(1), layout(config), "source"))
     return stages
+
+
+def _adaptive_pool(
+    rank: int, modules: Modules, config: Config, shapes: Sequence[Shape]
+) -> list[Stage]:
+    return [Stage("", modules[rank - 1](axes(config["output_size"], rank)), layout(config))]
 
 
 def _borders(setting: Any, rank: int) -> list[tuple[int, int]]:
@@ -210,6 +217,8 @@ PLAIN: dict[str, Builder] = {
         ("AveragePooling", _pool, (False,)),
         ("GlobalMaxPooling", _global_pool, (True,)),
         ("GlobalAveragePooling", _global_pool, (False,)),
+        ("AdaptiveMaxPooling", _adaptive_pool, (ADAPTIVE_MAX,)),
+        ("AdaptiveAveragePooling", _adaptive_pool, (ADAPTIVE_AVERAGE,)),
         ("ZeroPadding", _zero_padding, ()),
         ("Cropping", _cropping, ()),
         ("UpSampling", _up_sampling, ()),

@@ -7,6 +7,7 @@ from typing import Any
 
 from conversion.core.errors import UserError
 from conversion.core.spec import Shape
+from conversion.readers.older_activations import OLDER
 
 ACTIVATIONS = (
     *("linear", "relu", "relu6", "leaky_relu", "elu", "selu", "celu", "gelu", "silu", "swish"),
@@ -21,7 +22,9 @@ ACTIVATIONS = (
 ACTIVATION_LAYERS = ("ReLU", "LeakyReLU", "ELU", "Softmax")
 """Layers without weights that may stand in place of a name, with their parameters."""
 
-ACTIVE: Mapping[str, tuple[Any, ...]] = {"activation": ("linear", None, *ACTIVATIONS)}
+ACTIVE: Mapping[str, tuple[Any, ...]] = {
+    "activation": ("linear", None, *ACTIVATIONS, *OLDER.values())
+}
 """For `LayerRule.allowed` of a layer that applies an activation."""
 
 

@@ -25,6 +25,15 @@ ACTIVATIONS = {
 }
 """Operations of one tensor and no settings that are activations."""
 
+ROLES = ("query", "value", "key")
+"""Tensors that attention is called with, in its own order."""
+
+TRAINED_BY_DEFAULT = (
+    *("AugMix", "AutoContrast", "CenterCrop", "CutMix", "MaxNumBoundingBoxes"),
+    *("MixUp", "Pipeline", "Resizing", "Solarization"),
+)
+"""Layers whose calls say training=True where the model says nothing; those named Rand... too."""
+
 
 @dataclass(frozen=True)
 class Call:
@@ -57,11 +66,12 @@ def sources_of(name: str, kind: str, call: Any, first: Mapping[str, tuple[int, i
         kwargs = dict(call["kwargs"])
         if not args and "inputs" in kwargs:
             args = [kwargs.pop("inputs")]
-        if kind.startswith("Random") or kind == "Resizing":
+        if kind in TRAINED_BY_DEFAULT or kind.startswith("Rand"):
             # Their own default, which Keras writes; predict and training=False go before it.
             kwargs.pop("training", None)
         if kind in BY_KERAS:  # the call is made again as it is written, in Keras's order
-            args += [kwargs.pop(key) for key in sorted(kwargs) if any(references(kwargs[key]))]
+            named = sorted(kwargs, key=lambda key: (ROLES.index(key) if key in ROLES else -1, key))
+            args += [kwargs.pop(key) for key in named if any(references(kwargs[key]))]
             kwargs.pop("use_causal_mask", None)
         _refuse_arguments(name, kwargs)
         read = []

@@ -14,6 +14,7 @@ from conversion.core.spec import Layer, Shape
 from conversion.readers.activations import activated
 from conversion.readers.code_guard import WAYS_ON
 from conversion.readers.nested_models import Entry, flat
+from conversion.readers.refused_layers import REFUSED
 from conversion.readers.schema import BY_KERAS, rules_with
 from conversion.readers.supported_settings import check_settings
 
@@ -53,9 +54,10 @@ def read_layers(
         try:
             rule = rules.get(entry.kind)
             if rule is None:
+                why = REFUSED.get(entry.kind)
                 raise UserError(
                     f"Layer '{entry.name}' is a {entry.kind}, which is not supported "
-                    f"(docs/supported.md has those that are): {WAYS_ON}."
+                    f"(docs/supported.md has those that are): {why or WAYS_ON}."
                 )
             whole = entry.kind in custom.layers or entry.kind in BY_KERAS
             layers[entry.name] = _layer(entry, rule, whole, layers, weights, kept)

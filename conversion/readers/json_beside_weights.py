@@ -13,6 +13,7 @@ from conversion.core.errors import UserError
 from conversion.core.spec import Spec
 from conversion.readers.code_guard import refuse_code
 from conversion.readers.legacy_h5 import read_weighted
+from conversion.readers.older_activations import restated
 from conversion.readers.parsing import (
     hdf5,
     in_one_sentence,
@@ -73,8 +74,9 @@ def _with(
         if "model_config" in file.attrs:
             raise UserError(f"{weights.name} holds a whole model, not weights alone: pass it.")
         old = "layer_names" in file.attrs or "layer_names0" in file.attrs
+        version = file.attrs.get("keras_version", version) if old else version
+        restated(config, text(version))
         if old:
-            version = file.attrs.get("keras_version", version)
             layers, inputs, outputs = read_weighted(config, weights.name, file, custom)
         else:
             layers, inputs, outputs = read_saved(config, weights.name, file, custom)

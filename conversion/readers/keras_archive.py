@@ -14,6 +14,7 @@ from conversion.core.errors import UserError
 from conversion.core.spec import Spec
 from conversion.readers.arrays import MOST_COMPRESSED
 from conversion.readers.code_guard import refuse_code
+from conversion.readers.older_activations import restated
 from conversion.readers.parsing import (
     hdf5,
     in_one_sentence,
@@ -59,7 +60,10 @@ def _read(path: Path, content: bytes, custom: Custom) -> Spec:
     config = {key: value for key, value in config.items() if key != "compile_config"}
     config = replaced(config, custom.replaced, custom.layers)
     refuse_code(config, path.name, custom.layers)  # what only training needs is never built
-    version = json.loads(members.get(METADATA, b"{}")).get("keras_version", "unknown")
+    version = one_line(
+        text(json.loads(members.get(METADATA, b"{}")).get("keras_version", "unknown"))
+    )
+    restated(config, version)
     with hdf5(members[WEIGHTS]) as file:
         layers, inputs, outputs = read_saved(config, path.name, file, custom)
     return Spec(
@@ -68,7 +72,7 @@ def _read(path: Path, content: bytes, custom: Custom) -> Spec:
         inputs=inputs,
         outputs=outputs,
         digest=digest.of_bytes(content),
-        keras_version=one_line(text(version)),
+        keras_version=version,
         suffix=".keras",
         custom=custom,
     )

@@ -20,6 +20,7 @@ from conversion.readers.arrays import behind_hard_links, checked
 from conversion.readers.axis_guard import refuse_forgotten_axes
 from conversion.readers.code_guard import refuse_code
 from conversion.readers.functional import read_layers
+from conversion.readers.older_activations import restated
 from conversion.readers.parsing import (
     hdf5,
     in_one_sentence,
@@ -73,6 +74,7 @@ def _read_open(path: Path, content: bytes, file: h5py.File, custom: Custom) -> S
     config = parsed(raw, f"'model_config' of {path}")
     config = replaced(config, custom.replaced, custom.layers)
     refuse_code(config, path.name, custom.layers)
+    restated(config, version)
     group = behind_hard_links(file, "model_weights")
     if not isinstance(group, h5py.Group):
         raise UserError(f"Expected a group 'model_weights' in {path}; the file has none.")

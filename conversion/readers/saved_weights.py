@@ -30,6 +30,9 @@ from conversion.readers.schema import rules_with
 LAYERS_GROUP, OLD_LAYERS = "layers", "_layer_checkpoint_dependencies"
 """The group of a model's layers, and what Keras 2.12 to 2.14 called it."""
 
+OWN_NAMES = {"Model": "Functional", "GroupQueryAttention": "GroupedQueryAttention"}
+"""A class by its name in a description, and by its own, which names the group of its weights."""
+
 UNREAD = ("seed_generator", "metrics", "optimizer")
 """Groups below a layer, or a nested model, whose values only training reads."""
 
@@ -68,7 +71,7 @@ def _place(
         first_input = kind == "InputLayer" and position == 0
         if is_operation(entry) or (config["class_name"] == "Sequential" and first_input):
             continue
-        word = _snake_case("Functional" if kind == "Model" else kind.split(">")[-1])
+        word = _snake_case(OWN_NAMES.get(kind, kind.split(">")[-1]))
         number = used[word]
         own = f"{where}{LAYERS_GROUP}/{word}" + (f"_{number}" if number else "")
         used[word] += 2 if own in counted_twice else 1

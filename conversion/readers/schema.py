@@ -14,6 +14,7 @@ from conversion.readers import (
     schema_by_keras,
     schema_elementwise,
     schema_normalization,
+    schema_pooling,
     schema_reshaping,
     schema_windows,
 )
@@ -21,6 +22,7 @@ from conversion.readers import (
 LAYERS: dict[str, LayerRule] = {
     "InputLayer": LayerRule(),
     **schema_windows.LAYERS,
+    **schema_pooling.LAYERS,
     **schema_borders.LAYERS,
     **schema_elementwise.LAYERS,
     **schema_normalization.LAYERS,

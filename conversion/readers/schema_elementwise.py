@@ -14,6 +14,7 @@ from conversion.core.layer_rule import (
 from conversion.core.spec import Shape
 from conversion.readers.activations import ACTIVE
 from conversion.readers.axes import axes_of
+from conversion.readers.spatial_axes import FORMATS, parted
 
 
 def _dense(config: Config, inputs: Inputs) -> Shape:
@@ -99,8 +100,26 @@ TRAINING_ONLY = (
     *("GaussianDropout", "AlphaDropout"),
     *("GaussianNoise", "ActivityRegularization", "Identity", "RandomFlip", "RandomRotation"),
     *("RandomZoom", "RandomContrast", "RandomBrightness", "RandomTranslation"),
+    *("RandomShear", "RandomPerspective", "RandomElasticTransform", "RandomErasing"),
+    *("RandomHue", "RandomSaturation", "RandomColorDegeneration", "RandomColorJitter"),
+    *("RandomGrayscale", "RandomInvert", "RandomPosterization", "RandomSharpness"),
+    *("RandomGaussianBlur", "RandAugment", "AugMix", "CutMix", "MixUp", "Solarization"),
+    *("MaxNumBoundingBoxes", "RandomCrop"),
 )
-"""Layers that give at inference what they get. RandomCrop is none: it crops there too."""
+"""Layers that give at inference what they get."""
+
+
+def _uncropped(config: Config, inputs: Inputs) -> Shape:
+    """Keras states the cropped shape, and crops in training only."""
+    sizes, _ = parted(config, inputs[0], 2)
+    wanted = (config["height"], config["width"])
+    if tuple(sizes) != wanted:
+        raise UserError(
+            f"Keras states {wanted} for its output and leaves the images at {tuple(sizes)} when "
+            "the model is not trained: take it out of the model, or crop with CenterCrop."
+        )
+    return inputs[0]
+
 
 LAYERS: dict[str, LayerRule] = {
     "Dense": LayerRule(
@@ -126,5 +145,6 @@ LAYERS: dict[str, LayerRule] = {
     "Concatenate": LayerRule(_concatenate, supported=("axis",)),
     "Dot": LayerRule(_dot, cost=_dot_cost, supported=("axes", "normalize")),
     **{kind: LayerRule() for kind in TRAINING_ONLY},
+    "RandomCrop": LayerRule(_uncropped, allowed=FORMATS),
 }
 """Layer class to its rule."""

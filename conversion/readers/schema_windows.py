@@ -68,7 +68,14 @@ def transposed_output(
     return None if size is None else (size - 1) * stride + last
 
 
-def _windowed(config: Config, sizes: Shape, key: str) -> list[int | None]:
+def windowed(config: Config, sizes: Shape, key: str) -> list[int | None]:
+    """The output sizes along all axes.
+
+    Args:
+        config: the layer's settings.
+        sizes: the input's, along the spatial axes.
+        key: the setting that has the window's sizes.
+    """
     rank = len(sizes)
     window = per_axis(config[key], rank)
     strides = per_axis(config.get("strides") or (window if key == "pool_size" else 1), rank)
@@ -112,7 +119,7 @@ def _biased(config: Config, sizes: Sequence[int | None], channels: int) -> Shape
 def _conv(rank: int, config: Config, inputs: Inputs) -> Shape:
     _refuse_strides_with_dilation(config, rank)
     sizes, _ = parted(config, inputs[0], rank)
-    return _biased(config, _windowed(config, sizes, "kernel_size"), config["filters"])
+    return _biased(config, windowed(config, sizes, "kernel_size"), config["filters"])
 
 
 def _conv_weights(rank: int, config: Config, inputs: Inputs) -> dict[str, Shape]:
@@ -146,7 +153,7 @@ def _transposed_weights(rank: int, config: Config, inputs: Inputs) -> dict[str, 
 def _depthwise(rank: int, config: Config, inputs: Inputs) -> Shape:
     _refuse_unequal_strides(config, rank)
     sizes, channels = parted(config, inputs[0], rank)
-    outputs = _windowed(config, sizes, "kernel_size")
+    outputs = windowed(config, sizes, "kernel_size")
     return _biased(config, outputs, channels * config["depth_multiplier"])
 
 
@@ -160,7 +167,7 @@ def _depthwise_weights(rank: int, config: Config, inputs: Inputs) -> dict[str, S
 def _separable(rank: int, config: Config, inputs: Inputs) -> Shape:
     _refuse_unequal_strides(config, rank)
     sizes, _ = parted(config, inputs[0], rank)
-    return _biased(config, _windowed(config, sizes, "kernel_size"), config["filters"])
+    return _biased(config, windowed(config, sizes, "kernel_size"), config["filters"])
 
 
 def _separable_weights(rank: int, config: Config, inputs: Inputs) -> dict[str, Shape]:
@@ -171,16 +178,6 @@ def _separable_weights(rank: int, config: Config, inputs: Inputs) -> dict[str, S
         "pointwise_kernel": (*(1,) * rank, channels * multiplier, filters),
     }
     return with_bias(config, dict(kernels), filters)
-
-
-def _pool(rank: int, config: Config, inputs: Inputs) -> Shape:
-    sizes, channels = parted(config, inputs[0], rank)
-    return joined(config, _windowed(config, sizes, "pool_size"), channels)
-
-
-def _global_pool(rank: int, config: Config, inputs: Inputs) -> Shape:
-    _, channels = parted(config, inputs[0], rank)
-    return joined(config, (1,) * rank, channels) if config.get("keepdims") else (channels,)
 
 
 def _area(shape: Shape) -> int:
@@ -216,8 +213,6 @@ def _rules(rank: int) -> dict[str, LayerRule]:
     padded = {**FORMATS, "padding": PADDINGS}
     causal = {"padding": (*PADDINGS, "causal")} if rank == 1 else {}
     single = {**padded, **ACTIVE, "groups": (1,)}  # Keras 2 writes it where it has no meaning
-    pool = LayerRule(partial(_pool, rank), allowed=padded, supported=("pool_size", "strides"))
-    whole = LayerRule(partial(_global_pool, rank), allowed=FORMATS, supported=("keepdims",))
     by_channel = {
         f"DepthwiseConv{rank}D": LayerRule(
             partial(_depthwise, rank),
@@ -250,10 +245,6 @@ def _rules(rank: int) -> dict[str, LayerRule]:
             single,
             supported=("filters", *_KERNEL, "output_padding"),
         ),
-        f"MaxPooling{rank}D": pool,
-        f"AveragePooling{rank}D": pool,
-        f"GlobalMaxPooling{rank}D": whole,
-        f"GlobalAveragePooling{rank}D": whole,
         **(by_channel if rank < 3 else {}),  # Keras has none along three axes
     }
 

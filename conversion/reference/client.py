@@ -262,11 +262,15 @@ class KerasModel:
             quantized: whether it is quantized once it is calibrated.
 
         Returns:
-            The content of the `.tflite` file, and the converter's warnings.
+            The content of the `.tflite` file, and the converter's warnings; one says which
+            recurrent layers were unrolled for it.
         """
         chosen = None if images is None else str(images.resolve())
         answer = self._call("to_litert", {}, images=chosen, quantized=quantized)
-        return answer.arrays["litert"].tobytes(), list(answer.values["warnings"])
+        warnings, names = list(answer.values["warnings"]), answer.values["unrolled"]
+        if names:
+            warnings.append(f"unrolled, step by step in one graph: {', '.join(names)}")
+        return answer.arrays["litert"].tobytes(), warnings
 
     def quantize_litert(self, calibrated: bytes, in_float: Sequence[str]) -> bytes:
         """A calibrated LiteRT file in int8 throughout, but for some operators.
@@ -294,6 +298,7 @@ class KerasModel:
             "path": str(self.path),
             "digest": self.digest or spec.digest,
             "replaced": dict(spec.custom.replaced),
+            "version": spec.keras_version,
             "own": list(spec.custom.layers),
             "weights": None if whole else str(self.path.with_name(spec.weights_file)),
         }

@@ -48,7 +48,12 @@ class Float64Layer:
                 if not self._layer.built:
                     called(self._layer, given, self._first)
                 if not parts:
-                    self._layer.set_weights([np.asarray(each, np.float64) for each in weights])
+                    self._layer.set_weights(
+                        [
+                            np.asarray(each, np.float64).reshape(variable.shape)
+                            for each, variable in zip(weights, self._layer.weights, strict=True)
+                        ]
+                    )
                 parts.append(self._run(given).numpy())
         types = {str(each.dtype) for each in (*self._layer.weights, *parts)}
         if types != {"float64"}:

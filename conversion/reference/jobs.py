@@ -9,7 +9,6 @@ import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +22,10 @@ from conversion.core.user_code import BUILDER, UserFile, execute
 from conversion.readers.replacing import replaced as replaced_layers
 from conversion.reference.float64 import Float64Layer
 from conversion.reference.network import Network
+from conversion.reference.older_activations import with_older_activations
 from conversion.reference.packing import is_legacy, weight_names
 from conversion.reference.repairs import repaired
+from conversion.reference.unrolled import unrolled
 
 ATTEMPTS = 4
 """Conversions of a graph that computes shapes. TensorFlow's optimizer folds the arithmetic behind a
@@ -178,7 +179,8 @@ def to_litert(models: Models, message: Message) -> Answer:
     The converter asks for the images one by one and keeps ranges only; they are read from their
     file as it does, so that their number costs no memory.
     """
-    converter = tf.lite.TFLiteConverter.from_keras_model(_open(models, message))
+    model, names = unrolled(_open(models, message))
+    converter = tf.lite.TFLiteConverter.from_keras_model(model)
     images = message.values["images"]
     if images is not None:
         stored = np.load(images, mmap_mode="r", allow_pickle=False)
@@ -189,7 +191,8 @@ def to_litert(models: Models, message: Message) -> Answer:
         converter._experimental_calibrate_only = not message.values["quantized"]
         # It warns so at every such conversion: what it misses belongs to its older interface.
         warnings.filterwarnings("ignore", "Statistics for quantized inputs were expected")
-    return {}, {"litert": np.frombuffer(converter.convert(), dtype=np.uint8)}
+    content = converter.convert()
+    return {"unrolled": names}, {"litert": np.frombuffer(content, dtype=np.uint8)}
 
 
 def quantize_litert(models: Models, message: Message) -> Answer:
@@ -259,7 +262,12 @@ def _open(models: Models, message: Message) -> Any:
         found = digest.of_parts(*(digest.of_file(file) for file in files))
         if found != expected:
             raise ValueError(f"{path.name} changed after it was read ({found[:12]}).")
-        with repaired(path, weights, partial(replaced_layers, layers=replaced, custom=own)) as file:
+
+        def meant(config: Any) -> Any:
+            config = replaced_layers(config, layers=replaced, custom=own)
+            return with_older_activations(config, message.values["version"])
+
+        with repaired(path, weights, meant) as file:
             models[key] = _with_statistics(keras.models.load_model(file, compile=False))
     return models[key]
 

@@ -21,6 +21,7 @@ from conversion.readers.notation import (
     plain_number,
     references,
 )
+from conversion.readers.older_activations import restated
 from conversion.reference.packing import CONFIG as CONFIG
 from conversion.reference.packing import (
     described,
@@ -276,7 +277,16 @@ def _held(part: dict[str, Any]) -> str:
     return "the layer that it holds taken from keras.layers: the same class" if found else ""
 
 
+def _sheared(part: dict[str, Any]) -> str:
+    """The range of a shear, which Keras 3.15 writes from below 0 and then refuses."""
+    if part["class_name"] != "RandomShear" or not isinstance(part["config"], dict):
+        return ""
+    part["config"] |= {"x_factor": 0.0, "y_factor": 0.0}
+    return "x_factor and y_factor set to 0: images are sheared in training only"
+
+
 CHANGES: tuple[Change, ...] = (
+    _sheared,
     _held,
     _bare_list,
     _open_batch,
@@ -295,6 +305,8 @@ CHANGES: tuple[Change, ...] = (
 """Other changes, from the outside in; a new one is one function."""
 
 
+MEANT = "hard_sigmoid computed as Keras 2 did, clip(0.2 x + 0.5, 0, 1): Keras 3 has another one"
+
 LAID_OUT = "weights of Keras 2 put where Keras 3 looks for them: every array is the same"
 
 
@@ -303,17 +315,21 @@ def keras_name(name: str) -> str:
     return name.replace("/", ".")
 
 
-def repairs(path: Path) -> list[str]:
+def repairs(path: Path, version: str = "unknown") -> list[str]:
     """What has to be changed for Keras to open a file, in words; no framework is imported.
 
     Args:
         path: a model file that the reader has accepted.
+        version: of the Keras that wrote it.
     """
     found = described(path)
-    config = None if found is None else json.loads(found)
-    made = [] if config is None else _repaired(config)[1]
-    if config is not None and is_legacy(path) and _normalizes_inside(config):
+    if found is None:
+        return [LAID_OUT] if is_laid_out_otherwise(path) else []
+    config = json.loads(found)
+    opened, made = _repaired(config)
+    if is_legacy(path) and _normalizes_inside(config):
         made.append(STATISTICS)
+    made += [f"{name}: {MEANT}" for name in restated(opened, version)]
     return [*made, *([LAID_OUT] if is_laid_out_otherwise(path) else [])]
 
 

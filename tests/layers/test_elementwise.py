@@ -9,7 +9,10 @@ from hypothesis import strategies as st
 from keras_configs import functional, images, layer, sequential
 from layer_strategies import seeds
 
+from conversion.core.custom_layers import Custom
+from conversion.core.errors import UserError
 from conversion.proof import truth
+from conversion.readers.functional import read_layers
 
 SHAPES = [[7], [4, 5], [3, 4, 5]]
 shapes = pytest.mark.parametrize("shape", SHAPES, ids=["vector", "sequence", "image"])
@@ -120,9 +123,30 @@ IDLE_ON_IMAGES = {
     "contrast": ("RandomContrast", {"factor": 0.3}),
     "brightness": ("RandomBrightness", {"factor": 0.3}),
     "translation": ("RandomTranslation", {"height_factor": 0.3, "width_factor": 0.2}),
+    "shear": ("RandomShear", {"x_factor": 0.3}),
+    "perspective": ("RandomPerspective", {}),
+    "elastic": ("RandomElasticTransform", {}),
+    "erasing": ("RandomErasing", {}),
+    "hue": ("RandomHue", {"factor": 0.4}),
+    "saturation": ("RandomSaturation", {"factor": 0.4}),
+    "degeneration": ("RandomColorDegeneration", {"factor": 0.5}),
+    "jitter": ("RandomColorJitter", {"brightness_factor": 0.3}),
+    "grayscale": ("RandomGrayscale", {}),
+    "invert": ("RandomInvert", {}),
+    "posterization": ("RandomPosterization", {"factor": 4}),
+    "sharpness": ("RandomSharpness", {"factor": 0.4}),
+    "blur": ("RandomGaussianBlur", {}),
+    "some of them": ("RandAugment", {}),
+    "mixed chains": ("AugMix", {}),
+    "cut into each other": ("CutMix", {}),
+    "mixed with each other": ("MixUp", {}),
+    "solarization": ("Solarization", {}),
+    "boxes": ("MaxNumBoundingBoxes", {"max_number": 3}),
+    "crop of nothing": ("RandomCrop", {"height": 6, "width": 5}),
 }
 
 
+@pytest.mark.one_in(4)
 @pytest.mark.parametrize(("kind", "chosen"), IDLE_ON_IMAGES.values(), ids=IDLE_ON_IMAGES)
 def test_augmentation_changes_no_image_at_inference(agree, kind, chosen):
     inputs = images([6, 5, 3], spread=200.0)
@@ -136,6 +160,12 @@ def test_augmentation_in_a_functional_model(agree, kind):
     chosen = {"height": 4, "width": 3} if kind == "Resizing" else {}
     config = functional({"x": [6, 5, 3]}, [(layer(kind, **chosen), ["x"])], ["it"])
     agree(config, images([6, 5, 3]))
+
+
+def test_a_random_crop_whose_stated_shape_is_not_what_keras_gives_is_refused():
+    config = sequential([8, 9, 3], layer("RandomCrop", height=6, width=5))
+    with pytest.raises(UserError, match="leaves the images at"):
+        read_layers(config, lambda *_: {}, Custom())
 
 
 def test_dropped_channels_of_a_sequence(agree):

@@ -67,3 +67,30 @@ def test_dense_after_a_global_pool(agree, kind, keepdims):
     dense = layer("Dense", "dense", units=3)
     shape = [4, 5, 3][-GLOBAL_POOLS[kind] - 1 :]
     agree(sequential(shape, pool, dense), images(shape))
+
+
+ADAPTIVE = {
+    "AdaptiveAveragePooling1D": 1,
+    "AdaptiveAveragePooling2D": 2,
+    "AdaptiveMaxPooling1D": 1,
+    "AdaptiveMaxPooling2D": 2,
+}
+"""Of three axes: test_volumes.py."""
+
+
+@pytest.mark.parametrize("kind", ADAPTIVE)
+@settings(max_examples=12)
+@given(st.data(), st.integers(1, 3), formats, seeds, means)
+def test_adaptive_pool(agree, kind, data, channels, order, seed, mean):
+    rank = ADAPTIVE[kind]
+    size = data.draw(st.lists(st.integers(2, 11), min_size=rank, max_size=rank))
+    wanted = [data.draw(st.integers(2, each + 1)) for each in size]
+    chosen = {"output_size": wanted, "data_format": order}
+    shape = shaped(size, channels, chosen)
+    agree(sequential(shape, layer(kind, **chosen)), images(shape, seed, mean=mean))
+
+
+@pytest.mark.parametrize("kind", ADAPTIVE)
+def test_adaptive_pool_with_one_number_for_all_axes(agree, kind):
+    shape = [7, 5, 2][-ADAPTIVE[kind] - 1 :]
+    agree(sequential(shape, layer(kind, output_size=3)), images(shape))

@@ -6,6 +6,7 @@ import pytest
 
 from conversion.proof import truth
 from conversion.readers import activations, schema
+from conversion.readers.older_activations import OLDER
 
 COMPUTED = set(schema.LAYERS) - {"InputLayer"}
 
@@ -16,7 +17,7 @@ def test_truth_knows_the_layers_of_the_reader():
 
 
 def test_truth_knows_the_activations_of_the_reader():
-    assert set(truth.ACTIVATIONS) == set(activations.ACTIVATIONS)
+    assert set(truth.ACTIVATIONS) == {*activations.ACTIVATIONS, *OLDER.values()}
 
 
 def test_pytorch_knows_the_layers_of_the_reader():
@@ -29,7 +30,8 @@ def test_pytorch_knows_the_layers_of_the_reader():
 def test_pytorch_knows_the_activations_of_the_reader():
     from conversion.backends import torch_layers
 
-    assert {*torch_layers.ACTIVATIONS, "linear"} == set(activations.ACTIVATIONS)
+    known = {*torch_layers.ACTIVATIONS, "linear"}
+    assert known == {*activations.ACTIVATIONS, *OLDER.values()}
 
 
 @pytest.mark.parametrize("kind", sorted(COMPUTED))

@@ -27,6 +27,8 @@ CASES = {
     "average-same": ("AveragePooling3D", {"pool_size": [2, 3, 4], "padding": "same"}),
     "global-max": ("GlobalMaxPooling3D", {}),
     "global-average": ("GlobalAveragePooling3D", {"keepdims": True}),
+    "adaptive-max": ("AdaptiveMaxPooling3D", {"output_size": [2, 3, 4]}),
+    "adaptive-average": ("AdaptiveAveragePooling3D", {"output_size": [2, 3, 4]}),
     "zero-padding": ("ZeroPadding3D", {"padding": [[0, 1], [2, 0], [1, 1]]}),
     "cropping": ("Cropping3D", {"cropping": [[0, 1], [2, 0], [1, 1]]}),
     "up-sampling": ("UpSampling3D", {"size": [2, 1, 3]}),

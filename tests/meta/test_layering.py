@@ -135,6 +135,7 @@ TENSORFLOW = {
     "conversion/reference/float64.py",
     "conversion/reference/jobs.py",
     "conversion/reference/network.py",
+    "conversion/reference/older_activations.py",
 }
 
 

@@ -9,7 +9,7 @@ from small_models import Int8, functional
 
 from conversion.core.errors import UserError
 from conversion.core.settings import TorchScheme
-from conversion.readers import schema, schema_applications
+from conversion.readers import schema, schema_applications, schema_elementwise
 
 LIMIT = 0.1
 """Of the outputs' spread; 0.9 to 7.2 % measured over these models, 2 % for most: eight bits are one
@@ -166,9 +166,10 @@ def test_every_layer_survives_int8(made, name):
 
 def test_every_layer_that_the_reader_knows_is_among_the_models():
     kinds = {kind for calls in MODELS.values() for kind, *_ in calls}
-    # Keras 3.15 cannot open a .h5 file with RandomBrightness again; it is an identity like its kin.
-    # What its applications bring along it opens from .keras alone.
-    elsewhere = {"InputLayer", "RandomBrightness", *schema_applications.LAYERS}
+    # Augmentation is an identity in all its classes: test_elementwise.py has each. Of what Keras's
+    # applications bring along, Keras opens a .keras file alone.
+    augmenting = {kind for kind in schema_elementwise.TRAINING_ONLY if kind not in kinds}
+    elsewhere = {"InputLayer", *augmenting, *schema_applications.LAYERS}
     # PyTorch has no int8 for convolutions along three axes; test_volumes.py has all in float.
     along_three = {kind for kind in schema.LAYERS if "3D" in kind}
     assert kinds == set(schema.LAYERS) - elsewhere - along_three

@@ -180,7 +180,7 @@ def test_configuration_that_is_not_supported_is_refused(path, change, words):
 
 def test_unsupported_layer_is_told_where_those_that_are_stand_and_the_ways_on(path):
     config = files.functional(files.small())
-    kind("flatten", "Masking")(config)
+    kind("flatten", "Squeeze")(config)
     sentence = refusal(files.write(path, files.small(), config))
     assert "docs/supported.md has those that are" in sentence
     assert "--custom FILE.py" in sentence

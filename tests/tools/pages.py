@@ -6,11 +6,12 @@ PYTHONPATH=tests python -m tools.pages
 from pathlib import Path
 
 from tools.check_tables import check_table, limit_table, measurement_table
+from tools.class_table import alias_line, class_line, refused_table
 from tools.layer_table import activation_line, layer_table
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = {
-    "supported.md": (layer_table, activation_line),
+    "supported.md": (layer_table, activation_line, class_line, alias_line, refused_table),
     "checks.md": (check_table, measurement_table, limit_table),
 }
 """Page to what makes its tables."""

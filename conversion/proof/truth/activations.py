@@ -79,7 +79,7 @@ def _glu(value: np.ndarray) -> np.ndarray:
 
 
 def _hard_sigmoid(value: np.ndarray) -> np.ndarray:
-    """Keras 3's; Keras 2 computed ``clip(0.2 x + 0.5, 0, 1)`` under this name."""
+    """Keras 3's; what Keras 2 computed under this name has another one here."""
     return np.clip(value + 3.0, 0.0, 6.0) / 6.0
 
 
@@ -143,6 +143,7 @@ ACTIVATIONS: dict[str, Function] = {
     "sigmoid": _sigmoid,
     "tanh": np.tanh,
     "hard_sigmoid": _hard_sigmoid,
+    "hard_sigmoid_of_keras_2": lambda value: np.clip(0.2 * value + 0.5, 0.0, 1.0),
     "hard_silu": _hard_silu,
     "hard_swish": _hard_silu,
     "hard_tanh": lambda value: np.clip(value, -1.0, 1.0),

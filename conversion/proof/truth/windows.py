@@ -188,6 +188,24 @@ def _global(reduce: Callable[..., Any]) -> Callable[[Layer, np.ndarray], np.ndar
     return pool
 
 
+def _adaptive(reduce: Callable[..., Any]) -> Callable[[Layer, np.ndarray], np.ndarray]:
+    """As many windows as the output is long, each from floor(i n / m) to ceil((i + 1) n / m)."""
+
+    @channels_last
+    def pool(layer: Layer, value: np.ndarray) -> np.ndarray:
+        wanted = each_axis(layer.config["output_size"], value.ndim - 2)
+        for axis, number in enumerate(wanted, 1):
+            size = value.shape[axis]
+            windows = [
+                range(i * size // number, -(-(i + 1) * size // number)) for i in range(number)
+            ]
+            parts = [reduce(value.take(each, axis), axis=axis) for each in windows]
+            value = np.stack(parts, axis)
+        return value
+
+    return pool
+
+
 LAYERS: dict[str, Callable[..., np.ndarray]] = {
     f"{name}{rank}D{suffix}": function
     for rank in (1, 2, 3)
@@ -199,6 +217,8 @@ LAYERS: dict[str, Callable[..., np.ndarray]] = {
         ("AveragePooling", "", _average_pool),
         ("GlobalMaxPooling", "", _global(np.max)),
         ("GlobalAveragePooling", "", _global(np.mean)),
+        ("AdaptiveMaxPooling", "", _adaptive(np.max)),
+        ("AdaptiveAveragePooling", "", _adaptive(np.mean)),
     )
 }
 """Layer class to its arithmetic, before the layer's own activation."""
