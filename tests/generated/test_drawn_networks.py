@@ -13,7 +13,7 @@ from conversion.readers import read_spec
 
 SAMPLE = range(40)
 DAILY = ()
-"""Of the sample, those that are judged each day: none yet, they take too long under pytest."""
+"""Of the sample, those judged each day: none until they are timed on a quiet machine."""
 CLIPPED = (
     "LiteRT: what a maximum or minimum reads has the range of its result, and is cut off there"
 )
