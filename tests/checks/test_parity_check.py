@@ -372,6 +372,8 @@ def test_the_limits_are_where_the_design_puts_them():
         "INTEGER_EXTERNAL": 50,
         "SATURATION_ANSWERS": 1,
         "SATURATION_LOGITS": 0.05,
+        "SHIPPED": 1.5,
+        "SHIPPED_DRIFT": 0.4,
     }
 
 

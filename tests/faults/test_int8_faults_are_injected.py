@@ -200,12 +200,14 @@ def test_a_fault_of_the_measurement_changes_what_is_measured(good, tmp_path, sub
 
 
 def measured(workspace, name):
-    """What a measurement rests on: the file, two calls of it, its outputs, images and labels."""
+    """What a measurement rests on: a file, two calls of it, outputs, images, labels, what ships."""
     two = [run(workspace, name).tobytes() for _ in range(2)] if name != "keras-fp32" else []
     few = workspace.outputs(name).arrays["dense"]
     test = workspace.subject.test
     file = workspace.artifact(name).path.read_bytes()
-    return file, two, few.tobytes(), test.images[:IMAGES].tobytes(), test.labels.tobytes()
+    shipped = workspace.subject.shipped
+    ships = None if shipped is None else shipped.shipped.images[:IMAGES].tobytes()
+    return file, two, few.tobytes(), test.images[:IMAGES].tobytes(), test.labels.tobytes(), ships
 
 
 def test_planting_leaves_the_good_workspace_as_it_was(good, tmp_path, subtests):
