@@ -175,14 +175,10 @@ def test_an_orientation_that_a_camera_noted_is_named(reference, tmp_path):
     )
 
 
-def test_without_the_option_it_is_skipped_with_the_reason(reference, photos):
+def test_without_the_option_nothing_is_said_of_what_ships(reference, photos):
     workspace = Workspace(find(str(EMBEDDED), photos, SCALED), reference, threads=1)
-    once, skipped = preprocessing(Case(workspace, "keras-fp32"))
-    assert once.verdict is Verdict.PASS
-    assert (skipped.verdict, skipped.reason) == (
-        Verdict.SKIPPED,
-        "--shipped-preprocessing is not given",
-    )
+    (once,) = preprocessing(Case(workspace, "keras-fp32"))
+    assert (once.name, once.verdict) == ("scaled_once", Verdict.PASS)
 
 
 def first(kind, config=(), **weights):

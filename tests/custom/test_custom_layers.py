@@ -32,7 +32,7 @@ from conversion.workspace import Workspace
 TRUTH = "        truth=truth,\n"
 TORCH = "        torch=torch_module,\n"
 CLASS = "        keras=keras_class,\n"
-OF_IMAGES = ("shipped_pixels", "scaled_once")
+OF_IMAGES = ("scaled_once",)
 """What is said of a user's images, of which there are none here."""
 
 

@@ -49,9 +49,7 @@ def preprocessing(case: Case) -> list[Measurement]:
     """The pixels that ship are those of training, and none is scaled twice."""
     subject = case.workspace.subject
     measured = scaled_once(case)
-    if subject.shipped is None:
-        return [*measured, *case.skip(SHIPPED_PIXELS, "--shipped-preprocessing is not given")]
-    return [*measured, *_shipped(case, subject.shipped)]
+    return measured if subject.shipped is None else [*measured, *_shipped(case, subject.shipped)]
 
 
 def _shipped(case: Case, given: Shipped) -> list[Measurement]:
