@@ -10,8 +10,8 @@ from conversion.backends import Capability
 from conversion.core.artifact import Runner
 from conversion.core.measurement import Measurement, advised
 from conversion.proof.checks.case import Case
-from conversion.proof.metrics import structure
-from conversion.proof.metrics.compare import Incomparable, NoPower, uncompared
+from conversion.proof.metrics import limits, structure
+from conversion.proof.metrics.compare import VIEWS, Incomparable, NoPower, compare, uncompared
 from conversion.proof.metrics.quantities import BATCH_1, BATCH_7, ROW_ORDER, ROWS
 
 DYNAMIC = (
@@ -35,6 +35,8 @@ def rows(case: Case) -> list[Measurement]:
     inputs = {name: array[:count] for name, array in case.workspace.parity_inputs.items()}
     runner = case.workspace.runner(case.name)
     straight = runner.run(inputs)
+    if not case.backend.is_float:
+        noise = _of_steps(case, straight, noise)
     order = np.random.RandomState(0).permutation(count)
     shuffled = runner.run({name: array[order] for name, array in inputs.items()})
     ways = {
@@ -54,6 +56,25 @@ def rows(case: Case) -> list[Measurement]:
             BATCH_1, "the file's batch is fixed, so there is no other to compare with"
         )
     return [advised(each, DYNAMIC) for each in found] if _is_dynamic(case) else found
+
+
+def _of_steps(
+    case: Case, straight: Mapping[str, np.ndarray], noise: Mapping[str, float]
+) -> dict[str, float]:
+    """Output name to how far rounding moves it in an integer file.
+
+    A value on the edge between two steps falls to either side, by how its scale is multiplied in
+    another batch, and the layers behind it make more of that: at most what the steps cost the file
+    anyway.
+    """
+    views = {name: VIEWS[head] for name, head in case.heads.items()}
+    exact = {name: array[: len(straight[name])] for name, array in case.workspace.truth.items()}
+    try:
+        own = compare(exact, straight, views, np.float32)
+    except (NoPower, Incomparable):
+        return dict(noise)
+    least = limits.ROWS.value
+    return {d.output: max(noise[d.output], float(d.images.max()) / least) for d in own}
 
 
 def _fixed(runner: Runner) -> bool:

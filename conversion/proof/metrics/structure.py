@@ -94,8 +94,8 @@ def rows_follow(
         straight: output name to ``(N, ...)``, the images in one batch in their order.
         other: the same rows, computed the other way and put back in order.
         heads: output name to ``softmax``, ``sigmoid`` or ``none``.
-        noise: output name to the rms of Keras's rounding noise; an integer artifact has none
-            beyond it, since integer sums do not round.
+        noise: output name to the rms of Keras's rounding noise, or of an integer artifact what
+            its steps cost it.
     """
     views = {each: VIEWS[head] for each, head in heads.items()}
     try:

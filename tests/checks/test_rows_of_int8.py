@@ -1,0 +1,69 @@
+"""An int8 file may round a value on the edge of a step otherwise in another batch, and no more."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from conversion.core.measurement import Verdict
+from conversion.core.quantity import About
+from conversion.proof.checks.batching import rows
+
+COUNT, CLASSES = 28, 5
+TRUTH = np.random.default_rng(0).normal(0, 2, (COUNT, CLASSES))
+OWN = np.random.default_rng(1).normal(0, 0.1, (COUNT, CLASSES))
+"""What eight bits cost the file."""
+
+
+def half_a_cost(image, alone):
+    """Steps fall otherwise where the image comes alone."""
+    return TRUTH[image] + (OWN[image] if not alone else OWN[image] * 0.5)
+
+
+def another_image(image, alone):
+    """The row of another image where it comes alone."""
+    return TRUTH[image - alone] + OWN[image]
+
+
+class Runner:
+    """Gives a row by the number that the image holds, and by whether it comes alone."""
+
+    def __init__(self, row):
+        self.row = row
+
+    def run(self, inputs):
+        numbers = inputs["x"][:, 0].astype(int)
+        found = [self.row(number, len(numbers) == 1) for number in numbers]
+        return {"y": np.float32(found)}
+
+
+def case(row, is_float):
+    workspace = SimpleNamespace(
+        streaming=SimpleNamespace(batch=COUNT),
+        parity_inputs={"x": np.arange(COUNT, dtype=np.float32)[:, None]},
+        truth={"y": TRUTH},
+        runner=lambda name: Runner(row),
+    )
+    return SimpleNamespace(
+        workspace=workspace,
+        name="file",
+        about=About("net", "file"),
+        heads={"y": "none"},
+        noise=(SimpleNamespace(output="y", noise=1e-6),),
+        backend=SimpleNamespace(is_float=is_float),
+        artifact=SimpleNamespace(external=False),
+    )
+
+
+@pytest.mark.parametrize(
+    ("row", "is_float", "verdict"),
+    [
+        (half_a_cost, False, Verdict.PASS),
+        (half_a_cost, True, Verdict.FAIL),
+        (another_image, False, Verdict.FAIL),
+    ],
+    ids=["steps in int8", "the same in float", "another image in int8"],
+)
+def test_rows_follow_up_to_what_eight_bits_cost(row, is_float, verdict):
+    found = {m.name: m.verdict for m in rows(case(row, is_float))}
+    assert found == {"batch_1": verdict, "batch_7": Verdict.PASS, "row_order": Verdict.PASS}
