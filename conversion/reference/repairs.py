@@ -322,14 +322,13 @@ def repairs(path: Path, version: str = "unknown") -> list[str]:
         path: a model file that the reader has accepted.
         version: of the Keras that wrote it.
     """
-    found = described(path)
-    if found is None:
-        return [LAID_OUT] if is_laid_out_otherwise(path) else []
-    config = json.loads(found)
-    opened, made = _repaired(config)
-    if is_legacy(path) and _normalizes_inside(config):
-        made.append(STATISTICS)
-    made += [f"{name}: {MEANT}" for name in restated(opened, version)]
+    found, made = described(path), list[str]()
+    if found is not None:
+        config = json.loads(found)
+        opened, made = _repaired(config)
+        if is_legacy(path) and _normalizes_inside(config):
+            made.append(STATISTICS)
+        made += [f"{name}: {MEANT}" for name in restated(opened, version)]
     return [*made, *([LAID_OUT] if is_laid_out_otherwise(path) else [])]
 
 

@@ -65,16 +65,6 @@ def saved(tmp_path_factory, reference):
     return saved
 
 
-@pytest.fixture
-def opened(reference, tmp_path):
-    def opened(path):
-        return Workspace(
-            Subject("mine", path, read_spec(path)), reference, Store(tmp_path / "store")
-        )
-
-    return opened
-
-
 def drawn(spec, count=3):
     (name,) = spec.inputs
     shape = (count, *spec.layer(name).shape)

@@ -11,19 +11,15 @@ from tools.class_table import public_classes, share_judged
 from tools.keras_models import save_model
 from tools.wrong_weight import with_one_weight_changed
 
-from conversion.core.artifact import Store
 from conversion.core.custom_layers import Custom
 from conversion.core.errors import UserError
 from conversion.core.measurement import Verdict
 from conversion.proof import truth
 from conversion.proof.checks.case import Case
-from conversion.readers import read_spec
 from conversion.readers.functional import read_layers
 from conversion.readers.refused_layers import REFUSED
 from conversion.readers.schema import BY_KERAS, LAYERS
 from conversion.session import judge
-from conversion.subjects import Subject
-from conversion.workspace import Workspace
 
 GLOROT = {"bias_initializer": "glorot_uniform"}
 CLASSES = sorted({*public_classes().values()})
@@ -117,15 +113,6 @@ GROUPS_OF = {
     "spectrum-real": "stft",
 }
 """Of the others: how the group of its weights begins."""
-
-
-@pytest.fixture
-def opened(reference, tmp_path):
-    def opened(path, external=None):
-        subject, store = Subject("mine", path, read_spec(path)), Store(tmp_path / "store")
-        return Workspace(subject, reference, store, external=external or {})
-
-    return opened
 
 
 @pytest.fixture

@@ -6,15 +6,11 @@ import pytest
 from keras_notation import sequential
 from tools.keras_models import save_model
 
-from conversion.core.artifact import Store
 from conversion.core.measurement import Verdict
 from conversion.proof import truth
 from conversion.proof.checks.case import Case
-from conversion.readers import read_spec
 from conversion.reference.repairs import repairs
 from conversion.session import judge
-from conversion.subjects import Subject
-from conversion.workspace import Workspace
 
 MEANINGS = {
     "2.15.0": lambda value: np.clip(0.2 * value + 0.5, 0, 1),
@@ -43,15 +39,6 @@ def written(tmp_path, reference):
         return copy
 
     return written
-
-
-@pytest.fixture
-def opened(reference, tmp_path):
-    def opened(path, external=None):
-        subject, store = Subject("mine", path, read_spec(path)), Store(tmp_path / "store")
-        return Workspace(subject, reference, store, external=external or {})
-
-    return opened
 
 
 def loop(meaning, spec, steps):

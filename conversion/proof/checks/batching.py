@@ -11,7 +11,7 @@ from conversion.core.artifact import Runner
 from conversion.core.measurement import Measurement, advised
 from conversion.proof.checks.case import Case
 from conversion.proof.metrics import limits, structure
-from conversion.proof.metrics.compare import VIEWS, Incomparable, NoPower, compare, uncompared
+from conversion.proof.metrics.compare import Incomparable, NoPower, compare, uncompared, views_of
 from conversion.proof.metrics.quantities import BATCH_1, BATCH_7, ROW_ORDER, ROWS
 
 DYNAMIC = (
@@ -67,7 +67,7 @@ def _of_steps(
     another batch, and the layers behind it make more of that: at most what the steps cost the file
     anyway.
     """
-    views = {name: VIEWS[head] for name, head in case.heads.items()}
+    views = views_of(case.heads)
     exact = {name: array[: len(straight[name])] for name, array in case.workspace.truth.items()}
     try:
         own = compare(exact, straight, views, np.float32)

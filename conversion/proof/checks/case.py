@@ -21,7 +21,7 @@ from conversion.core.spec import KERNELS
 from conversion.proof.checks.logits import Logits, logits_of, saturated
 from conversion.proof.metrics import accuracy
 from conversion.proof.metrics.accuracy import Tally
-from conversion.proof.metrics.compare import SATURATED, VIEWS, Difference, compare
+from conversion.proof.metrics.compare import SATURATED, Difference, compare, views_of
 from conversion.proof.taps.before_activation import logits_in
 from conversion.proof.taps.by_values import EIGHT_BITS, ROUNDED
 from conversion.proof.taps.opened import Exposed, Taps, align
@@ -181,7 +181,7 @@ class Case:
         Raises:
             NoPower: the outputs are such that agreement would mean nothing.
         """
-        views = {name: VIEWS[head] for name, head in self.heads.items()}
+        views = views_of(self.heads)
         keras = self.workspace.outputs(REFERENCE).arrays
         return compare(self.workspace.truth, keras, views, np.float32)
 

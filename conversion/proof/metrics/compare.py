@@ -158,6 +158,11 @@ VIEWS: dict[str, View] = {
 """Head to the view in which its outputs are compared."""
 
 
+def views_of(heads: Mapping[str, str]) -> dict[str, View]:
+    """Output name to the view in which it is compared, by what it means."""
+    return {name: VIEWS[head] for name, head in heads.items()}
+
+
 def compare(
     reference: Mapping[str, np.ndarray],
     candidate: Mapping[str, np.ndarray],

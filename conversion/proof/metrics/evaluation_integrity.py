@@ -8,13 +8,7 @@ import numpy as np
 
 from conversion.core.measurement import Measurement, Verdict
 from conversion.core.quantity import About
-from conversion.proof.metrics.compare import (
-    VIEWS,
-    Incomparable,
-    NoPower,
-    View,
-    compare,
-)
+from conversion.proof.metrics.compare import Incomparable, NoPower, View, compare, views_of
 from conversion.proof.metrics.limits import ROWS
 from conversion.proof.metrics.quantities import IMAGES_EVALUATED, OUTPUTS_VARY, OWN_PREDICTIONS
 
@@ -56,7 +50,7 @@ def differing_rows(
         Incomparable: other shapes or dtypes, or NaN or Inf.
         NoPower: no images, or outputs that are flat.
     """
-    found = compare(kept, again, {name: VIEWS[head] for name, head in heads.items()})
+    found = compare(kept, again, views_of(heads))
     far = [each.images > ROWS.value * noise[each.output] for each in found]
     return int(np.count_nonzero(np.any(far, axis=0)))
 
@@ -90,7 +84,7 @@ def outputs_vary(
         keras: the same of Keras.
         heads: output name to what it means, as in `VIEWS`: scores of one saturated class vary.
     """
-    views = {name: VIEWS[head] for name, head in heads.items()}
+    views = views_of(heads)
     reason, verdict = _flat(outputs, views), Verdict.PASS
     if reason and _flat(keras, views):
         verdict, reason = Verdict.UNDECIDED, f"no power: Keras's own are such: {reason}"

@@ -9,13 +9,7 @@ import numpy as np
 from conversion.core.measurement import Measurement
 from conversion.core.quantity import About
 from conversion.proof.metrics import limits
-from conversion.proof.metrics.compare import (
-    VIEWS,
-    Incomparable,
-    NoPower,
-    compare,
-    uncompared,
-)
+from conversion.proof.metrics.compare import Incomparable, NoPower, compare, uncompared, views_of
 from conversion.proof.metrics.margins import answers
 from conversion.proof.metrics.quantities import LEVELS_ANSWERS, LEVELS_ERROR, LEVELS_LAYERS
 
@@ -36,7 +30,7 @@ def float_levels(
         heads: output name to ``softmax``, ``sigmoid`` or ``none``.
         noise: output name to the rms of Keras's rounding noise.
     """
-    views = {output: VIEWS[head] for output, head in heads.items()}
+    views = views_of(heads)
     try:
         differences = compare(deployed, plain, views)
     except (Incomparable, NoPower) as error:

@@ -19,6 +19,7 @@ from conversion.proof.metrics.compare import (
     NoPower,
     compare,
     uncompared,
+    views_of,
 )
 from conversion.proof.metrics.quantities import (
     OUTPUT_ERROR_CHANNEL,
@@ -56,7 +57,7 @@ def output_error(
         image, undecided where Keras's own outputs give the comparison no power; and for
         probabilities how far their sum is from 1.
     """
-    views = {name: VIEWS[head] for name, head in heads.items()}
+    views = views_of(heads)
     try:
         noises = compare(truth, keras, views, np.float32)
     except (NoPower, Incomparable) as why:
@@ -205,7 +206,7 @@ def reference_noise(
     Returns:
         One measurement an output, for the reader: what it hides is measured of every artifact.
     """
-    views = {name: VIEWS[head] for name, head in heads.items()}
+    views = views_of(heads)
     try:
         noises = compare(truth, keras, views, np.float32)
     except (NoPower, Incomparable) as error:

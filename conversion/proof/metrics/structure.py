@@ -10,13 +10,7 @@ import numpy as np
 from conversion.core.measurement import Measurement, Verdict
 from conversion.core.quantity import About, Quantity
 from conversion.core.spec import Spec
-from conversion.proof.metrics.compare import (
-    VIEWS,
-    Incomparable,
-    NoPower,
-    compare,
-    uncompared,
-)
+from conversion.proof.metrics.compare import Incomparable, NoPower, compare, uncompared, views_of
 from conversion.proof.metrics.quantities import EIGHT_BIT_WEIGHTS
 
 
@@ -97,7 +91,7 @@ def rows_follow(
         noise: output name to the rms of Keras's rounding noise, or of an integer artifact what
             its steps cost it.
     """
-    views = {each: VIEWS[head] for each, head in heads.items()}
+    views = views_of(heads)
     try:
         differences = compare(straight, other, views)
     except NoPower as error:
