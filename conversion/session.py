@@ -235,20 +235,19 @@ def opened(
         ExitStack() as opening,
     ):
         own = custom.load(custom_files, replace)
-        file_or_name = opening.enter_context(whole(given, own))
+        reference = opening.enter_context(Reference(custom=own.files))
+        file_or_name = opening.enter_context(whole(given, own, reference))
         images = None if data is None else path_or_arrays(data)
-        subject = find(file_or_name, images, preprocessing, own, read_guarded, shipping)
-        with Reference(custom=own.files) as reference:
-            yield workspace_of(
-                subject,
-                reference,
-                external=external,
-                settings=settings,
-                demands=demands,
-                running=running,
-                store=store,
-                announce=log.info,
-            )
+        yield workspace_of(
+            find(file_or_name, images, preprocessing, own, read_guarded, shipping),
+            reference,
+            external=external,
+            settings=settings,
+            demands=demands,
+            running=running,
+            store=store,
+            announce=log.info,
+        )
 
 
 def workspace_of(

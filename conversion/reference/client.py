@@ -44,7 +44,7 @@ class Reference:
                 opened.
         """
         self._timeout = timeout
-        self._custom = [[str(file.path), file.digest] for file in custom]
+        self._custom = _named(custom)
         self._child: Child | None = None
 
     def __enter__(self) -> Reference:
@@ -108,11 +108,14 @@ class Reference:
             self.close()
             raise
 
-    def build(self, file: UserFile, weights: Path, target: Path) -> None:
+    def build(
+        self, file: UserFile, custom: Sequence[UserFile], weights: Path, target: Path
+    ) -> None:
         """Save the model that a user's function returns, with weights of a file.
 
         Args:
-            file: has the function; one of those that this process executes.
+            file: has the function.
+            custom: all files that the user named, executed before it is called.
             weights: alone, in HDF5.
             target: a `.keras` file.
 
@@ -120,7 +123,7 @@ class Reference:
             UserError: the function returns no Keras model, or the weights do not fit it.
         """
         paths = {"weights": str(weights.resolve()), "target": str(target)}
-        self.call("build_model", {"file": file.digest, **paths})
+        self.call("build_model", {"file": file.digest, "custom": _named(custom), **paths})
 
     def model(self, path: Path, spec: Spec, digest: str = "") -> KerasModel:
         """The Keras model of a file that the reader has already accepted.
@@ -156,6 +159,10 @@ class Reference:
             "conversion.core.worker", [limit, "conversion.reference.jobs", str(most())], settings
         )
         return self._child
+
+
+def _named(files: Sequence[UserFile]) -> list[list[str]]:
+    return [[str(file.path), file.digest] for file in files]
 
 
 @dataclass(frozen=True, eq=False)

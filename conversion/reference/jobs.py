@@ -196,6 +196,7 @@ def import_custom(models: Models, message: Message) -> None:
 
 def build_model(models: Models, message: Message) -> Answer:
     """Save what a user's function returns, with the weights of a file."""
+    keras.utils.clear_session(free_memory=False)  # names of layers begin anew: one file, one model
     import_custom(models, message)
     module, weights = models[message.values["file"]], Path(message.values["weights"])
     model = getattr(module, BUILDER)()
