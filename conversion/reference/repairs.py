@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from conversion.readers.keras_1 import is_keras_1
 from conversion.readers.notation import (
     MODELS,
     SAME_CLASS,
@@ -21,7 +22,7 @@ from conversion.readers.notation import (
     plain_number,
     references,
 )
-from conversion.readers.older_activations import restated
+from conversion.readers.older_versions import restated
 from conversion.reference.packing import CONFIG as CONFIG
 from conversion.reference.packing import (
     described,
@@ -307,6 +308,8 @@ CHANGES: tuple[Change, ...] = (
 
 MEANT = "hard_sigmoid computed as Keras 2 did, clip(0.2 x + 0.5, 0, 1): Keras 3 has another one"
 
+OF_KERAS_1 = "settings of Keras 1 written by the names of Keras 2: they mean the same"
+
 LAID_OUT = "weights of Keras 2 put where Keras 3 looks for them: every array is the same"
 
 
@@ -325,10 +328,12 @@ def repairs(path: Path, version: str = "unknown") -> list[str]:
     found, made = described(path), list[str]()
     if found is not None:
         config = json.loads(found)
-        opened, made = _repaired(config)
+        meant = restated(config, version)
+        config, made = _repaired(config)
         if is_legacy(path) and _normalizes_inside(config):
             made.append(STATISTICS)
-        made += [f"{name}: {MEANT}" for name in restated(opened, version)]
+        made += [f"{name}: {MEANT}" for name in meant]
+        made += [OF_KERAS_1] if is_keras_1(version) else []
     return [*made, *([LAID_OUT] if is_laid_out_otherwise(path) else [])]
 
 

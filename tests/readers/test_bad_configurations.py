@@ -2,7 +2,6 @@
 
 import json
 
-import h5py
 import legacy_files as files
 import numpy as np
 import pytest
@@ -267,14 +266,6 @@ def test_any_value_anywhere_gives_a_spec_or_a_sentence(path, notation, data):
     for layer in spec.layers:
         assert all(size is None or size > 0 for size in layer.shape)
         assert all(np.isfinite(array).all() for array in layer.weights.values())
-
-
-def test_a_file_of_keras_1_is_told_how_it_becomes_one_of_keras_2(path):
-    files.write(path, files.small(), files.functional(files.small()))
-    with h5py.File(path, "r+") as file:
-        file.attrs["keras_version"] = "1.2.1"
-    assert "written by Keras 1.2.1" in refusal(path)
-    assert "keras==2.2.4" in refusal(path)
 
 
 def test_an_input_of_whole_numbers_is_told_what_it_should_be(path):
