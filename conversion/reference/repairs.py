@@ -1,4 +1,4 @@
-"""What older Keras wrote and today's Keras refuses, changed where no arithmetic can change.
+"""What older Keras wrote and today's Keras refuses, changed where no formula can change.
 
 Each entry was seen to be refused by Keras 3.15 and is opened after the change; a value that would
 mean something is left as it is, and Keras refuses the file.
@@ -22,6 +22,7 @@ from conversion.readers.notation import (
     plain_number,
     references,
 )
+from conversion.readers.numeric_types import FLOAT32, OTHER_FLOATS, WHOLE, type_of
 from conversion.readers.older_versions import restated
 from conversion.reference.packing import CONFIG as CONFIG
 from conversion.reference.packing import (
@@ -123,13 +124,18 @@ def _module(part: dict[str, Any]) -> str:
 
 
 def _policy(part: dict[str, Any]) -> str:
-    """A type that Keras 2 wrote as an object of a class that has another name today."""
+    """A type that is read as float32, or that Keras 2 wrote as an object of another name today."""
     config = part["config"]
-    given = config.get("dtype") if isinstance(config, dict) else None
+    if not isinstance(config, dict) or not config.get("dtype") or "name" not in config:
+        return ""
+    given, stated = config["dtype"], type_of(config)
+    if stated in OTHER_FLOATS or (part["class_name"] == "InputLayer" and stated in WHOLE):
+        config["dtype"] = FLOAT32
+        return f"{stated} read as float32, in which converted files compute"
     if not isinstance(given, dict) or given.get("class_name") != "Policy":
         return ""
-    config["dtype"] = given["config"]["name"]
-    return f"dtype Policy written as '{config['dtype']}': the same type by its name"
+    config["dtype"] = stated
+    return f"dtype Policy written as '{stated}': the same type by its name"
 
 
 def _numbers(part: dict[str, Any]) -> str:
