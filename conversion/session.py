@@ -29,6 +29,7 @@ from conversion.proof.checks.case import Case
 from conversion.proof.checks.unmade import not_made
 from conversion.proof.metrics.quantities import BUILT
 from conversion.proof.search.search import Found
+from conversion.readers.numeric_types import words
 from conversion.reading import read_guarded
 from conversion.reference import Reference
 from conversion.report import place
@@ -238,6 +239,8 @@ def opened(
         file_or_name = opening.enter_context(whole(given, own))
         images = None if data is None else path_or_arrays(data)
         subject = find(file_or_name, images, preprocessing, own, read_guarded, shipping)
+        for said in words(subject.spec.layers):
+            log.info(said)
         with Reference(custom=own.files) as reference:
             yield workspace_of(
                 subject,

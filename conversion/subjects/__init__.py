@@ -146,8 +146,10 @@ def find(
     if data == SYNTHETIC:
         train = synthetic_training(spec) if len(spec.inputs) == 1 else None
         return Subject(subject.name, subject.model, spec, train=train)
-    size = size_of_input(spec.layer(spec.inputs[0]).shape) if done.resize else None
-    train, test = load_data(data, done, size, labelled=not spec.without_answers)
+    shape = spec.layer(spec.inputs[0]).shape
+    size = size_of_input(shape) if done.resize else None
+    channels = 1 if len(shape) == 3 and shape[-1] == 1 else 3
+    train, test = load_data(data, done, size, not spec.without_answers, channels)
     if train is None:
         train, test = hold_out(test)
     subject = Subject(subject.name, subject.model, spec, test=test, train=train)

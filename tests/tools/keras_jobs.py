@@ -232,3 +232,10 @@ def build(models: dict[str, Any], message: Message) -> tuple[dict[str, Any], Any
     else:
         model.save(values["path"], include_optimizer=False)
     return {}, {}
+
+
+def as_saved(models: dict[str, Any], message: Message) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The first output of a file of Keras's own, opened as it is."""
+    model = keras.models.load_model(message.values["path"], compile=False)
+    (given,) = message.arrays.values()
+    return {}, {"output": np.asarray(model(given, training=False))}
