@@ -2,18 +2,25 @@
 
 A normalization that is folded into no kernel, as behind a ReLU, multiplies by a constant of one
 factor a channel. ONNX Runtime and LiteRT quantize it with one scale: beside channels that hardly
-vary, whose factors are 1 / sqrt(epsilon), all others come to 0. One that measures its input at run
-time is many operators in a file, each of which is rounded, the squares too.
+vary, whose factors are 1 / sqrt(epsilon), all others come to 0. What measures its input at run time
+is many operators in a file, each of which is rounded, the squares too.
+
+TensorFlow's converter gives what a maximum or a minimum reads the range of its result. What that
+cuts off does not count for the result, but for whatever else reads the same.
 """
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Collection
 from dataclasses import replace
 
 import numpy as np
 
 from conversion.core.settings import Settings
 from conversion.core.spec import KERNELS, Layer, Spec
+from conversion.quantization.coverage import OF_ONE_RANGE
+from conversion.readers.schema_elementwise import TRAINING_ONLY
 
 STEPS = 8
 """Steps that a factor needs: 6 % of it is lost at most."""
@@ -24,6 +31,13 @@ LEVELS = 127
 MEASURING = ("LayerNormalization", "GroupNormalization", "RMSNormalization", "UnitNormalization")
 """PyTorch computes them in float too (`coverage.WITHOUT_KERNEL`)."""
 
+CHOOSING = ("Maximum", "Minimum")
+MOVING = (
+    *("Flatten", "Reshape", "Permute", "RepeatVector", "ZeroPadding", "Cropping", "UpSampling"),
+    *("Resizing", "MaxPooling", "GlobalMaxPooling", "AveragePooling"),
+)
+"""How the classes begin whose LiteRT operators have one scale for what they read and give."""
+
 
 def with_rules(spec: Spec, settings: Settings) -> Settings:
     """The choices, with the layers in float that a scheme leaves so by rule.
@@ -33,16 +47,47 @@ def with_rules(spec: Spec, settings: Settings) -> Settings:
         settings: the choices.
     """
     apart = uneven(spec)
-    stay = [each.name for each in spec.layers if each.kind in MEASURING or each.name in apart]
+    both = [each.name for each in spec.layers if _measures(each) or each.name in apart]
+    litert = {*both, *cutting(spec)}
 
-    def added(chosen: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(dict.fromkeys((*chosen, *stay)))
+    def added(chosen: tuple[str, ...], stay: Collection[str]) -> tuple[str, ...]:
+        by_rule = (each.name for each in spec.layers if each.name in stay)
+        return tuple(dict.fromkeys((*chosen, *by_rule)))
 
     return replace(
         settings,
-        onnx=replace(settings.onnx, float_layers=added(settings.onnx.float_layers)),
-        litert=replace(settings.litert, float_layers=added(settings.litert.float_layers)),
+        onnx=replace(settings.onnx, float_layers=added(settings.onnx.float_layers, both)),
+        litert=replace(settings.litert, float_layers=added(settings.litert.float_layers, litert)),
     )
+
+
+def _measures(layer: Layer) -> bool:
+    return layer.kind in MEASURING or bool(layer.kind == "Dot" and layer.config.get("normalize"))
+
+
+def cutting(spec: Spec) -> list[str]:
+    """The maxima and minima that read what another layer, or the user, reads as well.
+
+    Args:
+        spec: the model.
+    """
+    readers = Counter(name for each in spec.layers for name in each.inputs)
+    readers.update(spec.outputs)
+
+    def is_shared(name: str) -> bool:
+        layer = spec.layer(name)
+        return readers[name] > 1 or (_keeps_range(layer) and any(map(is_shared, layer.inputs)))
+
+    return [
+        each.name
+        for each in spec.layers
+        if each.kind in CHOOSING and any(map(is_shared, each.inputs))
+    ]
+
+
+def _keeps_range(layer: Layer) -> bool:
+    """Whether what a layer reads has the range of what it gives in a LiteRT file."""
+    return layer.kind in (*OF_ONE_RANGE, *TRAINING_ONLY) or layer.kind.startswith(MOVING)
 
 
 def uneven(spec: Spec) -> list[str]:

@@ -18,7 +18,13 @@ from conversion.readers.cost import multiply_accumulates
 
 FORMATS = ("qoperator", "qdq")
 ALL = {**MODELS, **nested_kinds.MODELS}
-DAILY = ("Conv2DTranspose", "conv 1d, maximum, conv 1d", "sum of three", "nested block")
+DAILY = (
+    "Conv2DTranspose",
+    "norm after squareplus",
+    "conv 1d, maximum, conv 1d",
+    "sum of three",
+    "nested block",
+)
 COARSE = {"layer_sqnr": ("activation exponential", "activation sparsemax")}
 """What eight bits are too coarse for: the values of a random network span too much."""
 
@@ -66,6 +72,16 @@ def test_a_transposed_convolution_is_counted_as_what_it_is_in_float(made, format
     assert found.verdict is Verdict.PASS
     assert found.value == pytest.approx(share)
     assert "no integer kernel for transposed convolutions" in found.reason
+
+
+@pytest.mark.slow
+def test_a_product_of_two_activations_costs_what_its_own_layer_does(made):
+    workspace = made("Dot")
+    (found,) = integer_kernels(Case(workspace, "onnx-int8"))
+    costs = multiply_accumulates(workspace.spec)
+    shares = {row["layer"]: row["multiply-accumulates, %"] for row in found.rows if row["layer"]}
+    wanted = {name: 100 * cost / sum(costs.values()) for name, cost in costs.items()}
+    assert shares == pytest.approx(wanted, abs=0.01)
 
 
 @pytest.mark.slow

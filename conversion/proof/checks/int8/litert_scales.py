@@ -44,7 +44,8 @@ def tied(
 ) -> tuple[dict[str, Place], dict[str, str]]:
     """How the ranges of tensors hang together in a LiteRT file.
 
-    The operands of a choice have its result's scale, which holds all that matters of them. The
+    The operands of a choice in integers have its result's scale, which holds all that matters of
+    them. The
     operands of a concatenation have the scale that holds them all, as has what they are pooled or
     moved from, and where the result is concatenated again it is the last one's. A sum, a product, a
     scale or a shift is written over the first operand of its size that nothing else reads, and
@@ -79,7 +80,7 @@ def tied(
             else:
                 kept.pop(name, None)
     for each in reversed(network.tensors):
-        for name in each.reads if each.kind in CHOOSING else ():
+        for name in each.reads if each.kind in CHOOSING and each.steps is not None else ():
             kept.pop(name, None)
             if each.name in kept:
                 kept[name] = kept[each.name]
