@@ -78,6 +78,7 @@ def judge_all(
     measured = list[Measurement]()
     for index, name in enumerate(names, 1):
         measured += judge(cases.pop(name), topics, made)
+        workspace.runs.forget(name)
         left = names[index:]
         if left and name != REFERENCE and _without_keras(workspace, left, topics):
             workspace.reference.close()

@@ -87,11 +87,8 @@ class Streaming:
 
     @property
     def chunk(self) -> int:
-        """Images of which all layers are held at a time: all, or few, as more gain nothing."""
-        cost = BYTES_LAYERS * self.values
-        if self.layer_images * cost <= self.memory // 2:
-            return self.layer_images
-        return self._within(self.memory // 8, cost, self.layer_images)
+        """Images of which all layers are held at a time: few, as more gain nothing."""
+        return self._within(self.memory // 8, BYTES_LAYERS * self.values, self.layer_images)
 
     @property
     def probes(self) -> int:
