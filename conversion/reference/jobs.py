@@ -25,6 +25,7 @@ from conversion.reference.network import Network
 from conversion.reference.older_activations import with_older_activations
 from conversion.reference.packing import is_legacy, weight_names
 from conversion.reference.repairs import repaired
+from conversion.reference.repeats import sizes_kept
 from conversion.reference.unrolled import unrolled
 
 ATTEMPTS = 4
@@ -191,7 +192,8 @@ def to_litert(models: Models, message: Message) -> Answer:
         converter._experimental_calibrate_only = not message.values["quantized"]
         # It warns so at every such conversion: what it misses belongs to its older interface.
         warnings.filterwarnings("ignore", "Statistics for quantized inputs were expected")
-    content = converter.convert()
+    with sizes_kept():
+        content = converter.convert()
     return {"unrolled": names}, {"litert": np.frombuffer(content, dtype=np.uint8)}
 
 
