@@ -136,6 +136,7 @@ TENSORFLOW = {
     "conversion/reference/jobs.py",
     "conversion/reference/network.py",
     "conversion/reference/older_activations.py",
+    "conversion/reference/repeats.py",
 }
 
 
@@ -145,7 +146,10 @@ def test_only_the_reference_process_imports_tensorflow(path):
     assert bool(known & {"tensorflow", "keras", "tf2onnx"}) is (path in TENSORFLOW)
 
 
-TESTS = [path for path in files("tests", "fixtures") if not path.startswith("tests/tools/")]
+PROCESSES_OF_THEIR_OWN = ("tests/tools/", "tests/converter_faults/litert_")
+"""Scripts, which no test imports."""
+
+TESTS = [p for p in files("tests", "fixtures") if not p.startswith(PROCESSES_OF_THEIR_OWN)]
 
 
 @pytest.mark.parametrize("path", TESTS)
