@@ -50,11 +50,11 @@ def sizes_kept() -> Iterator[None]:
         found = repeat(x, repeats, axis=axis)
         if axis is None or not isinstance(repeats, int) or x.shape.rank is None:
             return found
-        sizes = [None if size is None else int(size) for size in x.shape]
-        if sizes[axis] is None or sizes.count(None) > 1:
+        sizes = [-1 if size is None else int(size) for size in x.shape]
+        if sizes[axis] < 0 or sizes.count(-1) > 1:
             return found
         sizes[axis] *= repeats
-        return numpy.reshape(found, [-1 if size is None else size for size in sizes])
+        return numpy.reshape(found, sizes)
 
     numpy.repeat = stating
     try:
