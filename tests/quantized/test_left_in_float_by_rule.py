@@ -8,7 +8,7 @@ from tools.keras_models import save_model
 from conversion.core.settings import LitertScheme, OnnxScheme, Settings
 from conversion.core.spec import Layer, Spec
 from conversion.proof.checks.case import Case
-from conversion.quantization.by_rule import cutting, uneven, with_rules
+from conversion.quantization.by_rule import uneven, with_rules
 from conversion.quantization.coverage import float_steps
 from conversion.readers import read_spec
 from conversion.subjects import Subject
@@ -72,31 +72,6 @@ def test_a_dot_that_measures_its_inputs_is_left_in_float(normalize, left):
     layers = (*given, Layer("dot", "Dot", config, ("x", "y"), {}, (1,)))
     made = with_rules(Spec("model", layers, ("x", "y"), ("dot",), "digest", "3.15"), Settings())
     assert made.onnx.float_layers == made.litert.float_layers == left
-
-
-@pytest.mark.parametrize(
-    ("beside", "outputs", "left"),
-    [
-        pytest.param((), ("lower",), [], id="nothing else reads it"),
-        pytest.param((("other", "ReLU", ("b",)),), ("lower",), ["lower"], id="a layer does"),
-        pytest.param((), ("lower", "b"), ["lower"], id="the user does"),
-        pytest.param((("other", "ReLU", ("a",)),), ("lower",), ["lower"], id="before it is pooled"),
-        pytest.param((("other", "ReLU", ("c",)),), ("lower",), [], id="of another range"),
-    ],
-)
-def test_a_minimum_is_left_in_float_where_its_range_would_cut_off_what_counts(
-    beside, outputs, left
-):
-    named = (
-        *(("x", "InputLayer", ()), ("c", "Conv2D", ("x",)), ("a", "Conv2D", ("c",))),
-        *(("p", "MaxPooling2D", ("a",)), ("b", "Conv2D", ("x",)), ("lower", "Minimum", ("p", "b"))),
-        *beside,
-    )
-    layers = tuple(Layer(name, kind, {}, read, {}, (4, 4, 2)) for name, kind, read in named)
-    found = Spec("model", layers, ("x",), outputs, "digest", "3.15")
-    assert cutting(found) == left
-    made = with_rules(found, Settings())
-    assert (made.onnx.float_layers, made.litert.float_layers) == ((), tuple(left))
 
 
 def test_a_label_names_three_layers_and_counts_the_others():
