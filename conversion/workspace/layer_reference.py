@@ -185,7 +185,7 @@ class LayerReference:
         with self._stage():
             return dict(self._evaluated(self.inputs))
 
-    def _evaluated(self, inputs: Arrays) -> Iterator[tuple[str, np.ndarray]]:
+    def _evaluated(self, inputs: Mapping[str, np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
         names = {layer.name for layer in self.spec.layers}
         for layer, _, value in truth.walk(self.spec, inputs, names):
             yield layer.name, np.concatenate(value)

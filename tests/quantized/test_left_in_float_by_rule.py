@@ -65,6 +65,15 @@ def test_normalizations_that_measure_their_input_are_left_in_float(kind):
     assert with_rules(spec(kind=kind), Settings()).onnx.float_layers == ("norm",)
 
 
+@pytest.mark.parametrize(("normalize", "left"), [(True, ("dot",)), (False, ())])
+def test_a_dot_that_measures_its_inputs_is_left_in_float(normalize, left):
+    config = {"axes": 1, "normalize": normalize}
+    given = tuple(Layer(name, "InputLayer", {}, (), {}, (8,)) for name in "xy")
+    layers = (*given, Layer("dot", "Dot", config, ("x", "y"), {}, (1,)))
+    made = with_rules(Spec("model", layers, ("x", "y"), ("dot",), "digest", "3.15"), Settings())
+    assert made.onnx.float_layers == made.litert.float_layers == left
+
+
 def test_a_label_names_three_layers_and_counts_the_others():
     assert LitertScheme(tuple("abc")).label == "int8-channel-minmax, a+b+c in float"
     assert LitertScheme(tuple("abcde")).label == "int8-channel-minmax, a+b+c and 2 more in float"

@@ -207,9 +207,31 @@ def application_file(models: dict[str, Any], message: Message) -> tuple[dict[str
     return {"parameters": model.count_params()}, {}
 
 
+def preprocessed(models: dict[str, Any], message: Message) -> tuple[dict[str, Any], Any]:
+    """Images as every family of Keras prepares them, by the family's name."""
+    images = message.arrays["images"]
+    families = {
+        name: module.preprocess_input(images.copy())
+        for name, module in vars(keras.applications).items()
+        if hasattr(module, "preprocess_input")
+    }
+    return {}, families
+
+
 def known_families(models: dict[str, Any], message: Message) -> tuple[dict[str, Any], Any]:
     """The families that this Keras has, and the least input of each."""
     return {"families": {name: LEAST.get(name, 32) for name in families()}}, {}
+
+
+def resized_rows(models: dict[str, Any], message: Message) -> tuple[dict[str, Any], Any]:
+    """The rows that Resizing to the nearest takes, from each number of them to each."""
+    every = range(1, message.values["most"] + 1)
+    to = {after: keras.layers.Resizing(after, 1, interpolation="nearest") for after in every}
+    found = {}
+    for before in every:
+        rows = np.arange(before, dtype=np.float32).reshape(1, before, 1, 1)
+        found |= {f"{before} to {after}": np.ravel(to[after](rows)) for after in every}
+    return {}, found
 
 
 def build(models: dict[str, Any], message: Message) -> tuple[dict[str, Any], Any]:
@@ -232,3 +254,10 @@ def build(models: dict[str, Any], message: Message) -> tuple[dict[str, Any], Any
     else:
         model.save(values["path"], include_optimizer=False)
     return {}, {}
+
+
+def as_saved(models: dict[str, Any], message: Message) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The first output of a file of Keras's own, opened as it is."""
+    model = keras.models.load_model(message.values["path"], compile=False)
+    (given,) = message.arrays.values()
+    return {}, {"output": np.asarray(model(given, training=False))}
