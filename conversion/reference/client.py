@@ -95,6 +95,8 @@ class Reference:
             sent = {"job": job, "custom": self._custom, **values}
             answer = self._ask(child, job, Message(sent, arrays or {}))
         failure = answer.values.get("error")
+        if failure is not None and answer.values["kind"] == UserError.__name__:
+            raise UserError(failure.removeprefix(f"{UserError.__name__}: "))
         if failure is not None:
             raised = UserError(f"Keras could not do '{job}': {failure}")
             raised.add_note(answer.values["traceback"])

@@ -116,9 +116,9 @@ def left_open(files, reference, tmp_path_factory):
 def test_a_size_that_stays_open_is_judged_at_two(left_open, artifact):
     found = judge(Case(left_open, artifact), ("structure", "parity"), {})
     assert {m.verdict for m in found} <= {Verdict.PASS, Verdict.SKIPPED}, found
-    assert left_open.parity_inputs["image"].shape[1:] == (64, 96, 3)
+    assert left_open.parity_inputs["image"].shape[1:] == (32, 48, 3)
     (other,) = (m for m in found if m.name == "other_size")
-    assert (other.verdict, other.reason) == (Verdict.PASS, "at 96 x 160 x 3")
+    assert (other.verdict, other.reason) == (Verdict.PASS, "at 48 x 80 x 3")
 
 
 def test_a_size_that_stays_open_is_that_of_the_data(left_open):
@@ -127,7 +127,7 @@ def test_a_size_that_stays_open_is_that_of_the_data(left_open):
     assert workspace.parity_inputs["image"].shape[1:] == (20, 30, 3)
     found = judge(Case(workspace, "onnx-fp32"), ("parity",), {})
     assert {m.verdict for m in found} <= {Verdict.PASS, Verdict.SKIPPED}, found
-    assert [m.reason for m in found if m.name == "other_size"] == ["at 96 x 160 x 3"]
+    assert [m.reason for m in found if m.name == "other_size"] == ["at 48 x 80 x 3"]
 
 
 class OfOneSize:
@@ -137,7 +137,7 @@ class OfOneSize:
         self.runner = runner
 
     def run(self, inputs):
-        return self.runner.run({name: array[:, :64, :96] for name, array in inputs.items()})
+        return self.runner.run({name: array[:, :32, :48] for name, array in inputs.items()})
 
 
 def test_a_file_that_is_right_at_one_size_alone_fails(left_open, tmp_path):
