@@ -168,6 +168,7 @@ class KerasModel:
         spec: what the reader made of it.
         digest: SHA-256 of a copy that is packed in another way than the source.
         batch: images that Keras computes at a time.
+        chunk: the same where it computes all layers, which TensorFlow may hold at once.
     """
 
     reference: Reference
@@ -175,6 +176,7 @@ class KerasModel:
     spec: Spec
     digest: str = ""
     batch: int = BATCH
+    chunk: int = BATCH
     _ranges: dict[str, np.ndarray] = field(default_factory=dict)
 
     def outputs(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -214,7 +216,8 @@ class KerasModel:
         asked = {"layers": [list(each) for each in layers], "bounds": known}
         key = digest.of_settings([digest.of_arrays(inputs.values()), asked])
         if key not in self._ranges:
-            self._ranges[key] = self._arrays("layer_ranges", inputs, **asked)["ranges"]
+            found = self._arrays("layer_ranges", inputs, **asked, batch=self.chunk)
+            self._ranges[key] = found["ranges"]
         return self._ranges[key]
 
     def in_float64(self, layer: Layer, values: Sequence[np.ndarray]) -> np.ndarray:

@@ -7,8 +7,7 @@ import json
 import shutil
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +24,11 @@ from conversion.reference.network import Network
 from conversion.reference.older_activations import with_older_activations
 from conversion.reference.packing import is_legacy, weight_names
 from conversion.reference.repairs import repaired
+from conversion.reference.tracing import sizes_inferred, sizes_kept, traced_plainly
 from conversion.reference.unrolled import unrolled
 
-ATTEMPTS = 4
-"""Conversions of a graph that computes shapes. TensorFlow's optimizer folds the arithmetic behind a
-Flatten in most calls and leaves it, for no reason that can be seen, in others (3 of 48 calls on the
-embedded model: 45 nodes for 39, the same outputs); the smallest graph is kept."""
+CALL = "StatefulPartitionedCall"
+"""What is left where TensorFlow compiled a part by itself, which ONNX cannot say."""
 
 Models = dict[str, Any]
 Answer = tuple[dict[str, Any], dict[str, np.ndarray]]
@@ -126,49 +124,15 @@ def to_onnx(models: Models, message: Message) -> Answer:
         tf.TensorSpec(tensor.shape, tensor.dtype, name=name)
         for name, tensor in zip(names, model.inputs, strict=True)
     )
-    best: Any = None  # of a large model two graphs are held at most
-    found, compiled = 0, False
-    while found < ATTEMPTS:
-        with _traced_plainly() if compiled else nullcontext():
-            proto, _ = tf2onnx.convert.from_keras(
-                model, input_signature=signature, opset=message.values["opset"]
-            )
-        if not compiled and any(node.op_type == CALL for node in proto.graph.node):
-            compiled = True
-            continue
-        found += 1
-        if best is None or len(proto.graph.node) < len(best.graph.node):
-            best = proto
-        if all(node.op_type != "Shape" for node in proto.graph.node):
-            break
-    content = np.frombuffer(best.SerializeToString(), dtype=np.uint8)
+    opset = message.values["opset"]
+    with sizes_inferred():
+        proto, _ = tf2onnx.convert.from_keras(model, signature, opset)
+        compiled = any(node.op_type == CALL for node in proto.graph.node)
+        if compiled:
+            with traced_plainly():
+                proto, _ = tf2onnx.convert.from_keras(model, signature, opset)
+    content = np.frombuffer(proto.SerializeToString(), dtype=np.uint8)
     return {"plainly": compiled}, {"onnx": content}
-
-
-CALL = "StatefulPartitionedCall"
-"""What is left where TensorFlow compiled a part by itself, which ONNX cannot say."""
-
-
-@contextmanager
-def _traced_plainly() -> Iterator[None]:
-    """Trace grouped convolutions as operators: on the CPU, Keras gives them to a compiler."""
-    from keras.src.backend.tensorflow import nn
-
-    class Plain:
-        """TensorFlow, whose functions are not compiled."""
-
-        @staticmethod
-        def function(*_: Any, **__: Any) -> Callable[[Any], Any]:
-            return lambda function: function
-
-        def __getattr__(self, name: str) -> Any:
-            return getattr(tf, name)
-
-    nn.tf = Plain()
-    try:
-        yield
-    finally:
-        nn.tf = tf
 
 
 def to_litert(models: Models, message: Message) -> Answer:
@@ -191,7 +155,8 @@ def to_litert(models: Models, message: Message) -> Answer:
         converter._experimental_calibrate_only = not message.values["quantized"]
         # It warns so at every such conversion: what it misses belongs to its older interface.
         warnings.filterwarnings("ignore", "Statistics for quantized inputs were expected")
-    content = converter.convert()
+    with sizes_kept():
+        content = converter.convert()
     return {"unrolled": names}, {"litert": np.frombuffer(content, dtype=np.uint8)}
 
 

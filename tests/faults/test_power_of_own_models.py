@@ -59,31 +59,32 @@ def test_the_first_faults_are_of_many_operators_and_artifacts(model):
     assert len({fault.artifact for fault in first}) >= 3
 
 
-@pytest.mark.one_in(2)
-@pytest.mark.parametrize(
-    "name",
-    [
-        *("onnx-fp32-one-weight-first", "onnx-fp32-epsilon-less-norm"),
-        *("onnx-fp32-activation-missing-relu", "onnx-fp32-pool-kind-pool"),
-        *("torch-fp32-kernel-rolled-depthwise", "torch-fp32-channel-silent-scores"),
-        *("torch-via-onnx-fp32-bias-weaker-first", "torch-fp32-activation-missing-relu"),
-    ],
+INJECTED = (
+    *("onnx-fp32-one-weight-first", "onnx-fp32-epsilon-less-norm"),
+    *("onnx-fp32-activation-missing-relu", "onnx-fp32-pool-kind-pool"),
+    *("torch-fp32-kernel-rolled-depthwise", "torch-fp32-channel-silent-scores"),
+    *("torch-via-onnx-fp32-bias-weaker-first", "torch-fp32-activation-missing-relu"),
 )
-def test_a_fault_of_an_own_model_is_caught_and_its_layer_named(model, one_process, name):
-    artifact = name[: name.index("fp32") + 4]
-    found = conversion.power([str(model)], faults=[name], backends=[artifact], sweeps=False).power
-    (trial,) = found.trials
-    assert trial.caught
-    assert trial.localised, trial
-    assert [control.failed for control in found.controls] == [()]
+NO_PLACE = "onnx-fp32-pads-first"
+"""3x3 in steps of 1 is padded alike on every side."""
 
 
-def test_a_fault_that_a_file_has_no_place_for_is_left_out_with_the_reason(model, one_process):
-    """3x3 in steps of 1 is padded alike on every side."""
-    name = "onnx-fp32-pads-first"
-    found = conversion.power([str(model)], faults=[name], backends=["onnx-fp32"], sweeps=False)
-    assert found.power.trials == ()
-    assert "padded alike" in found.power.left_out[name]
+def test_faults_of_an_own_model_are_caught_and_their_layers_named(model, one_process, subtests):
+    artifacts = ["onnx-fp32", "torch-fp32", "torch-via-onnx-fp32"]
+    names = [*INJECTED, NO_PLACE]
+    found = conversion.power([str(model)], faults=names, backends=artifacts, sweeps=False).power
+    for name, trial in zip(sorted(INJECTED), sorted(found.trials, key=by_name), strict=True):
+        with subtests.test(name):
+            assert trial.name == name
+            assert trial.caught
+            assert trial.localised, trial
+    assert [control.failed for control in found.controls] == [()] * 3
+    assert found.left_out.keys() == {NO_PLACE}
+    assert "padded alike" in found.left_out[NO_PLACE]
+
+
+def by_name(trial):
+    return trial.name
 
 
 def test_what_the_budget_leaves_is_listed(model, one_process):

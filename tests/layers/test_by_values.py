@@ -143,6 +143,19 @@ def test_what_is_nowhere_is_fused_with_what_follows(fused, groups):
     assert matches[groups[fused[0]]].group[: len(fused)][0] == fused[0]
 
 
+@pytest.mark.parametrize(
+    ("hidden", "group"), [((), ("lifted",)), (("lifted",), ("lifted", "a_relu"))]
+)
+def test_a_tensor_of_two_layers_in_a_row_is_the_second_ones(hidden, group):
+    """A ReLU of what lies above 0 on these few images changes none of it; it may on others."""
+    lifted = layer("Rescaling", "lifted", "a_norm", (6, 5, 4), scale=1.0, offset=99.0)
+    spec = beside("a_norm", lifted)
+    found = match(spec, truth.evaluate(spec, IMAGES).layers, *file_of(spec, hidden))
+    assert found["lifted"].group == group
+    assert bool(found["lifted"].tensor) is not bool(hidden)
+    assert found["a_relu"].tensor not in ("", found["lifted"].tensor)
+
+
 def test_a_factor_is_not_taken_for_the_layer():
     """The input correlates with its rescaled copy; the error tells them apart."""
     matches = found_in(SPEC, ["scaled"])

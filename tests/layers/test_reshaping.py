@@ -44,6 +44,17 @@ def test_flatten(agree, shape):
     agree(sequential(shape, layer("Flatten")), images(shape))
 
 
+def test_the_onnx_file_infers_the_size_of_the_batch_and_computes_nothing_of_it(small):
+    import onnx
+
+    made = [CONV, layer("Reshape", "rows", target_shape=[3, 9]), layer("Flatten", "flat")]
+    content, _ = small(
+        sequential([3, 4, 2], *made, layer("Dense", "dense", units=4))
+    ).keras.to_onnx(15)
+    graph = onnx.load_from_string(content).graph
+    assert "Shape" not in {node.op_type for node in graph.node}
+
+
 def test_dense_after_the_flattened_output_of_a_convolution(agree):
     made = [CONV, layer("Flatten", "flat"), layer("Dense", "dense", units=4)]
     agree(sequential([3, 4, 2], *made), images([3, 4, 2]))

@@ -33,10 +33,12 @@ def parsed(name):
     return ast.parse((ROOT / name).read_text())
 
 
-def imports(tree):
-    """Full names of everything that is imported anywhere in a file, functions included."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.level == 0:
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+def imports(node, functions=True):
+    """Full names of what is imported in a file; `functions`: in their bodies too."""
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom) and node.level == 0:
+        yield from (f"{node.module}.{alias.name}" for alias in node.names)
+    elif not isinstance(node, ast.expr) and (functions or not isinstance(node, ast.FunctionDef)):
+        for child in ast.iter_child_nodes(node):
+            yield from imports(child, functions)

@@ -17,6 +17,7 @@ from conversion.core.spec import Layer, Spec
 from conversion.proof.taps import intruders, suspects
 from conversion.proof.taps.candidates import Fit, apart
 from conversion.proof.taps.matches import Match
+from conversion.proof.taps.moving import moves
 from conversion.proof.taps.network import Network
 from conversion.proof.taps.searching import Search
 
@@ -108,8 +109,25 @@ def _say_if_followed(search: Search, layer: Layer) -> None:
             search.notes[layer.name] = search.followed(search.ends[layer.name])
 
 
+def _leave_to_the_last(search: Search) -> None:
+    """Give a tensor that two layers in a row were found in to the second, which is fused there.
+
+    A ReLU6 that changes nothing on the few images here may cut off something on others.
+    """
+    root, fits, sure = search.network.root, search.known.fits, search.is_sure
+    for layer in reversed(search.spec.layers):
+        (name, *others) = layer.inputs or ("",)
+        if others or moves(layer) or not {name, layer.name} <= fits.keys():
+            continue
+        alone = search.after[name] == [layer.name] and name not in search.ends
+        first, last = fits[name], fits[layer.name]
+        if alone and root(first.tensor) == root(last.tensor) and sure(first) and sure(last):
+            del fits[name]
+
+
 def _result(search: Search) -> dict[str, Match]:
     """Where every layer is, once all were taken."""
+    _leave_to_the_last(search)
     groups: dict[str, list[str]] = {}
     ends = {layer.name: _end(search, layer.name) for layer in search.spec.layers}
     for name, end in ends.items():

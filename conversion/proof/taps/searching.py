@@ -87,7 +87,7 @@ class Search:
         self.known.put(layer.name, value, moved, exact)
 
     def supposed(self, name: str, known: Known) -> np.ndarray:
-        """What a layer gives for known values of others, in float64 where they are not the truth's.
+        """What a layer gives for known values of others, computed in float64, kept as the truth is.
 
         Raises:
             ValueError: those values do not fit the layer.
@@ -100,6 +100,7 @@ class Search:
         else:
             with np.errstate(all="ignore"):
                 value = truth.evaluate_layer(self.spec, self.layers[name], inputs)
+                value = value.astype(self.exact[name].dtype, copy=False)
             known.other.add(name)
         known.values[name] = value
         return value
