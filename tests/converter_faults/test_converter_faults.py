@@ -36,3 +36,10 @@ def test_litert_is_calibrated_on_other_sums_of_a_transposed_convolution_of_an_ev
     off = said("litert_conv3d_transpose.py")
     assert off["odd kernel"] < 0.01
     assert off["even kernel"] > 0.1
+
+
+def test_litert_cuts_off_what_an_activation_reads_that_chooses():
+    off = said("litert_choice.py")
+    assert off["relu"] < 0.05
+    assert off["celu"] > 0.5
+    assert off["slope and threshold"] > 0.3

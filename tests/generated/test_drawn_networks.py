@@ -21,6 +21,7 @@ DAILY = ()
 """Of the sample, those judged each day: none until they are timed on a quiet machine."""
 CONVERTERS = {
     2: ("litert_minimum", {("litert-int8", "ranges")}),
+    6: ("litert_choice", {("litert-int8", "layer_sqnr")}),
     9: ("litert_conv3d_transpose", {("litert-int8", "ranges")}),
     22: ("litert_unit_normalization", {("litert-int8", "layer_sqnr")}),
 }

@@ -19,6 +19,9 @@ from conversion.proof.checks.weights import file_weights
 INT8, FLOAT = "litert-int8", "litert-fp32"
 ALL = {**MODELS, **nested_kinds.MODELS}
 DAILY = ("Conv2DTranspose", "branches", "dilated", "LayerNormalization", "sum of three")
+CUT = {"activation celu": {"ranges"}}
+"""Models of which the converter cuts off what an activation reads, and what is red for it, which is
+right: `tests/converter_faults/litert_choice.py`."""
 IN_FLOAT = ("LayerNormalization", "GroupNormalization", "RMSNormalization", "UnitNormalization")
 """Models of which no kernel is left in eight bits: a rule leaves such layers in float."""
 MERGED = ("activation hard_sigmoid", "dense, norm")
@@ -60,7 +63,7 @@ def odd(measured):
 
 @pytest.mark.parametrize("name", daily(ALL))
 def test_a_right_int8_file_passes(made, name):
-    assert odd(all_kinds.judged(made(name), INT8)) == {}
+    assert odd(all_kinds.judged(made(name), INT8)).keys() == CUT.get(name, set())
 
 
 @pytest.mark.slow
