@@ -13,8 +13,10 @@ import pytest
 from conversion.plugin import collection
 from hypothesis import settings
 
-# The machines are shared: how long an example takes says nothing about the code.
-settings.register_profile("conversion", deadline=None)
+# The machines are shared: how long an example takes says nothing about the code. Examples are the
+# same in every run, so that a red says something of the change; "explore" draws new ones.
+settings.register_profile("conversion", deadline=None, derandomize=True)
+settings.register_profile("explore", deadline=None)
 settings.load_profile("conversion")
 
 collect_ignore = ["tests/openvino_backend"]

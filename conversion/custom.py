@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ def load(paths: Sequence[str | Path], replace: Sequence[str] = ()) -> Custom:
 
     Raises:
         UserError: a file cannot be executed, or names a layer that is known already; what is to
-            be replaced is not said as a layer of Keras, or of a file, with its settings.
+            be replaced is said twice, or not as a layer of Keras, or of a file, with its settings.
     """
     files = user_files(paths)
     layers: dict[str, CustomLayer] = {}
@@ -44,7 +45,11 @@ def load(paths: Sequence[str | Path], replace: Sequence[str] = ()) -> Custom:
             if kind in LAYERS or kind in layers:
                 raise UserError(f"{name} has a layer '{kind}', which is known already.")
             layers[kind] = layer
-    return Custom(files, layers, dict(replacement(text, layers) for text in replace))
+    placed = [replacement(text, layers) for text in replace]
+    for name, count in Counter(name for name, _ in placed).items():
+        if count > 1:
+            raise UserError(f"Expected one --replace of '{name}'; got {count}: leave one of them.")
+    return Custom(files, layers, dict(placed))
 
 
 def _layers(name: str, found: Any) -> dict[str, CustomLayer]:

@@ -29,10 +29,11 @@ from conversion.proof.checks.case import Case
 from conversion.proof.checks.unmade import not_made
 from conversion.proof.metrics.quantities import BUILT
 from conversion.proof.search.search import Found
+from conversion.readers import numeric_types
 from conversion.reading import read_guarded
 from conversion.reference import Reference
 from conversion.report import place
-from conversion.subjects import Subject, find
+from conversion.subjects import Subject, find, open_sizes
 from conversion.subjects.arrays import Data, path_or_arrays
 from conversion.subjects.keras_object import Model, as_file
 from conversion.subjects.preprocessing import Preprocessing
@@ -73,10 +74,13 @@ def judge_all(
         reason = not_made(case)
         if reason and name in named:
             raise UserError(f"{name} cannot be made: {reason}")
+    if workspace.reference.memory > workspace.memory // 4:  # it is smaller where it starts anew
+        workspace.reference.close()
     made = dict[str, Artifact]()
     measured = list[Measurement]()
     for index, name in enumerate(names, 1):
         measured += judge(cases.pop(name), topics, made)
+        workspace.runs.forget(name)
         left = names[index:]
         if left and name != REFERENCE and _without_keras(workspace, left, topics):
             workspace.reference.close()
@@ -238,8 +242,12 @@ def opened(
         reference = opening.enter_context(Reference(custom=own.files))
         file_or_name = opening.enter_context(whole(given, own, reference))
         images = None if data is None else path_or_arrays(data)
+        subject = find(file_or_name, images, preprocessing, own, read_guarded, shipping)
+        sizes = open_sizes.words(subject.spec, subject.test is not None)
+        for said in (*numeric_types.words(subject.spec.layers), *sizes):
+            log.info(said)
         yield workspace_of(
-            find(file_or_name, images, preprocessing, own, read_guarded, shipping),
+            subject,
             reference,
             external=external,
             settings=settings,

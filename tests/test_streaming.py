@@ -2,6 +2,7 @@
 
 import tracemalloc
 from dataclasses import asdict, replace
+from math import prod
 from types import SimpleNamespace
 
 import numpy as np
@@ -18,11 +19,14 @@ from conversion.core.spec import Layer, Spec
 from conversion.proof import truth
 from conversion.proof.metrics.compare import VIEWS, Comparison, NoPower
 from conversion.proof.metrics.sqnr import Sqnr
+from conversion.proof.taps.by_values import EIGHT_BITS
+from conversion.proof.taps.network import Computed, Network
+from conversion.proof.taps.opened import Exposed, align
 from conversion.proof.truth import blas
 from conversion.reference import KerasModel
 from conversion.subjects import Subject
 from conversion.subjects.dataset import Dataset
-from conversion.workspace.budget import streaming
+from conversion.workspace.budget import BYTES_FOUND, PROBES, streaming
 
 GB = 10**9
 
@@ -202,6 +206,32 @@ def test_a_chunk_follows_from_the_budget():
     assert chunks[0] < chunks[-1]
 
 
+def test_looking_for_layers_takes_what_the_budget_counts_for_it():
+    spec = chain(48, depth=60)  # so deep that one layer's own arithmetic counts little
+    network = Network(
+        tuple(Computed(each.name, each.kind.lower(), each.inputs) for each in spec.layers),
+        spec.inputs,
+        spec.outputs,
+    )
+    random = np.random.RandomState(2)
+
+    def look(inputs, names):  # as eight bits do: no layer is the truth's
+        exact = truth.evaluate(spec, inputs, names).layers
+        return {
+            name: (value * random.uniform(0.97, 1.03, value.shape)).astype(np.float32)
+            for name, value in exact.items()
+        }
+
+    probes, least = images(PROBES, 48), 12
+    values = sum(prod(each.shape) for each in spec.layers) * PROBES
+    tracemalloc.start()
+    found = align(spec, Exposed(network, look, look), probes, rounded=EIGHT_BITS)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert all(each.tensor == name for name, each in found.matches.items())
+    assert least * values < peak < BYTES_FOUND * values
+
+
 def test_a_budget_that_holds_no_image_is_refused_with_one_that_would_do():
     spec = chain(512, depth=10)
     with pytest.raises(UserError, match=r"0.1 GB do not: (\d\.\d) GB would") as caught:
@@ -271,10 +301,18 @@ def test_a_model_in_chunks_is_judged_as_in_one(streamed):
         assert [m.value for m in ours] == pytest.approx(values, rel=0.1)
 
 
-def test_keras_noise_is_kept_for_the_next_run(streamed):
+def test_what_keras_gives_is_kept_for_the_next_run(streamed):
     chunked, _ = streamed
-    first = chunked.layers.noise
+    inputs = {name: array[:5] for name, array in chunked.parity_inputs.items()}
+    first, logits = chunked.layers.noise, chunked.layers.logits
+    outputs = chunked.runs.outputs("keras-fp32", inputs)
     nobody = SimpleNamespace(model=lambda path, spec: KerasModel(None, path, spec))
-    found = replace(chunked, reference=nobody).layers.noise
+    again = replace(chunked, reference=nobody)
+    found = again.layers.noise
     assert found.keys() == first.keys()
     assert [each.rms for each in found.values()] == [each.rms for each in first.values()]
+    for one, other in zip(again.layers.logits, logits, strict=True):
+        assert {n: a.tobytes() for n, a in one.items()} == {
+            n: a.tobytes() for n, a in other.items()
+        }
+    assert again.runs.outputs("keras-fp32", inputs).digest == outputs.digest

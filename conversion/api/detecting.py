@@ -125,6 +125,7 @@ def power(
             replace=replace,
             store=store,
         ) as workspace:
+            standard(workspace.spec, chosen(backends, workspace), faults)  # a wrong name ends here
             made = _made(workspace, backends)
             found = power_of(workspace, made, faults, sweeps, budget)
     document = reports.as_document([], {}, {"power": found.document()})["power"]

@@ -18,6 +18,7 @@ from conversion.proof.checks.case import Case
 from conversion.proof.checks.margins import not_answers
 from conversion.proof.checks.unmade import not_made
 from conversion.proof.metrics.accuracy import Tally
+from conversion.readers import numeric_types
 from conversion.session import (
     File,
     chosen,
@@ -203,7 +204,8 @@ def verify(
         measured, made = judge_all(workspace, names, backends, topics)
         outcome = reports.outcome(measured, workspace.demands)
         listed = [described(Case(workspace, name)) for name in made]
-        warnings = [w for a in made.values() for w in a.provenance.get("warnings", ())]
+        warnings = numeric_types.words(workspace.spec.layers)
+        warnings += [w for a in made.values() for w in a.provenance.get("warnings", ())]
         extra = {
             "subject": workspace.subject.name,
             "data": workspace.subject.described,

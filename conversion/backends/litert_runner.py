@@ -50,7 +50,7 @@ class LitertRunner:
                 raise UserError(
                     f"Expected {path.name} to have the {what} {wanted}; it has {len(found)}."
                 )
-        self._opened: dict[int, _Sized] = {}
+        self._opened: dict[tuple[tuple[int, ...], ...], _Sized] = {}
         interpreter = open_interpreter(path, threads)
         first = next(d for d in interpreter.get_input_details() if d["index"] == self._ports[0][0])
         fixed = int(first["shape_signature"][0]) if len(first["shape_signature"]) else -1
@@ -66,32 +66,34 @@ class LitertRunner:
         count = len(feed[0])
         step = self._step or count  # a file for one image is run image by image
         try:
-            parts = [
-                self._of_size(min(step, count - start)).run([a[start : start + step] for a in feed])
-                for start in range(0, count, step)
-            ]
+            batches = ([a[start : start + step] for a in feed] for start in range(0, count, step))
+            parts = [self._of_size(batch).run(batch) for batch in batches]
         except (RuntimeError, ValueError) as error:  # LiteRT has no classes of its own
             sentence = " ".join(str(error).split())[:300]
             raise RunFailed(f"LiteRT stops on a batch of {count}: {sentence}") from None
         whole = parts[0] if len(parts) == 1 else map(np.concatenate, zip(*parts, strict=True))
         return dict(zip(self._outputs, whole, strict=True))
 
-    def _of_size(self, count: int) -> _Sized:
-        if count not in self._opened:
+    def _of_size(self, batch: Sequence[np.ndarray]) -> _Sized:
+        shapes = tuple(each.shape for each in batch)
+        if shapes not in self._opened:
             if len(self._opened) == KEPT:
                 del self._opened[next(iter(self._opened))]
             interpreter = open_interpreter(self._path, self._threads)
-            self._opened[count] = _Sized(interpreter, self._ports, count)
-        return self._opened[count]
+            self._opened[shapes] = _Sized(interpreter, self._ports, batch)
+        return self._opened[shapes]
 
 
 class _Sized:
-    """An interpreter for batches of one size, with room for the numbers that go in."""
+    """An interpreter for batches of one shape, with room for the numbers that go in."""
 
     def __init__(
-        self, interpreter: Interpreter, ports: tuple[list[int], list[int]], count: int
+        self,
+        interpreter: Interpreter,
+        ports: tuple[list[int], list[int]],
+        batch: Sequence[np.ndarray],
     ) -> None:
-        resize(interpreter, ports[0], count)
+        resize(interpreter, ports[0], batch)
         self._interpreter = interpreter
         details = {d["index"]: d for d in interpreter.get_input_details()}
         self._inputs = [
@@ -191,17 +193,22 @@ def open_interpreter(path: Path, threads: int, keep: bool = False) -> Interprete
         raise UserError(f"LiteRT cannot open {path.name}: {sentence}") from None
 
 
-def resize(interpreter: Interpreter, inputs: Sequence[int], count: int) -> None:
-    """Plan an interpreter's memory for a batch size.
+def resize(interpreter: Interpreter, inputs: Sequence[int], values: Sequence[np.ndarray]) -> None:
+    """Plan an interpreter's memory for some images, of any size where a file leaves that open.
 
     Args:
         interpreter: of any file.
         inputs: numbers of its input tensors.
-        count: images of a batch.
+        values: ``(N, ...)`` for each of them.
     """
     details = {d["index"]: d for d in interpreter.get_input_details()}
-    for index in inputs:
-        found = [int(size) for size in details[index]["shape"]]
-        if found[0] != count:
-            interpreter.resize_tensor_input(index, [count, *found[1:]])
+    for index, value in zip(inputs, values, strict=True):
+        own = [int(size) for size in details[index]["shape"]]
+        stated = [int(size) for size in details[index]["shape_signature"]] or own
+        wanted = [len(value), *own[1:]]
+        if len(stated) == value.ndim:
+            sizes = zip(stated[1:], own[1:], value.shape[1:], strict=True)
+            wanted[1:] = [given if size < 0 else now for size, now, given in sizes]
+        if own != wanted:
+            interpreter.resize_tensor_input(index, wanted)
     interpreter.allocate_tensors()

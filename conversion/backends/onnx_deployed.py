@@ -52,6 +52,10 @@ def deployed(path: Path, feed: Feed | None = None, runs: int = 0) -> Deployed:
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 4  # it warns that the graph is for this machine only
+    # Else what a file keeps beside it would be looked for beside the graph that is saved.
+    options.add_session_config_entry(
+        "session.optimized_model_external_initializers_file_name", "optimised.data"
+    )
     with tempfile.TemporaryDirectory() as folder:
         optimised = Path(folder) / "optimised.onnx"
         options.optimized_model_filepath = str(optimised)

@@ -8,6 +8,7 @@ import numpy as np
 from onnx import ModelProto, NodeProto, helper, numpy_helper, shape_inference
 
 from conversion.backends.onnx_nodes import attributes
+from conversion.backends.onnx_resizing import nearest_gathered, scales_raised
 
 ONE = "conversion_one"
 LOWEST = "conversion_lowest"
@@ -76,42 +77,15 @@ def rewrite(model: ModelProto) -> list[str]:
         read = {name for node in nodes for name in node.input}
         stored = [numpy_helper.from_array(v, name) for name, v in CONSTANTS.items() if name in read]
         model.graph.initializer.extend(stored)
-    if _scales_raised(model):
+    if nearest_gathered(model):
+        done["nearest Resize written as Gathers of the rows that Keras takes"] = None
+    if scales_raised(model):
         done["scales of Resize raised by their last digit, lest a row be lost"] = None
     if _room_behind(model):
         done["negative paddings of ConvTranspose written as its output_padding"] = None
     if _stated_paddings(model):  # last: no size is known behind an operator that ONNX lacks
         done["paddings of grouped convolutions stated, which onnx2torch does not compute"] = None
     return list(done)
-
-
-def _scales_raised(model: ModelProto) -> bool:
-    """Raise scales that float32 rounded down so far that a row is lost.
-
-    By ONNX's rules 6 rows times 1.1666666 are 6 and not 7: its checker then refuses the file. No
-    other scale is touched: a raised one may move what lies just on a row to the one before.
-    """
-    sized = {each.name: each for each in shape_inference.infer_shapes(model).graph.value_info}
-    sized |= {each.name: each for each in model.graph.input}
-    reads = {
-        n.input[2]: n.input[0]
-        for n in model.graph.node
-        if n.op_type == "Resize" and len(n.input) > 2
-    }
-    changed = False
-    for tensor in model.graph.initializer:
-        known = sized.get(reads.get(tensor.name, ""))
-        scales = numpy_helper.to_array(tensor)
-        dims = () if known is None else known.type.tensor_type.shape.dim
-        sizes = np.array([each.dim_value or 1 for each in dims], np.float64)
-        if not len(sizes) or scales.shape != sizes.shape:
-            continue
-        lost = np.floor(sizes * scales) < np.rint(sizes * scales)
-        if lost.any():
-            raised = np.where(lost, np.nextafter(scales, np.float32(np.inf)), scales)
-            tensor.CopyFrom(numpy_helper.from_array(raised.astype(np.float32), tensor.name))
-            changed = True
-    return changed
 
 
 def _room_behind(model: ModelProto) -> bool:

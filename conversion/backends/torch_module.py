@@ -188,11 +188,12 @@ def _stages(
     if own is not None and own.torch is not None:
         return [Stage("", own.torch(entry["config"], shapes), "source")]
     if builder is None:
+        way = "take torch-via-onnx-fp32, the route through ONNX"
+        if own is not None:
+            way = f"bring its module as CustomLayer(torch=...) (docs/custom.md), or {way}"
         raise UserError(
-            f"Layer '{entry['name']}' is a {entry['kind']}, which the direct PyTorch route does "
-            "not know: bring its module with --custom FILE.py (CustomLayer(torch=...), see "
-            "docs/custom.md), or take the route through ONNX (--backends torch-via-onnx-fp32); it "
-            f"knows {', '.join(sorted(LAYERS))}."
+            f"Layer '{entry['name']}' is a {entry['kind']}, for which there is no direct route to "
+            f"PyTorch: {way}."
         )
     return builder(entry["config"], shapes)
 

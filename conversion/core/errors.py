@@ -19,6 +19,10 @@ class ReferenceCrashed(Exception):
     """The process that runs TensorFlow died or did not answer while it worked on a job."""
 
 
+class NoInputShape(UserError):
+    """A model file does not say what its input is shaped like; its data may."""
+
+
 class OutOfMemory(UserError):
     """A job needs more memory than its process may take: no failure of the file it works on."""
 

@@ -2,8 +2,8 @@
 
 A normalization that is folded into no kernel, as behind a ReLU, multiplies by a constant of one
 factor a channel. ONNX Runtime and LiteRT quantize it with one scale: beside channels that hardly
-vary, whose factors are 1 / sqrt(epsilon), all others come to 0. One that measures its input at run
-time is many operators in a file, each of which is rounded, the squares too.
+vary, whose factors are 1 / sqrt(epsilon), all others come to 0. What measures its input at run time
+is many operators in a file, each of which is rounded, the squares too; so are some activations.
 """
 
 from __future__ import annotations
@@ -21,8 +21,18 @@ SHARE = 0.1
 """Of the channel that gives most: one that gives less does not matter."""
 LEVELS = 127
 
+STATISTICS = {"BatchNormalization": "moving_variance", "Normalization": "variance"}
+"""Class to its weight that says how far channels vary."""
+
+LEAST = 1e-7
+"""Keras's Normalization divides by no less."""
+
 MEASURING = ("LayerNormalization", "GroupNormalization", "RMSNormalization", "UnitNormalization")
 """PyTorch computes them in float too (`coverage.WITHOUT_KERNEL`)."""
+
+SPANNING = ("exponential", "sparse_plus", "sparsemax")
+"""Activations whose values in between eight bits cannot hold. They are rare, so that their kernels
+may stay in float with them; of others LiteRT leaves the activation alone (`LITERT_SPANNING`)."""
 
 
 def with_rules(spec: Spec, settings: Settings) -> Settings:
@@ -33,7 +43,11 @@ def with_rules(spec: Spec, settings: Settings) -> Settings:
         settings: the choices.
     """
     apart = uneven(spec)
-    stay = [each.name for each in spec.layers if each.kind in MEASURING or each.name in apart]
+    stay = [
+        each.name
+        for each in spec.layers
+        if _measures(each) or each.activation in SPANNING or each.name in apart
+    ]
 
     def added(chosen: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(dict.fromkeys((*chosen, *stay)))
@@ -45,6 +59,10 @@ def with_rules(spec: Spec, settings: Settings) -> Settings:
     )
 
 
+def _measures(layer: Layer) -> bool:
+    return layer.kind in MEASURING or bool(layer.kind == "Dot" and layer.config.get("normalize"))
+
+
 def uneven(spec: Spec) -> list[str]:
     """The normalizations that have a factor of a few steps which matters, and stand alone.
 
@@ -54,22 +72,26 @@ def uneven(spec: Spec) -> list[str]:
     return [
         layer.name
         for layer in spec.layers
-        if layer.kind == "BatchNormalization" and _is_uneven(layer) and not _is_folded(spec, layer)
+        if layer.kind in STATISTICS and _is_uneven(layer) and not _is_folded(spec, layer)
     ]
 
 
 def _is_uneven(layer: Layer) -> bool:
-    spread = np.sqrt(np.float64(layer.weights["moving_variance"]))
-    factors = np.abs(np.float64(layer.weights.get("gamma", 1.0)))
-    factors = factors / np.sqrt(spread**2 + layer.config["epsilon"])
+    weights = layer.weights
+    if STATISTICS[layer.kind] not in weights or layer.config.get("invert"):
+        return False
+    spread = np.sqrt(np.float64(weights[STATISTICS[layer.kind]]))
+    factors = np.abs(np.float64(weights.get("gamma", 1.0)))
+    factors = factors / np.maximum(np.sqrt(spread**2 + layer.config.get("epsilon", 0.0)), LEAST)
     given = factors * spread
     few = factors < STEPS * factors.max() / LEVELS
     return bool(np.any(few & (given >= SHARE * given.max())))
 
 
 def _is_folded(spec: Spec, layer: Layer) -> bool:
-    """Whether it alone reads a layer with a kernel and no activation."""
+    """Whether it alone reads a layer with a kernel and no activation, and tf2onnx folds it."""
     before = spec.layer(layer.inputs[0])
     readers = [each for each in spec.layers if before.name in each.inputs]
     has_kernel = any(role in before.weights for role in KERNELS)
-    return has_kernel and before.activation == "linear" and len(readers) == 1
+    alone = has_kernel and before.activation == "linear" and len(readers) == 1
+    return alone and layer.kind == "BatchNormalization"

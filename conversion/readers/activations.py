@@ -7,7 +7,7 @@ from typing import Any
 
 from conversion.core.errors import UserError
 from conversion.core.spec import Shape
-from conversion.readers.older_activations import OLDER
+from conversion.readers.older_versions import OLDER
 
 ACTIVATIONS = (
     *("linear", "relu", "relu6", "leaky_relu", "elu", "selu", "celu", "gelu", "silu", "swish"),

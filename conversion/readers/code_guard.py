@@ -63,9 +63,8 @@ def _way_on(class_name: str, kind: Mapping[str, Any], found: str) -> str:
             f"numbers in it, {layer}: see that it computes the same)"
         )
     return (
-        "no standard layer is known to compute the same: put one in its place with --replace "
-        f"'{name}=LAYER(...)', a standard one or a class of your own in --custom FILE.py "
-        "(docs/custom.md)"
+        "no standard layer is known to compute the same: write it as a class of your own and put "
+        f"that in its place with --custom FILE.py --replace '{name}=CLASS(...)' (docs/custom.md)"
     )
 
 

@@ -11,11 +11,12 @@ from conversion.core.custom_layers import Custom
 from conversion.core.errors import UserError
 from conversion.core.layer_rule import LayerRule
 from conversion.core.spec import Layer, Shape
-from conversion.readers.activations import activated
 from conversion.readers.code_guard import WAYS_ON
 from conversion.readers.nested_models import Entry, flat
+from conversion.readers.numeric_types import refuse_arithmetic_of_whole_numbers
 from conversion.readers.refused_layers import REFUSED
 from conversion.readers.schema import BY_KERAS, rules_with
+from conversion.readers.shapes import output_shape
 from conversion.readers.supported_settings import check_settings
 
 Weights = Callable[[tuple[str, ...], str, Mapping[str, Shape]], Mapping[str, np.ndarray]]
@@ -39,8 +40,9 @@ def read_layers(
         Layers in an order in which each comes after its inputs, input names, output names.
 
     Raises:
-        UserError: the model is of another class, a layer is unsupported, or the layers are
-            connected in a way that is not supported (a layer's second output, call arguments).
+        UserError: the model is of another class, a layer is unsupported, the layers are connected
+            in a way that is not supported (a layer's second output, call arguments), or compute
+            with whole numbers.
     """
     try:
         entries, inputs, outputs = flat(config)
@@ -70,6 +72,7 @@ def read_layers(
             if f"'{entry.name}" in sentence:
                 raise
             raise UserError(f"Layer '{entry.name}' ({entry.kind}): {sentence}") from error
+    refuse_arithmetic_of_whole_numbers(layers)
     return tuple(layers.values()), inputs, outputs
 
 
@@ -87,11 +90,7 @@ def _layer(
         shapes = [_input_shape(settings)]
     else:
         shapes = [layers[source].shape for source in entry.sources]
-    shape = rule.shape(settings, shapes)
-    if not whole:
-        shape = activated(settings.get("activation"), shape)
-    if any(size is not None and not (isinstance(size, int) and size > 0) for size in shape):
-        raise UserError(f"its settings give an output of shape {shape}.")
+    shape = output_shape(rule, settings, shapes, whole)
     expected = rule.weights(settings, shapes)
     arrays = kept.get(entry.path)
     if arrays is None:

@@ -14,7 +14,7 @@ from conversion.core.errors import UserError
 from conversion.core.spec import Spec
 from conversion.readers.arrays import MOST_COMPRESSED
 from conversion.readers.code_guard import refuse_code
-from conversion.readers.older_activations import restated
+from conversion.readers.older_versions import restated
 from conversion.readers.parsing import (
     hdf5,
     in_one_sentence,

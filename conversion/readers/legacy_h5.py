@@ -20,7 +20,8 @@ from conversion.readers.arrays import behind_hard_links, checked
 from conversion.readers.axis_guard import refuse_forgotten_axes
 from conversion.readers.code_guard import refuse_code
 from conversion.readers.functional import read_layers
-from conversion.readers.older_activations import restated
+from conversion.readers.keras_1 import role_of_keras_1
+from conversion.readers.older_versions import restated
 from conversion.readers.parsing import (
     hdf5,
     in_one_sentence,
@@ -65,12 +66,6 @@ def _read_open(path: Path, content: bytes, file: h5py.File, custom: Custom) -> S
             f"not say what the layers are: {_way_on(path)}."
         )
     version = one_line(text(file.attrs.get("keras_version", "unknown")))
-    if version.startswith("1."):
-        raise UserError(
-            f"{path.name} was written by Keras {version}, whose settings have other names "
-            "(output_dim, nb_filter, border_mode): open it with keras==2.2.4, in an "
-            "environment of its own, and save it again."
-        )
     config = parsed(raw, f"'model_config' of {path}")
     config = replaced(config, custom.replaced, custom.layers)
     refuse_code(config, path.name, custom.layers)
@@ -240,5 +235,7 @@ def _of_inner(names: Sequence[str], path: tuple[str, ...]) -> list[str]:
 
 def _role(name: str, aliases: Mapping[str, str]) -> str:
     last = name.rsplit("/", 1)[-1].split(":", 1)[0]
+    if "/" not in name and (role := role_of_keras_1(last)):
+        return role
     # A weight that the layer gives no name has Keras's, with a number.
     return aliases.get(last) or aliases.get(re.sub(r"_\d+$", "", last), last)

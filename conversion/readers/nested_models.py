@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from conversion.core.errors import UserError
+from conversion.core.errors import NoInputShape, UserError
 from conversion.readers.calls import (
     Call,
     is_operation,
@@ -127,9 +127,9 @@ class _Flattening:
         elif first is not None:
             inputs = [self._add((*path, name), "InputLayer", first["config"], ())]
         elif shape is None:
-            raise UserError(
-                "Expected an input shape in the Sequential model; it has none: say that of the "
-                "data with --input-shape H,W,C."
+            raise NoInputShape(
+                "Expected an input shape in the Sequential model; it has none: pass --data with "
+                "what it takes, or say the shape with --input-shape H,W,C."
             )
         else:
             inputs = [self._add((*path, name), "InputLayer", {"batch_shape": shape}, ())]

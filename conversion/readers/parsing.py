@@ -45,7 +45,7 @@ def in_one_sentence(path: Path, kind: str, read: Callable[[], Result]) -> Result
     except UserError as error:
         sentence = one_line(str(error))
         named = path.name in sentence
-        raise UserError(sentence if named else f"{path.name}: {sentence}") from error
+        raise type(error)(sentence if named else f"{path.name}: {sentence}") from error
     except Exception as error:  # h5py and zipfile raise a dozen kinds for a damaged file
         raise UserError(f"Expected {kind} at {path}; {_reason(error)}.") from error
 

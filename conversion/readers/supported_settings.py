@@ -9,6 +9,7 @@ from typing import Any
 from conversion.core.errors import UserError
 from conversion.core.layer_rule import Config, LayerRule
 from conversion.readers.activations import activation_layer
+from conversion.readers.numeric_types import refuse_type
 from conversion.readers.schema import LAYERS
 
 NUMBERS = (
@@ -29,7 +30,7 @@ def check_settings(kind: str, name: str, config: Config, rule: LayerRule | None 
 
     Raises:
         UserError: a setting has a value outside the rule's `allowed`, is no number where one is
-            needed, or computes in another type than float32.
+            needed, or is a type that float32 cannot stand for.
     """
     for key, values in (rule or LAYERS[kind]).allowed.items():
         inner = activation_layer(config.get(key)) if key == "activation" else None
@@ -48,15 +49,7 @@ def check_settings(kind: str, name: str, config: Config, rule: LayerRule | None 
         for number in _flat(value):
             if number is not None and not (isinstance(number, int | float) and isfinite(number)):
                 raise UserError(f"Layer '{name}' ({kind}) has {key}={value!r}, which is no number.")
-    dtype = config.get("dtype", "float32")
-    policy = dtype["config"].get("name") if isinstance(dtype, Mapping) else dtype
-    if policy not in ("float32", None) and kind == "InputLayer":
-        raise UserError(
-            f"Input '{name}' takes {policy}; only float32 is supported: build the model with a "
-            "float32 input (and a cast in the layer that needs whole numbers) and save it again."
-        )
-    if policy not in ("float32", None):
-        raise UserError(f"Layer '{name}' computes in {policy}; only float32 is supported.")
+    refuse_type(name, kind, config)
 
 
 def _flat(value: Any) -> Iterator[Any]:

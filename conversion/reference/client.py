@@ -58,6 +58,16 @@ class Reference:
         """Whether the process is up."""
         return self._child is not None and self._child.running
 
+    @property
+    def memory(self) -> int:
+        """Bytes that the process has to itself; 0 where there is none."""
+        import psutil
+
+        child = self._child
+        if child is None or not child.running:
+            return 0
+        return int(psutil.Process(child.process.pid).memory_full_info().uss)
+
     def call(
         self, job: str, values: Mapping[str, Any], arrays: Mapping[str, np.ndarray] | None = None
     ) -> Message:
@@ -85,6 +95,8 @@ class Reference:
             sent = {"job": job, "custom": self._custom, **values}
             answer = self._ask(child, job, Message(sent, arrays or {}))
         failure = answer.values.get("error")
+        if failure is not None and answer.values["kind"] == UserError.__name__:
+            raise UserError(failure.removeprefix(f"{UserError.__name__}: "))
         if failure is not None:
             raised = UserError(f"Keras could not do '{job}': {failure}")
             raised.add_note(answer.values["traceback"])
@@ -175,6 +187,7 @@ class KerasModel:
         spec: what the reader made of it.
         digest: SHA-256 of a copy that is packed in another way than the source.
         batch: images that Keras computes at a time.
+        chunk: the same where it computes all layers, which TensorFlow may hold at once.
     """
 
     reference: Reference
@@ -182,6 +195,7 @@ class KerasModel:
     spec: Spec
     digest: str = ""
     batch: int = BATCH
+    chunk: int = BATCH
     _ranges: dict[str, np.ndarray] = field(default_factory=dict)
 
     def outputs(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -221,7 +235,8 @@ class KerasModel:
         asked = {"layers": [list(each) for each in layers], "bounds": known}
         key = digest.of_settings([digest.of_arrays(inputs.values()), asked])
         if key not in self._ranges:
-            self._ranges[key] = self._arrays("layer_ranges", inputs, **asked)["ranges"]
+            found = self._arrays("layer_ranges", inputs, **asked, batch=self.chunk)
+            self._ranges[key] = found["ranges"]
         return self._ranges[key]
 
     def in_float64(self, layer: Layer, values: Sequence[np.ndarray]) -> np.ndarray:

@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from conversion.readers.older_activations import restated
+from conversion.readers.older_versions import restated
 
 PACKAGE = "conversion"
 

@@ -1,4 +1,4 @@
-"""What older Keras wrote and today's Keras refuses, changed where no arithmetic can change.
+"""What older Keras wrote and today's Keras refuses, changed where no formula can change.
 
 Each entry was seen to be refused by Keras 3.15 and is opened after the change; a value that would
 mean something is left as it is, and Keras refuses the file.
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from conversion.readers.keras_1 import is_keras_1
 from conversion.readers.notation import (
     MODELS,
     SAME_CLASS,
@@ -21,7 +22,8 @@ from conversion.readers.notation import (
     plain_number,
     references,
 )
-from conversion.readers.older_activations import restated
+from conversion.readers.numeric_types import FLOAT32, OTHER_FLOATS, WHOLE, type_of
+from conversion.readers.older_versions import restated
 from conversion.reference.packing import CONFIG as CONFIG
 from conversion.reference.packing import (
     described,
@@ -122,13 +124,18 @@ def _module(part: dict[str, Any]) -> str:
 
 
 def _policy(part: dict[str, Any]) -> str:
-    """A type that Keras 2 wrote as an object of a class that has another name today."""
+    """A type that is read as float32, or that Keras 2 wrote as an object of another name today."""
     config = part["config"]
-    given = config.get("dtype") if isinstance(config, dict) else None
+    if not isinstance(config, dict) or not config.get("dtype") or "name" not in config:
+        return ""
+    given, stated = config["dtype"], type_of(config)
+    if stated in OTHER_FLOATS or (part["class_name"] == "InputLayer" and stated in WHOLE):
+        config["dtype"] = FLOAT32
+        return f"{stated} read as float32, in which converted files compute"
     if not isinstance(given, dict) or given.get("class_name") != "Policy":
         return ""
-    config["dtype"] = given["config"]["name"]
-    return f"dtype Policy written as '{config['dtype']}': the same type by its name"
+    config["dtype"] = stated
+    return f"dtype Policy written as '{stated}': the same type by its name"
 
 
 def _numbers(part: dict[str, Any]) -> str:
@@ -307,6 +314,8 @@ CHANGES: tuple[Change, ...] = (
 
 MEANT = "hard_sigmoid computed as Keras 2 did, clip(0.2 x + 0.5, 0, 1): Keras 3 has another one"
 
+OF_KERAS_1 = "settings of Keras 1 written by the names of Keras 2: they mean the same"
+
 LAID_OUT = "weights of Keras 2 put where Keras 3 looks for them: every array is the same"
 
 
@@ -325,10 +334,12 @@ def repairs(path: Path, version: str = "unknown") -> list[str]:
     found, made = described(path), list[str]()
     if found is not None:
         config = json.loads(found)
-        opened, made = _repaired(config)
+        meant = restated(config, version)
+        config, made = _repaired(config)
         if is_legacy(path) and _normalizes_inside(config):
             made.append(STATISTICS)
-        made += [f"{name}: {MEANT}" for name in restated(opened, version)]
+        made += [f"{name}: {MEANT}" for name in meant]
+        made += [OF_KERAS_1] if is_keras_1(version) else []
     return [*made, *([LAID_OUT] if is_laid_out_otherwise(path) else [])]
 
 

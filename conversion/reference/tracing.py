@@ -1,4 +1,4 @@
-"""How Keras's calls are traced where tf2onnx is to write them down."""
+"""How Keras's calls are traced where a converter is to write them down."""
 
 from __future__ import annotations
 
@@ -33,6 +33,34 @@ def sizes_inferred() -> Iterator[None]:
         yield
     finally:
         numpy.reshape = reshape
+
+
+@contextmanager
+def sizes_kept() -> Iterator[None]:
+    """State the sizes of what is repeated, which TensorFlow's own repeat computes.
+
+    The converter to LiteRT infers sizes again and loses them there: behind UpSampling2D it then
+    stops at a convolution that has a stride, or no padding and another layer behind it.
+    """
+    from keras.src.backend.tensorflow import numpy
+
+    repeat = numpy.repeat
+
+    def stating(x: Any, repeats: Any, axis: int | None = None) -> Any:
+        found = repeat(x, repeats, axis=axis)
+        if axis is None or not isinstance(repeats, int) or x.shape.rank is None:
+            return found
+        sizes = [-1 if size is None else int(size) for size in x.shape]
+        if sizes[axis] < 0 or sizes.count(-1) > 1:
+            return found
+        sizes[axis] *= repeats
+        return numpy.reshape(found, sizes)
+
+    numpy.repeat = stating
+    try:
+        yield
+    finally:
+        numpy.repeat = repeat
 
 
 @contextmanager

@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 
 from conversion.core.custom_layers import Custom
-from conversion.core.errors import UserError
+from conversion.core.errors import NoInputShape, UserError
 from conversion.core.spec import Spec
 from conversion.readers import read_spec
+from conversion.readers.input_shape import of_shape
+from conversion.readers.replacing import replacement
 from conversion.subjects.data import (
     Dataset,
     check_fits,
@@ -99,6 +101,25 @@ SUBJECTS: dict[str, Callable[[], Subject]] = {
 """Subject name to what finds it; a new one is one file and one entry here."""
 
 
+def _read(
+    model: Path,
+    custom: Custom | None,
+    data: Path | Mapping[str, np.ndarray] | None,
+    read: Callable[[Path, Custom | None], Spec],
+) -> Spec:
+    """What a file says, with the shape of the data where it does not say its input's."""
+    try:
+        return read(model, custom)
+    except NoInputShape:
+        if data in (None, SYNTHETIC):
+            raise
+        assert data is not None
+        _, images = load_data(data, labelled=False)
+        known = custom or Custom()
+        shape = dict([replacement(of_shape(images.images.shape[1:]))])
+        return read(model, replace(known, replaced={**known.replaced, **shape}))
+
+
 def find(
     name_or_file: str,
     data: Path | Mapping[str, np.ndarray] | None = None,
@@ -135,7 +156,7 @@ def find(
         subject = SUBJECTS[name_or_file]()
     elif Path(name_or_file).suffix or Path(name_or_file).exists():
         model = Path(name_or_file)
-        subject = Subject(model.stem, model, read(model, custom))
+        subject = Subject(model.stem, model, _read(model, custom, data, read))
     else:
         raise UserError(
             f"Expected a subject ({', '.join(SUBJECTS)}) or a Keras file; got '{name_or_file}'."
@@ -146,8 +167,10 @@ def find(
     if data == SYNTHETIC:
         train = synthetic_training(spec) if len(spec.inputs) == 1 else None
         return Subject(subject.name, subject.model, spec, train=train)
-    size = size_of_input(spec.layer(spec.inputs[0]).shape) if done.resize else None
-    train, test = load_data(data, done, size, labelled=not spec.without_answers)
+    shape = spec.layer(spec.inputs[0]).shape
+    size = size_of_input(shape) if done.resize else None
+    channels = 1 if len(shape) == 3 and shape[-1] == 1 else 3
+    train, test = load_data(data, done, size, not spec.without_answers, channels)
     if train is None:
         train, test = hold_out(test)
     subject = Subject(subject.name, subject.model, spec, test=test, train=train)

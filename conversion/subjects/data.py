@@ -33,6 +33,7 @@ def load_data(
     preprocessing: Preprocessing | None = None,
     size: tuple[int, int] | None = None,
     labelled: bool = True,
+    channels: int = 3,
 ) -> tuple[Dataset | None, Dataset]:
     """Read images, with labels or without; a set whose labels come class after class is shuffled.
 
@@ -44,6 +45,7 @@ def load_data(
         preprocessing: what is done to the images, once; nothing by default.
         size: height and width that images are resized to; None leaves their size.
         labelled: whether labels are looked at; of a model without class scores they are targets.
+        channels: of the model, 1 or 3, to which files of images are converted.
 
     Returns:
         The training set, None where there is none, and the test set.
@@ -57,7 +59,7 @@ def load_data(
     elif not data.exists():
         raise UserError(f"Expected an .npz file or a folder of images at {data}; nothing is there.")
     elif data.is_dir():
-        train, test = read_folder(data, size)
+        train, test = read_folder(data, size, channels)
     elif data.suffix == ".py":
         train, test = read_python(data, size, labelled)
     else:

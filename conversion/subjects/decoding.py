@@ -30,19 +30,29 @@ DECODERS = (PILLOW, *BY_TENSORFLOW, REDUCED)
 one that repeats chroma instead of smoothing it, and Pillow's draft mode, as of `thumbnail`."""
 
 
-def pixels_of(path: Path, turned: bool = False, draft: tuple[int, int] | None = None) -> np.ndarray:
-    """An image's pixels by Pillow.
+KERAS_MODES = MappingProxyType({1: "L", 3: "RGB"})
+"""Channels of a model to the mode that Keras's loader converts images to."""
+
+DEEP = ("I", "I;16", "I;16B", "I;16L", "F")
+"""Modes of more than eight bits, which a conversion would cut off."""
+
+
+def image_of(
+    path: Path, turned: bool = False, draft: tuple[int, int] | None = None, channels: int = 3
+) -> tuple[np.ndarray, str]:
+    """An image's pixels by Pillow, of another mode converted as `keras.utils.load_img` does.
 
     Args:
         path: the file.
         turned: whether the orientation that a camera noted is applied.
         draft: height and width from which on a JPEG may be decoded smaller; None for all of it.
+        channels: one of `KERAS_MODES`.
 
     Returns:
-        ``(H, W, 3)`` uint8.
+        ``(H, W, channels)`` uint8, and the mode that the file has.
 
     Raises:
-        UserError: it cannot be read, or is not RGB.
+        UserError: it cannot be read, or has more than eight bits a channel.
         MissingDependency: Pillow is not installed.
     """
     try:
@@ -51,20 +61,30 @@ def pixels_of(path: Path, turned: bool = False, draft: tuple[int, int] | None = 
         raise MissingDependency(
             "Reading folders of images needs Pillow: install it, or pass an .npz file."
         ) from error
+    wanted = KERAS_MODES[channels]
     try:
         with Image.open(path, formats=FORMATS) as image:
             if draft is not None:
                 image.draft(None, draft[::-1])
-            mode = image.mode
-            pixels = np.asarray(ImageOps.exif_transpose(image) if turned else image)
+            mode = str(image.mode)
+            upright = ImageOps.exif_transpose(image) if turned else image
+            pixels = np.asarray(upright if mode in (wanted, *DEEP) else upright.convert(wanted))
     except Exception as error:  # Pillow's decoders raise a dozen kinds for a damaged file
         reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
         raise UserError(
             f"Expected an image; {path} cannot be read ({reason}): replace it."
         ) from error
-    if mode != "RGB":
-        raise UserError(f"Expected RGB images; {path} has mode {mode}: convert it to RGB.")
-    return pixels
+    if mode in DEEP:
+        raise UserError(
+            f"Expected images of eight bits a channel; {path} has mode {mode}: convert it to "
+            f"{wanted} as for training."
+        )
+    return pixels.reshape(*pixels.shape[:2], channels), mode
+
+
+def pixels_of(path: Path, turned: bool = False, draft: tuple[int, int] | None = None) -> np.ndarray:
+    """The pixels of `image_of`, ``(H, W, 3)`` uint8."""
+    return image_of(path, turned, draft)[0]
 
 
 def decoded(

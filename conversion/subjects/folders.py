@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from conversion.core.errors import MissingDependency, UserError
+from conversion.core.journal import LOG
 from conversion.subjects.dataset import Dataset, dataset_of
-from conversion.subjects.decoding import pixels_of
+from conversion.subjects.decoding import KERAS_MODES, image_of
 from conversion.subjects.resizing import resized
 
 CIFAR10_FOLDER = "cifar-10-batches-py"
 SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".tif", ".tiff", ".webp"))
 
 
-def read_folder(path: Path, size: tuple[int, int] | None = None) -> tuple[Dataset | None, Dataset]:
+def read_folder(
+    path: Path, size: tuple[int, int] | None = None, channels: int = 3
+) -> tuple[Dataset | None, Dataset]:
     """Read whichever kind of folder it is.
 
     Args:
         path: CIFAR-10's `cifar-10-batches-py` or its parent; or one folder of images a class,
             directly or under `test/` and perhaps `train/`.
         size: height and width that each image is resized to; None leaves their size.
+        channels: of the model, to which images are converted.
 
     Returns:
         The training set, None where there is none, and the test set.
@@ -37,8 +42,8 @@ def read_folder(path: Path, size: tuple[int, int] | None = None) -> tuple[Datase
     train, test = path / "train", path / "test"
     if _folders(test):
         if not _folders(train):
-            return None, read_class_folders(test, size)
-        sets = read_class_folders(train, size), read_class_folders(test, size)
+            return None, read_class_folders(test, size, channels)
+        sets = read_class_folders(train, size, channels), read_class_folders(test, size, channels)
         if sets[0].classes != sets[1].classes:
             odd = sorted(set(sets[0].classes) ^ set(sets[1].classes))
             raise UserError(
@@ -48,7 +53,7 @@ def read_folder(path: Path, size: tuple[int, int] | None = None) -> tuple[Datase
         return sets
     if _folders(train):
         raise UserError(f"Expected a folder 'test' beside {train}; there is none with classes.")
-    return None, read_class_folders(path, size)
+    return None, read_class_folders(path, size, channels)
 
 
 def read_cifar10(root: Path) -> tuple[Dataset, Dataset]:
@@ -91,20 +96,23 @@ def read_cifar10(root: Path) -> tuple[Dataset, Dataset]:
         ) from error
 
 
-def read_class_folders(root: Path, size: tuple[int, int] | None = None) -> Dataset:
+def read_class_folders(
+    root: Path, size: tuple[int, int] | None = None, channels: int = 3
+) -> Dataset:
     """Read one folder of images a class; labels count the folders in sorted order.
 
     Args:
         root: the folder that holds the class folders; hidden ones are passed over.
         size: height and width that each image is resized to; None leaves their size.
+        channels: of the model, to which images are converted as Keras's loader does.
 
     Returns:
-        ``(N, H, W, 3)`` uint8, float32 where they were resized, class after class, files in sorted
-        order.
+        ``(N, H, W, channels)`` uint8, float32 where they were resized, class after class, files in
+        sorted order.
 
     Raises:
-        UserError: there are no class folders, one has no images, an image cannot be read or is
-            not RGB, or the sizes differ.
+        UserError: there are no class folders, one has no images, an image cannot be read, or the
+            sizes differ.
         MissingDependency: Pillow is not installed.
     """
     folders = _folders(root)
@@ -121,10 +129,12 @@ def read_class_folders(root: Path, size: tuple[int, int] | None = None) -> Datas
                 "it has none."
             )
     paths = [path for found in files for path in found]
-    first = _pixels(paths[0], size)
+    first, _ = _image(paths[0], size, channels)
+    converted = Counter[str]()
     images = np.empty((len(paths), *first.shape), np.uint8 if size is None else np.float32)
     for index, path in enumerate(paths):
-        pixels = _pixels(path, size)
+        pixels, mode = _image(path, size, channels)
+        converted[mode] += 1
         if pixels.shape != first.shape:
             raise UserError(
                 f"Expected images of one size; {paths[0].name} is {_size(first)} and {path} is "
@@ -132,7 +142,8 @@ def read_class_folders(root: Path, size: tuple[int, int] | None = None) -> Datas
             )
         images[index] = pixels
     labels = np.repeat(np.arange(len(files)), [len(found) for found in files])
-    made = dataset_of(images, labels, f"folder {root.name}", tuple(f.name for f in folders))
+    source = f"folder {root.name}{_said(converted, channels)}"
+    made = dataset_of(images, labels, source, tuple(f.name for f in folders))
     return replace(made, files=tuple(paths))
 
 
@@ -147,10 +158,21 @@ def _images(folder: Path) -> list[Path]:
     return sorted(path for path in files if path.suffix.lower() in SUFFIXES and path.is_file())
 
 
-def _pixels(path: Path, size: tuple[int, int] | None) -> np.ndarray:
-    """An image's pixels, ``(H, W, 3)`` uint8, or float32 of another size."""
-    pixels = pixels_of(path)
-    return pixels if size is None else resized(pixels[None], size, str(path))[0]
+def _image(path: Path, size: tuple[int, int] | None, channels: int) -> tuple[np.ndarray, str]:
+    """An image's pixels, ``(H, W, channels)`` uint8, or float32 of another size, and its mode."""
+    pixels, mode = image_of(path, channels=channels)
+    return pixels if size is None else resized(pixels[None], size, str(path))[0], mode
+
+
+def _said(modes: Counter[str], channels: int) -> str:
+    """What images were converted; empty where none was."""
+    wanted = KERAS_MODES[channels]
+    others = [f"{count} of mode {mode}" for mode, count in modes.items() if mode != wanted]
+    if not others:
+        return ""
+    words = f", of which {' and '.join(others)} converted to {wanted} as keras.utils.load_img does"
+    LOG.info("%d images%s", modes.total(), words)
+    return words
 
 
 def _size(pixels: np.ndarray) -> str:

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from conversion.core.errors import UserError
 from conversion.core.spec import Layer, Spec
 from conversion.proof import truth
 from conversion.subjects.dataset import Dataset
 from conversion.subjects.exercising import width_for
+from conversion.subjects.open_sizes import filled
 
 SEED = 0
 TRAINING, TRAINING_SEED = 100, 2**31
@@ -59,6 +59,7 @@ def synthetic_inputs(
     beside: Mapping[str, np.ndarray] | None = None,
     seed: int = SEED,
     width: float = 1.0,
+    other_size: bool = False,
 ) -> dict[str, np.ndarray]:
     """Inputs in the range that the file's own layers suggest, rough and smooth, dark and light.
 
@@ -72,25 +73,34 @@ def synthetic_inputs(
             range then goes before what the file suggests.
         seed: of the draw; what the file suggests does not depend on it.
         width: every other input is of so many times the range, about its middle.
+        other_size: whether axes that the model leaves open have the other of two sizes.
 
     Returns:
-        Input name to ``(count, ...)`` float32.
+        Input name to ``(count, ...)`` float32; an axis that the model leaves open has the size of
+        `beside`, or a usual one.
 
     Raises:
-        UserError: an input leaves a size open.
+        UserError: the model leaves sizes open, and none fits its layers.
     """
-    known = {name: _seen(values) for name, values in (beside or {}).items()}
-    return {
-        name: _made(spec, name, count, known.get(name) or suggested_range(spec, name), seed, width)
-        for name in spec.inputs
+    real = beside or {}
+    known = {name: _seen(values) for name, values in real.items()}
+    shapes: Mapping[str, tuple[int, ...]] = {
+        name: values.shape[1:] for name, values in real.items()
     }
+    if other_size or not {*spec.inputs} <= {*real}:
+        shapes = filled(spec, other_size)
+    found = {}
+    for name in spec.inputs:
+        within = known.get(name) or suggested_range(spec, name)
+        found[name] = _made(spec, name, shapes[name], count, within, seed, width)
+    return found
 
 
 def suggested_width(spec: Spec) -> float:
     """How many times the suggested range every other input takes to exercise the activations.
 
     Raises:
-        UserError: an input leaves a size open.
+        UserError: the model leaves sizes open, and none fits its layers.
     """
     return width_for(spec, lambda width: synthetic_inputs(spec, EXERCISED, width=width))
 
@@ -99,7 +109,7 @@ def synthetic_training(spec: Spec) -> Dataset:
     """Images to calibrate on for a model of one input that comes without any.
 
     Raises:
-        UserError: the input leaves a size open.
+        UserError: the model leaves sizes open, and none fits its layers.
     """
     (name,) = spec.inputs
     width = suggested_width(spec)
@@ -178,7 +188,7 @@ def _of_norm_behind(spec: Spec, name: str, first: Layer) -> Range | None:
     wanted = norms[0].weights["moving_variance"].astype(np.float64).mean()
 
     def distance(pair: tuple[float, float]) -> float:
-        tried = _made(spec, name, TRIED, Range(*pair, ""))
+        tried = _made(spec, name, filled(spec)[name], TRIED, Range(*pair, ""))
         given = {name: tried.astype(np.float64)}
         sums = truth.evaluate(spec, {}, [first.name], given).layers[first.name]
         found = sums.var(axis=(0, 1, 2)).mean()
@@ -189,15 +199,14 @@ def _of_norm_behind(spec: Spec, name: str, first: Layer) -> Range | None:
 
 
 def _made(
-    spec: Spec, name: str, count: int, within: Range, seed: int = SEED, width: float = 1.0
+    spec: Spec,
+    name: str,
+    sizes: Sequence[int],
+    count: int,
+    within: Range,
+    seed: int = SEED,
+    width: float = 1.0,
 ) -> np.ndarray:
-    shape = spec.layer(name).shape
-    sizes = [size for size in shape if size is not None]
-    if len(sizes) != len(shape):
-        raise UserError(
-            f"Expected input '{name}' to have a fixed size for synthetic inputs; got {shape}: pass "
-            "--input-shape H,W,C, or --data with images that are all of the size that you use."
-        )
     seed = (seed + spec.inputs.index(name)) % 2**32
     random = np.random.RandomState(seed)  # frozen by NEP 19
     low, high = np.asarray(within.low, np.float64), np.asarray(within.high, np.float64)

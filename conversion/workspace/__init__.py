@@ -133,8 +133,8 @@ class Workspace:
         """The Keras model in the reference process, which starts when it is first asked."""
         if self._original is not None:
             return self._original.keras
-        batch = self.streaming.batch
-        return replace(self.reference.model(self.subject.model, self.spec), batch=batch)
+        model, streaming = self.reference.model(self.subject.model, self.spec), self.streaming
+        return replace(model, batch=streaming.batch, chunk=streaming.chunk)
 
     @cached_property
     def streaming(self) -> Streaming:

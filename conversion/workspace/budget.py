@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 
 from conversion.core import environment as machine
 from conversion.core.errors import UserError
+from conversion.core.spec import Shape
+from conversion.readers.shapes import shapes_of
 from conversion.subjects import Subject
+from conversion.subjects.open_sizes import filled, is_open
 
 MOST_IMAGES = 1000
 """Images on which parity is judged at most."""
@@ -41,8 +45,8 @@ BYTES_LAYERS = 24
 there, in Keras's process, and on the way from there."""
 
 BYTES_FOUND = 16
-"""Bytes of memory for each value of all layers where they are looked for: the truth's, and those of
-the file, which has more tensors."""
+"""Bytes of memory for each value of all layers where they are looked for: the truth's, those of the
+file, which has more tensors, and what every layer should give for those."""
 
 BYTES_TRUTH = 8
 """Bytes of a value in float64."""
@@ -87,16 +91,13 @@ class Streaming:
 
     @property
     def chunk(self) -> int:
-        """Images of which all layers are held at a time: all, or few, as more gain nothing."""
-        cost = BYTES_LAYERS * self.values
-        if self.layer_images * cost <= self.memory // 2:
-            return self.layer_images
-        return self._within(self.memory // 8, cost, self.layer_images)
+        """Images of which all layers are held at a time: few, as more gain nothing."""
+        return self._within(self.memory // 8, BYTES_LAYERS * self.values, self.layer_images)
 
     @property
     def probes(self) -> int:
         """Images by which the layers of a file are found."""
-        return self._within(self.memory // 2, BYTES_FOUND * self.values, PROBES)
+        return self._within(self.memory // 4, BYTES_FOUND * self.values, PROBES)
 
     @property
     def holds_truth(self) -> bool:
@@ -111,21 +112,14 @@ def streaming(subject: Subject, memory: int) -> Streaming:
     """What an image of a model costs.
 
     Args:
-        subject: the model with its images, which say how large is what the model leaves open; every
-            layer is counted as if it were as large there.
+        subject: the model with its images, which say how large is what the model leaves open.
         memory: bytes for activations and statistics.
 
     Raises:
-        UserError: the budget is too small for one image.
+        UserError: the budget is too small for one image, or a layer does not fit the images' size.
     """
-    spec, test = subject.spec, subject.test
-    stated = spec.layer(spec.inputs[0]).shape
-    sizes = () if test is None else zip(stated, test.images.shape[1:], strict=False)
-    counted = max((size for want, size in sizes if want is None), default=1)
-    shapes = {
-        layer.name: [counted if size is None else size for size in layer.shape]
-        for layer in spec.layers
-    }
+    spec = subject.spec
+    shapes = {name: [size or 1 for size in shape] for name, shape in _shapes(subject).items()}
     values = {name: prod(shape) for name, shape in shapes.items()}
     found = Streaming(
         memory,
@@ -142,6 +136,16 @@ def streaming(subject: Subject, memory: int) -> Streaming:
             f"GB do not: {_rounded_up(needed / 1e9)} GB would{here}."
         )
     return found
+
+
+def _shapes(subject: Subject) -> Mapping[str, Shape]:
+    """The shape of every layer's output for one of the images."""
+    spec, test = subject.spec, subject.test
+    if not is_open(spec):
+        return {layer.name: layer.shape for layer in spec.layers}
+    return shapes_of(
+        spec, filled(spec) if test is None else {spec.inputs[0]: test.images.shape[1:]}
+    )
 
 
 def _rounded_up(number: float) -> str:

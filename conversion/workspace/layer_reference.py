@@ -13,7 +13,7 @@ import numpy as np
 
 from conversion.core import digest
 from conversion.core import environment as machine
-from conversion.core.artifact import Store
+from conversion.core.artifact import Entry, Store
 from conversion.core.heap import give_back
 from conversion.core.progress import stage
 from conversion.core.spec import Spec
@@ -23,7 +23,7 @@ from conversion.proof.metrics.layers import Layers
 from conversion.proof.metrics.limits import SAME_LAYER
 from conversion.reference import KerasModel
 from conversion.workspace.budget import Streaming
-from conversion.workspace.entries import kept
+from conversion.workspace.entries import Build, kept, load_outputs, save_outputs
 
 ALONE = 4
 """Images on which Keras's layers are looked at one by one."""
@@ -97,36 +97,41 @@ class LayerReference:
     @cached_property
     def logits(self) -> tuple[Arrays, Arrays]:
         """Every output before its softmax or sigmoid, ``(N, ...)``: the truth's and Keras's."""
-        parts = []
-        for inputs, _ in self.chunks():
-            exact = truth.evaluate(self.spec, inputs, keep=()).logits
-            parts.append((exact, self.keras.logits(inputs)))
-        ours, theirs = (
-            {
-                name: np.concatenate([part[side][name] for part in parts])
-                for name in self.spec.outputs
-            }
-            for side in (0, 1)
-        )
+
+        def build(folder: Path) -> Mapping[str, Any]:
+            parts = [
+                (truth.evaluate(self.spec, inputs, keep=()).logits, self.keras.logits(inputs))
+                for inputs, _ in self.chunks()
+            ]
+            for file, side in zip(LOGITS, zip(*parts, strict=True), strict=True):
+                whole = {n: np.concatenate([part[n] for part in side]) for n in self.spec.outputs}
+                save_outputs(folder / file, whole, self.spec)
+            return {}
+
+        entry = self._kept("layer-logits", build)
+        ours, theirs = (load_outputs(entry.file(file), self.spec) for file in LOGITS)
         return ours, theirs
 
     @cached_property
     def noise(self) -> Mapping[str, Difference | str]:
         """Layer name to Keras's distance from the truth, or to why it has no power there."""
+
+        def build(folder: Path) -> Mapping[str, Any]:
+            _save(folder, self._measured())
+            return {}
+
+        entry = self._kept("layer-noise", build)
+        return _load(entry.file(SCALARS), entry.file(ARRAYS))
+
+    def _kept(self, kind: str, build: Build) -> Entry:
+        """What Keras gives on these images, kept between runs."""
         key = {
             "spec": self.spec.digest,
             "inputs": digest.of_arrays(self.inputs.values()),
             "chunk": self.streaming.chunk,
             "cpu": machine.processor().digest,
         }
-
-        def build(folder: Path) -> Mapping[str, Any]:
-            _save(folder, self._measured())
-            return {}
-
-        makers = (__name__, __name__)
-        entry = kept(self.store, self.spec, "layer-noise", key, PACKAGES, build, makers)
-        return _load(entry.file(SCALARS), entry.file(ARRAYS))
+        return kept(self.store, self.spec, kind, key, PACKAGES, build, (__name__, __name__))
 
     @cached_property
     def doubt(self) -> str:
@@ -178,10 +183,9 @@ class LayerReference:
     @cached_property
     def _held(self) -> Arrays:
         with self._stage():
-            found = truth.evaluate(self.spec, self.inputs).layers
-        return {layer.name: found[layer.name] for layer in self.spec.layers}
+            return dict(self._evaluated(self.inputs))
 
-    def _evaluated(self, inputs: Arrays) -> Iterator[tuple[str, np.ndarray]]:
+    def _evaluated(self, inputs: Mapping[str, np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
         names = {layer.name for layer in self.spec.layers}
         for layer, _, value in truth.walk(self.spec, inputs, names):
             yield layer.name, np.concatenate(value)
@@ -191,6 +195,7 @@ class LayerReference:
 
 
 SCALARS, ARRAYS = "noise.json", "noise.npz"
+LOGITS = ("truth.npz", "keras.npz")
 FIELDS = ("channels", "images", "showing")
 """Of a difference, those that are arrays."""
 

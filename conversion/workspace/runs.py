@@ -78,15 +78,24 @@ class Runs:
             self._runners[key] = self._opened(*key) if other is None else other(key[1])
         return self._runners[key]
 
-    def outputs(self, name: str, data: Dataset | None = None) -> Outputs:
-        """An artifact's outputs on the parity images, or on a data set.
+    def forget(self, name: str) -> None:
+        """Close what runs an artifact, a child process too; who asks for it again opens it again.
+
+        Args:
+            name: the backend's name.
+        """
+        for key in [key for key in self._runners if key[0] == name]:
+            del self._runners[key]
+
+    def outputs(self, name: str, data: Dataset | Mapping[str, np.ndarray] | None = None) -> Outputs:
+        """An artifact's outputs on the parity images, or on others.
 
         Predictions are kept by artifact digest, input digest, runtime versions and CPU; `cached`
         says which were.
 
         Args:
             name: the backend's name.
-            data: the images; the parity images by default.
+            data: the images, or input name to ``(N, ...)``; the parity images by default.
         """
         original = self._original_of(name)
         # Other images or threads give other outputs, whatever made the artifact.
@@ -99,10 +108,15 @@ class Runs:
         if data is self.images.subject.test and self.images.are_all_tests:
             data = None
         spec = self.artifacts.subject.spec
-        inputs = self.images.inputs if data is None else {spec.inputs[0]: data.images}
+        if isinstance(data, Dataset):
+            inputs: Mapping[str, np.ndarray] = {spec.inputs[0]: data.images}
+        else:
+            inputs = self.images.inputs if data is None else data
         key = {
             "artifact": self.artifacts.artifact(name).digest,
-            "inputs": data.digest if data else digest.of_arrays(inputs.values()),
+            "inputs": data.digest
+            if isinstance(data, Dataset)
+            else digest.of_arrays(inputs.values()),
             "threads": self.threads,
             "batch": self.batch,
             "cpu": machine.processor().digest,

@@ -20,7 +20,8 @@ def external(tmp_path):
         helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", size])
         for name, size in (("x", 3), ("y", 4))
     ]
-    model = helper.make_model(helper.make_graph([node], "net", ends[:1], ends[1:], [kernel]))
+    graph = helper.make_graph([node], "net", ends[:1], ends[1:], [kernel])
+    model = helper.make_model(graph, ir_version=10, opset_imports=[helper.make_opsetid("", 15)])
     (tmp_path / "weights").mkdir()
     onnx.save_model(
         model,
@@ -72,3 +73,15 @@ def test_one_file_has_the_digest_of_its_bytes(tmp_path):
     # sha256sum of "abc"
     wanted = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     assert artifact_of("onnx-fp32", path, (), {}).digest == wanted
+
+
+def test_what_is_run_of_it_has_the_weights_that_lie_beside_it(external):
+    from onnx import numpy_helper
+
+    from conversion.backends.onnx_deployed import deployed
+
+    given = {"x": np.ones((2, 3), np.float32)}
+    run = deployed(external, given, runs=1)
+    (kernel,) = run.model.graph.initializer
+    assert np.array_equal(numpy_helper.to_array(kernel).ravel(), np.arange(12))
+    assert run.seconds

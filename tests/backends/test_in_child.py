@@ -63,6 +63,14 @@ def test_a_killed_child_is_a_failure_that_is_not_tried_again(good, artifact, inp
     assert not child.is_running()
 
 
+def test_an_artifact_that_is_judged_holds_no_process(good):
+    own = replace(good)  # which has opened nothing
+    child = psutil.Process(own.runner("litert-fp32")._child._child.process.pid)
+    assert child.is_running()
+    own.runs.forget("litert-fp32")
+    assert not child.is_running()
+
+
 @pytest.mark.parametrize(
     ("name", "may"), [("litert-fp32", True), ("litert-int8", True), ("onnx-fp32", False)]
 )

@@ -138,23 +138,62 @@ def inferred(made):
     return found.graph.output[0].type.tensor_type.shape.dim[3].dim_value
 
 
-@pytest.mark.parametrize(("before", "after"), [(20, 11), (27, 8), (24, 9), (12, 8)])
-def test_the_nearest_row_is_the_one_that_keras_takes(before, after):
-    """What lies just on a row is that row's; a scale raised by a digit takes the one before."""
-    from onnx import helper
+MOST = 40
+AS_TF2ONNX_WRITES_IT = {
+    "mode": "nearest",
+    "nearest_mode": "floor",
+    "coordinate_transformation_mode": "tf_half_pixel_for_nn",
+}
 
-    way = {"mode": "nearest", "nearest_mode": "floor"}
-    way["coordinate_transformation_mode"] = "tf_half_pixel_for_nn"
-    scales = np.array([1, 1, after / before, after / before], np.float32)
-    made = model(
-        [helper.make_node("Resize", ["x", "", "s"], ["y"], "it", **way)],
-        ("batch", 2, before, before),
-        [("s", scales)],
+
+@pytest.fixture(scope="module")
+def rows_of_keras(reference):
+    return reference.call("tools.keras_jobs:resized_rows", {"most": MOST}).arrays
+
+
+@pytest.mark.parametrize("before", range(1, MOST + 1))
+def test_the_nearest_row_is_the_one_that_keras_takes(rows_of_keras, before):
+    import onnxruntime
+    from onnx import TensorProto, helper, numpy_helper
+
+    sizes, names = range(1, MOST + 1), [f"y{after}" for after in range(1, MOST + 1)]
+    graph = helper.make_graph(
+        [
+            helper.make_node(
+                "Resize", ["x", "", f"s{n}"], [f"y{n}"], f"r{n}", **AS_TF2ONNX_WRITES_IT
+            )
+            for n in sizes
+        ],
+        "resized",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 1, before, 1])],
+        [helper.make_tensor_value_info(each, TensorProto.FLOAT, None) for each in names],
+        [
+            numpy_helper.from_array(np.array([1, 1, n / before, 1], np.float32), f"s{n}")
+            for n in sizes
+        ],
     )
+    opset = [helper.make_opsetid("", 15)]
+    made = helper.make_model(graph, opset_imports=opset, ir_version=8)
     rewrite(made)
-    values = np.arange(2.0 * before * before, dtype=np.float32).reshape(1, 2, before, before)
-    rows = [(2 * i + 1) * before // (2 * after) for i in range(after)]
-    assert run(made, values).tolist() == values[:, :, rows][..., rows].tolist()
+    kept = {each.name for each in made.graph.node if each.op_type == "Resize"}
+    assert kept == {f"r{n}" for n in sizes if n % before == 0}  # whole factors
+    session = onnxruntime.InferenceSession(
+        made.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    rows = np.arange(before, dtype=np.float32).reshape(1, 1, before, 1)
+    for after, found in zip(sizes, session.run(names, {"x": rows}), strict=True):
+        assert found.ravel().tolist() == rows_of_keras[f"{before} to {after}"].tolist()
+
+
+def test_both_axes_are_resized_to_the_nearest():
+    made = model(
+        [node("Resize", ["x", "", "s"], ["y"], "it", **AS_TF2ONNX_WRITES_IT)],
+        constants=[("s", np.array([1, 1, 0.75, 1.25], np.float32))],
+    )
+    (said,) = rewrite(made)
+    assert "nearest" in said
+    # of four rows the three at 2/3, 2 and 10/3; of four columns the five at 0.4, 1.2, 2, 2.8, 3.6
+    assert run(made, X).tolist() == X[:, :, [0, 2, 3]][..., [0, 1, 2, 2, 3]].tolist()
 
 
 def test_without_the_rewriting_a_row_would_be_lost():

@@ -1,6 +1,7 @@
 """A file that leaves the size of its input open, or has none, is read with that of the user."""
 
 import json
+from dataclasses import replace
 
 import h5py
 import numpy as np
@@ -15,12 +16,16 @@ from conversion.custom import load
 from conversion.proof.checks.case import Case
 from conversion.readers import read_spec
 from conversion.readers.input_shape import of_shape
+from conversion.reading import read_guarded
 from conversion.session import judge
-from conversion.subjects import Subject
+from conversion.subjects import Subject, find
+from conversion.subjects.dataset import Dataset
+from conversion.subjects.open_sizes import filled
 from conversion.workspace import Workspace
 
 LAYERS = [
     ("InputLayer", {"batch_shape": [None, None, None, 3], "dtype": "float32", "name": "image"}),
+    ("Rescaling", {"name": "scale", "scale": 1 / 255, "offset": 0.0}),
     ("Conv2D", {"name": "conv", "filters": 4, "kernel_size": 3, "padding": "valid"}),
     ("GlobalAveragePooling2D", {"name": "pool"}),
     ("Dense", {"name": "scores", "units": 3, "activation": "softmax"}),
@@ -72,8 +77,17 @@ def test_the_shape_is_that_of_the_input_and_of_what_follows(files, name):
 
 def test_without_it_the_size_stays_open_and_a_model_without_one_is_refused(files):
     assert read(files["open.h5"], None).layer("image").shape == (None, None, 3)
-    with pytest.raises(UserError, match="say that of the data with --input-shape H,W,C"):
+    with pytest.raises(UserError, match=r"pass --data.*or say the shape with --input-shape H,W,C"):
         read(files["none.h5"], None)
+
+
+@pytest.mark.parametrize("reads", [read_spec, read_guarded], ids=["here", "in-a-child"])
+def test_a_model_without_a_shape_takes_that_of_the_data(files, reads):
+    images = np.random.RandomState(0).randint(0, 256, (9, *SHAPE)).astype(np.uint8)
+    subject = find(str(files["none.h5"]), {"x": images}, read=reads)
+    assert subject.spec.layer("conv").shape == (7, 5, 4)
+    with pytest.raises(UserError, match="conv/kernel"):
+        find(str(files["none.h5"]), {"x": images[..., :2]}, read=reads)
 
 
 @pytest.mark.parametrize("name", ["open.keras", "none.h5"])
@@ -86,6 +100,58 @@ def test_every_float_artifact_of_it_is_judged(files, name, reference, tmp_path):
     runner = workspace.runner("onnx-fp32")
     (out,) = runner.run({spec.inputs[0]: np.zeros((2, *SHAPE), np.float32)}).values()
     assert out.shape == (2, 3)
+
+
+ROUTES = ("onnx-fp32", "torch-fp32", "torch-via-onnx-fp32", "litert-fp32")
+
+
+@pytest.fixture(scope="module")
+def left_open(files, reference, tmp_path_factory):
+    """The model with an open size, and no data."""
+    subject = Subject("open", files["open.keras"], read(files["open.keras"], None))
+    return Workspace(subject, reference, Store(tmp_path_factory.mktemp("left")), threads=1)
+
+
+@pytest.mark.parametrize("artifact", ROUTES)
+def test_a_size_that_stays_open_is_judged_at_two(left_open, artifact):
+    found = judge(Case(left_open, artifact), ("structure", "parity"), {})
+    assert {m.verdict for m in found} <= {Verdict.PASS, Verdict.SKIPPED}, found
+    assert left_open.parity_inputs["image"].shape[1:] == (32, 48, 3)
+    (other,) = (m for m in found if m.name == "other_size")
+    assert (other.verdict, other.reason) == (Verdict.PASS, "at 48 x 80 x 3")
+
+
+def test_a_size_that_stays_open_is_that_of_the_data(left_open):
+    images = np.random.RandomState(0).randint(0, 256, (40, 20, 30, 3)).astype(np.uint8)
+    workspace = left_open.of(replace(left_open.subject, test=Dataset(images, None, "here")))
+    assert workspace.parity_inputs["image"].shape[1:] == (20, 30, 3)
+    found = judge(Case(workspace, "onnx-fp32"), ("parity",), {})
+    assert {m.verdict for m in found} <= {Verdict.PASS, Verdict.SKIPPED}, found
+    assert [m.reason for m in found if m.name == "other_size"] == ["at 48 x 80 x 3"]
+
+
+class OfOneSize:
+    """A file that takes a window of the first size out of whatever it is given."""
+
+    def __init__(self, runner):
+        self.runner = runner
+
+    def run(self, inputs):
+        return self.runner.run({name: array[:, :32, :48] for name, array in inputs.items()})
+
+
+def test_a_file_that_is_right_at_one_size_alone_fails(left_open, tmp_path):
+    given = OfOneSize(left_open.runner("onnx-fp32"))
+    workspace = left_open.injected(Store(tmp_path), runners={"onnx-fp32": lambda threads: given})
+    found = judge(Case(workspace, "onnx-fp32"), ("parity",), {})
+    failed = {m.name for m in found if m.verdict is Verdict.FAIL}
+    assert failed == {"other_size"}
+
+
+def test_sizes_are_doubled_until_every_window_fits(reference, tmp_path):
+    wide = [*LAYERS[:2], ("AveragePooling2D", {"name": "wide", "pool_size": 30}), *LAYERS[2:]]
+    spec = read(save_model(reference, tmp_path / "wide.h5", sequential("wide", wide)), None)
+    assert filled(spec) == {"image": (128, 192, 3)}
 
 
 @pytest.mark.parametrize(

@@ -171,7 +171,7 @@ def test_without_a_process_there_is_no_truth(saved):
 
 def test_torch_and_int8_are_skipped_with_the_reason(saved, opened):
     workspace = opened(saved("lstm"))
-    for name, reason in (("torch-fp32", "direct PyTorch route"), ("litert-int8", "no images")):
+    for name, reason in (("torch-fp32", "no direct route"), ("litert-int8", "no images")):
         found = judge(Case(workspace, name), None, {})
         assert {m.verdict for m in found} == {Verdict.SKIPPED}
         assert any(reason in m.reason or "no runtime here" in m.reason for m in found)

@@ -123,9 +123,9 @@ def entered(reference):
 
 
 BAD = {
-    "no-model": ("def model():\n    return 3\n", "should return a keras.Model"),
+    "no-model": ("def model():\n    return 3\n", "to return a keras.Model"),
     "shape": (BUILDS.replace("Conv2D(4", "Conv2D(5"), "[Ss]hape"),
-    "layers": (BUILDS.replace("            layers.BatchNormalization(),\n", ""), "."),
+    "layers": (BUILDS.replace("            layers.BatchNormalization(),\n", ""), "saved of"),
     "raises": ("def model():\n    return 1 / 0\n", "ZeroDivisionError"),
 }
 

@@ -143,6 +143,34 @@ def test_what_is_nowhere_is_fused_with_what_follows(fused, groups):
     assert matches[groups[fused[0]]].group[: len(fused)][0] == fused[0]
 
 
+@pytest.mark.parametrize(
+    ("hidden", "group"), [((), ("lifted",)), (("lifted",), ("lifted", "a_relu"))]
+)
+def test_a_tensor_of_two_layers_in_a_row_is_the_second_ones(hidden, group):
+    """A ReLU of what lies above 0 on these few images changes none of it; it may on others."""
+    lifted = layer("Rescaling", "lifted", "a_norm", (6, 5, 4), scale=1.0, offset=99.0)
+    spec = beside("a_norm", lifted)
+    found = match(spec, truth.evaluate(spec, IMAGES).layers, *file_of(spec, hidden))
+    assert found["lifted"].group == group
+    assert bool(found["lifted"].tensor) is not bool(hidden)
+    assert found["a_relu"].tensor not in ("", found["lifted"].tensor)
+
+
+def test_a_layer_ends_with_its_last_operator_though_one_inside_gives_the_same_here():
+    """A choice between two branches of which these few images take one alone."""
+    network, values = file_of(SPEC)
+    first = next(each for each in network.tensors if each.name == "t4")
+    chosen = replace(first, name="chosen", kind="where", reads=(first.name,))
+    tensors = list[Computed]()
+    for each in network.tensors:
+        reads = tuple(chosen.name if name == first.name else name for name in each.reads)
+        tensors += [replace(each, reads=reads), *([chosen] if each is first else [])]
+    values = {**values, chosen.name: values[first.name]}
+    found = match(SPEC, EXACT, replace(network, tensors=tuple(tensors)), values)
+    assert found["a_relu"].tensor == chosen.name
+    assert found["b"].tensor == "t5"
+
+
 def test_a_factor_is_not_taken_for_the_layer():
     """The input correlates with its rescaled copy; the error tells them apart."""
     matches = found_in(SPEC, ["scaled"])

@@ -81,6 +81,14 @@ MODELS = {
         layer("UpSampling2D", "again", size=2),
         conv("end"),
     ),
+    "a convolution without padding behind a larger image": sequential(
+        [4, 3, 3],
+        conv("a"),
+        layer("UpSampling2D", "twice", size=[2, 3]),
+        conv("between", padding="valid", activation="relu"),
+        layer("UpSampling2D", "again", size=2),
+        conv("end", strides=2),
+    ),
     "slopes by channel": sequential(
         [8, 6, 3], conv("a"), layer("PReLU", "bent", shared_axes=[1, 2]), conv("end")
     ),
@@ -123,9 +131,6 @@ MODELS = {
 
 REWRITTEN = ("an exact GELU, of which 1 is a constant",)
 """Models whose ONNX file our own backend rewrites: tf2onnx writes an operator that ONNX has not."""
-
-REFUSED = ("two larger in a row",)
-"""Models that TensorFlow's converter to LiteRT cannot convert (2.21)."""
 
 
 @pytest.fixture(scope="session")
@@ -176,7 +181,7 @@ def test_every_layer_and_weight_of_the_onnx_file_is_found(small, onnx_taps, name
 
 
 @pytest.mark.one_in(2)
-@pytest.mark.parametrize("name", [name for name in MODELS if name not in REFUSED])
+@pytest.mark.parametrize("name", MODELS)
 def test_every_layer_and_weight_of_the_litert_file_is_found(small, litert_taps, name):
     model = small(MODELS[name])
     exposed = litert_taps(model)

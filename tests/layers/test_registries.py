@@ -6,7 +6,7 @@ import pytest
 
 from conversion.proof import truth
 from conversion.readers import activations, schema
-from conversion.readers.older_activations import OLDER
+from conversion.readers.older_versions import OLDER
 
 COMPUTED = set(schema.LAYERS) - {"InputLayer"}
 

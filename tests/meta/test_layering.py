@@ -152,7 +152,10 @@ def test_only_the_reference_process_imports_tensorflow():
     assert found == TENSORFLOW
 
 
-TESTS = [path for path in files("tests", "fixtures") if not path.startswith("tests/tools/")]
+PROCESSES_OF_THEIR_OWN = ("tests/tools/", "tests/converter_faults/litert_")
+"""Scripts, which no test imports."""
+
+TESTS = [p for p in files("tests", "fixtures") if not p.startswith(PROCESSES_OF_THEIR_OWN)]
 
 
 def test_a_test_file_imports_no_framework_where_it_is_collected():

@@ -215,6 +215,19 @@ MODELS = {
     "rescaled": [call("Rescaling", "a", "x", scale=0.5, offset=1.0), conv("y", "a")],
     "norm first": [call("BatchNormalization", "n", "x"), conv("y", "n")],
     "norm after relu": [conv("a", "x", activation="relu"), NORM, conv("y", "n")],
+    "minimum of what is read again": [
+        A,
+        call("Conv2D", "b", "a", filters=4, kernel_size=[3, 3], padding="same"),
+        call("Minimum", "m", "a", "b"),
+        call("Conv2D", "c", "a", filters=4, kernel_size=[3, 3], padding="same"),
+        call("Concatenate", "j", "m", "c", axis=-1),
+        conv("y", "j"),
+    ],
+    "norm after squareplus": [
+        conv("a", "x", activation="squareplus"),
+        NORM,
+        call("GlobalMaxPooling2D", "y", "n"),
+    ],
     "dropout": [A, call("Dropout", "m", "a", rate=0.5), conv("y", "m")],
     "zeros around": [A, call("ZeroPadding2D", "m", "a", padding=[[1, 0], [0, 2]]), conv("y", "m")],
     "larger, bilinear": [

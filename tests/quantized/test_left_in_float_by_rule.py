@@ -1,5 +1,7 @@
 """Layers that eight bits would ruin are left in float without being asked."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from keras_notation import sequential
@@ -9,7 +11,7 @@ from conversion.core.settings import LitertScheme, OnnxScheme, Settings
 from conversion.core.spec import Layer, Spec
 from conversion.proof.checks.case import Case
 from conversion.quantization.by_rule import uneven, with_rules
-from conversion.quantization.coverage import float_steps
+from conversion.quantization.coverage import float_steps, in_float
 from conversion.readers import read_spec
 from conversion.subjects import Subject
 from conversion.subjects.data import Dataset
@@ -45,6 +47,33 @@ def test_a_normalization_whose_factors_have_few_steps_is_left_in_float(variance,
     assert uneven(spec(variance, activation)) == left
 
 
+@pytest.mark.parametrize(
+    ("variance", "invert", "left"),
+    [(np.array([1, 1, 1, 1, 1, 900]), False, ["norm"]), (EVEN, False, []), (DEAD, True, [])],
+    ids=["of few steps", "even", "inverted"],
+)
+def test_a_normalization_by_statistics_of_data_is_folded_into_no_kernel(variance, invert, left):
+    found = spec(activation="linear", kind="Normalization")
+    (norm,) = (each for each in found.layers if each.name == "norm")
+    statistics = {"mean": np.zeros(6), "variance": variance}
+    own = replace(norm, config={"invert": invert}, weights=statistics)
+    assert uneven(replace(found, layers=(*found.layers[:2], own))) == left
+
+
+@pytest.mark.parametrize(
+    ("activation", "left"), [("sparsemax", ("conv",)), ("selu", ()), ("relu", ())]
+)
+def test_a_layer_with_an_activation_that_eight_bits_cannot_hold_is_left_in_float(activation, left):
+    made = with_rules(spec(activation=activation), Settings())
+    assert made.onnx.float_layers == made.litert.float_layers == left
+
+
+def test_litert_leaves_an_activation_of_exponentials_in_float_and_not_its_kernel():
+    found = spec(activation="selu")
+    assert [*float_steps(found, Settings())] == ["conv"]
+    assert in_float(found, "litert", Settings()) == {}
+
+
 def test_a_channel_that_gives_next_to_nothing_does_not_count():
     found = spec(np.array([1.0, 1.0, 1.0, 1.0, 1.0, 1.0]))
     found.layers[2].weights["gamma"][5] = 1e-3
@@ -63,6 +92,15 @@ def test_what_the_user_chose_stays_chosen_and_nothing_is_added_twice():
 @pytest.mark.parametrize("kind", ["LayerNormalization", "GroupNormalization", "UnitNormalization"])
 def test_normalizations_that_measure_their_input_are_left_in_float(kind):
     assert with_rules(spec(kind=kind), Settings()).onnx.float_layers == ("norm",)
+
+
+@pytest.mark.parametrize(("normalize", "left"), [(True, ("dot",)), (False, ())])
+def test_a_dot_that_measures_its_inputs_is_left_in_float(normalize, left):
+    config = {"axes": 1, "normalize": normalize}
+    given = tuple(Layer(name, "InputLayer", {}, (), {}, (8,)) for name in "xy")
+    layers = (*given, Layer("dot", "Dot", config, ("x", "y"), {}, (1,)))
+    made = with_rules(Spec("model", layers, ("x", "y"), ("dot",), "digest", "3.15"), Settings())
+    assert made.onnx.float_layers == made.litert.float_layers == left
 
 
 def test_a_label_names_three_layers_and_counts_the_others():

@@ -162,7 +162,7 @@ SOFT, EXTERNAL = h5py.SoftLink("/model_weights/elsewhere"), h5py.ExternalLink("o
                 dtype,
                 id=dtype,
             )
-            for dtype in ("float16", "int8", "int32", "uint8", "bool", "complex64", "S4")
+            for dtype in ("int8", "int32", "uint8", "bool", "complex64", "S4")
         ),
         case(group_instead, "'dense/bias'", "missing", id="group-instead"),
         case(replaced("dense/dense/bias", h5py.Empty("f4")), "'dense/bias'", "None", id="no-space"),

@@ -1,5 +1,8 @@
 """Ranges of layers from the real process: numbers travel, the layers stay."""
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from tools.keras_models import save_model
@@ -111,3 +114,16 @@ def test_a_layer_that_does_not_exist_is_refused(small):
     model, _, x = small
     with pytest.raises(UserError, match="No such layer: z"):
         model.layer_ranges({"x": x}, [("z", False)])
+
+
+def test_as_many_images_are_asked_for_at_a_time_as_all_layers_are_held_of(small):
+    model, _, x = small
+    asked = []
+
+    def call(job, values, arrays):
+        asked.append((job, values["batch"]))
+        return SimpleNamespace(arrays={"ranges": np.zeros((1, 4))})
+
+    other = replace(model, reference=SimpleNamespace(call=call), batch=250, chunk=7, _ranges={})
+    other.layer_ranges({"x": x}, [("hidden", False)])
+    assert asked == [("layer_ranges", 7)]

@@ -425,7 +425,7 @@ def spoil_size(root: Path) -> None:
 def spoil_mode(root: Path) -> None:
     from PIL import Image
 
-    Image.new("L", SHAPE[1::-1]).save(root / "b" / "0.png")
+    Image.new("I;16", SHAPE[1::-1]).save(root / "b" / "0.png")
 
 
 def spoil_content(root: Path) -> None:
@@ -446,7 +446,7 @@ def spoil_kind(root: Path) -> None:
     [
         pytest.param(spoil_nothing_left, "none", id="class-without-images"),
         pytest.param(spoil_size, "9x9", id="another-size"),
-        pytest.param(spoil_mode, "mode L", id="grey"),
+        pytest.param(spoil_mode, "mode I;16", id="sixteen-bits"),
         pytest.param(spoil_content, "0.png", id="not-an-image"),
         pytest.param(spoil_tail, "0.png", id="truncated"),
         pytest.param(spoil_kind, "0.png", id="postscript"),
@@ -457,6 +457,37 @@ def test_a_folder_with_a_wrong_image_is_refused(tmp_path: Path, spoil: Any, word
     with pytest.raises(UserError) as error:
         load_data(tmp_path)
     assert words in one_sentence(error)
+
+
+CONVERTED = {
+    "grey": ("L", np.uint8([200, 200, 200]), 200),
+    "palette": ("P", np.uint8([255, 0, 0]), 76),
+    "transparent": ("RGBA", np.uint8([255, 0, 0]), 76),
+    "ink": ("CMYK", np.uint8([255, 0, 0]), 76),
+    "colour": ("RGB", np.uint8([255, 0, 0]), 76),
+}
+"""A mode, its pixel of grey level 200 or pure red in RGB, and in grey by ITU-R 601: 0.299 x 255."""
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(("mode", "colour", "grey"), CONVERTED.values(), ids=list(CONVERTED))
+def test_a_folder_of_other_modes_is_converted_with_a_word(
+    tmp_path: Path, mode: str, colour: np.ndarray, grey: int, channels: int
+) -> None:
+    from PIL import Image
+
+    root = save_pictures(tmp_path, ("a", "b"), each=1)
+    name = "0.tif" if mode == "CMYK" else "1.png"
+    image = Image.new("RGB", SHAPE[1::-1], tuple(colour.tolist()))
+    image.convert(mode).save(root / "b" / name)
+    test = load_data(root, channels=channels)[1]
+    assert test.labels is not None
+    assert test.images.shape == (3, *SHAPE[:2], channels)
+    (found,) = [i for i, f in zip(test.images, test.files, strict=True) if f.name == name]
+    assert (found == (colour if channels == 3 else np.uint8([grey]))).all()
+    wanted = {1: "L", 3: "RGB"}[channels]
+    said = f"1 of mode {mode}" in test.source and f"converted to {wanted}" in test.source
+    assert said is (mode not in (wanted, "RGB"))
 
 
 def test_a_folder_without_class_folders_is_refused(tmp_path: Path) -> None:

@@ -6,10 +6,10 @@ from functools import cache
 import numpy as np
 import pytest
 
-from conversion.backends import BACKENDS
+from conversion.backends import BACKENDS, REFERENCE
 from conversion.backends import CONVERTED as EVERY
 from conversion.proof import truth
-from conversion.proof.metrics.compare import VIEWS, compare
+from conversion.proof.metrics.compare import VIEWS, Difference, compare
 from conversion.proof.metrics.limits import POOLED
 
 pytestmark = pytest.mark.parity
@@ -56,22 +56,33 @@ def drawings():
 
     @cache
     def drawn(workspace):
-        random = np.random.RandomState(workspace.seed)
-        return [draw(workspace, random) for _ in range(DRAWINGS)]
+        return list(judged(workspace, draw(workspace)))
 
     return lambda case: drawn(case.workspace)
 
 
-def draw(workspace, random):
-    spec, kind, batch = workspace.spec, random.choice(sorted(KINDS)), random.randint(1, 10)
-    inputs = {}
-    for name in spec.inputs:
-        made = KINDS[kind](random, (batch, *spec.layer(name).shape)).astype(np.float32)
-        inputs[name] = np.concatenate([made, workspace.parity_inputs[name][:4]])
-    exact = truth.evaluate(spec, inputs, keep=spec.outputs).layers
-    views = views_of(spec)
-    keras = compare(exact, workspace.keras.outputs(inputs), views, np.float32)
-    return Drawn(f"{batch} synthetic images ({kind})", inputs, exact, keras)
+def draw(workspace):
+    """Batches as words and inputs."""
+    random, spec = np.random.RandomState(workspace.seed), workspace.spec
+    for _ in range(DRAWINGS):
+        kind, batch, inputs = random.choice(sorted(KINDS)), random.randint(1, 10), {}
+        for name in spec.inputs:
+            made = KINDS[kind](random, (batch, *spec.layer(name).shape)).astype(np.float32)
+            inputs[name] = np.concatenate([made, workspace.parity_inputs[name][:4]])
+        yield f"{batch} synthetic images ({kind})", inputs
+
+
+def judged(workspace, batches):
+    """Batches with the truth's and Keras's outputs, which are kept: Keras need not run again."""
+    words, inputs = zip(*batches, strict=True)
+    whole = {name: np.concatenate([each[name] for each in inputs]) for name in inputs[0]}
+    spec, batch = workspace.spec, workspace.streaming.batch
+    exact = truth.evaluate(spec, whole, keep=spec.outputs, chunk=batch).layers
+    keras, start = workspace.runs.outputs(REFERENCE, whole).arrays, 0
+    for said, given in zip(words, inputs, strict=True):
+        part = slice(start, start := start + len(next(iter(given.values()))))
+        wanted, ours = ({name: a[part] for name, a in each.items()} for each in (exact, keras))
+        yield Drawn(said, given, wanted, compare(wanted, ours, views_of(spec), np.float32))
 
 
 def views_of(spec):
@@ -97,23 +108,17 @@ def test_any_image_in_any_batch_gives_keras_outputs(case, drawings):
                 )
 
 
-@pytest.mark.artifacts("keras-fp32")
+@pytest.mark.artifacts(REFERENCE)
 def test_keras_logits_are_what_its_probabilities_say(case):
-    inputs = {name: array[:50] for name, array in case.workspace.parity_inputs.items()}
-    logits = case.workspace.keras.logits(inputs)
-    exact = truth.evaluate(case.workspace.spec, inputs, keep=()).logits
-    for noise, difference in zip(case.noise, compare(exact, logits, dtype=np.float32), strict=True):
+    exact, keras = case.workspace.layers.logits
+    for noise, difference in zip(case.noise, compare(exact, keras, dtype=np.float32), strict=True):
         # Uncentred logits carry the common part that softmax takes away, so twice the noise.
         assert difference.rms <= 2 * POOLED.value * noise.rms
 
 
-@pytest.mark.artifacts("keras-fp32")
+@pytest.mark.artifacts(REFERENCE)
 def test_every_layer_of_keras_lies_within_its_rounding_of_the_truth(case):
-    spec = case.workspace.spec
-    inputs = {name: array[:40] for name, array in case.workspace.parity_inputs.items()}
-    names = [layer.name for layer in spec.layers if layer.kind != "InputLayer"]
-    keras = case.workspace.keras.layer_outputs(inputs, names)
-    exact = truth.evaluate(spec, inputs).layers
-    differences = compare({name: exact[name] for name in names}, keras, dtype=np.float32)
+    noise = case.workspace.layers.noise
+    shares = {name: d.rms / d.spread for name, d in noise.items() if isinstance(d, Difference)}
     # 29 layers of float32 rounding reach 8.4e-7 of the spread; a wrong layer starts at 1e-4.
-    assert {d.output: d.rms / d.spread for d in differences if d.rms > 1e-5 * d.spread} == {}
+    assert {name: share for name, share in shares.items() if share > 1e-5} == {}

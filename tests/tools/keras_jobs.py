@@ -223,6 +223,17 @@ def known_families(models: dict[str, Any], message: Message) -> tuple[dict[str, 
     return {"families": {name: LEAST.get(name, 32) for name in families()}}, {}
 
 
+def resized_rows(models: dict[str, Any], message: Message) -> tuple[dict[str, Any], Any]:
+    """The rows that Resizing to the nearest takes, from each number of them to each."""
+    every = range(1, message.values["most"] + 1)
+    to = {after: keras.layers.Resizing(after, 1, interpolation="nearest") for after in every}
+    found = {}
+    for before in every:
+        rows = np.arange(before, dtype=np.float32).reshape(1, before, 1, 1)
+        found |= {f"{before} to {after}": np.ravel(to[after](rows)) for after in every}
+    return {}, found
+
+
 def build(models: dict[str, Any], message: Message) -> tuple[dict[str, Any], Any]:
     """Build a small Sequential or functional model, randomise every weight, and save it.
 
@@ -243,3 +254,10 @@ def build(models: dict[str, Any], message: Message) -> tuple[dict[str, Any], Any
     else:
         model.save(values["path"], include_optimizer=False)
     return {}, {}
+
+
+def as_saved(models: dict[str, Any], message: Message) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The first output of a file of Keras's own, opened as it is."""
+    model = keras.models.load_model(message.values["path"], compile=False)
+    (given,) = message.arrays.values()
+    return {}, {"output": np.asarray(model(given, training=False))}

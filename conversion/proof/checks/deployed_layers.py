@@ -6,14 +6,14 @@ import re
 
 from onnx import ModelProto, NodeProto
 
-from conversion.proof.taps.owners import Owners, kernel_of
+from conversion.proof.taps.owners import Owners, kernel_of, multiplies
 
 
 class DeployedLayers:
     """The layers behind the nodes of an optimised graph.
 
     A node is recognised by its kernel or bias, whose names the optimiser mostly keeps, else by the
-    node or result that it is named after: the kernel that is nearest ahead of that in the file.
+    node or result that it is named after: the product that is nearest ahead of that in the file.
     """
 
     def __init__(self, owners: Owners, file: ModelProto, optimised: ModelProto) -> None:
@@ -35,7 +35,7 @@ class DeployedLayers:
         }
 
     def of(self, node: NodeProto) -> str:
-        """The layer whose kernel a node multiplies by; empty where it cannot be told."""
+        """The layer whose product a node is; empty where it cannot be told."""
         known = (self._by_constant.get(self._ahead(name)) for name in node.input[1:])
         after = _ADDED.sub("", node.name)
         named = (self._behind(name) for name in (after, self._results.get(after, "")))
@@ -50,7 +50,7 @@ class DeployedLayers:
     def _behind(self, tensor: str) -> str:
         network = self._owners.network
         found = network.of(tensor) if tensor in network.position else None
-        while found is not None and kernel_of(found) is None:
+        while found is not None and not multiplies(found):
             found = network.of(found.reads[0]) if found.reads else None
         return self._owners.layer(found.name) if found is not None else ""
 

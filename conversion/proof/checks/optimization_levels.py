@@ -94,8 +94,10 @@ def _run(
     from conversion.backends.onnx_file import run_session
 
     ports = [port.name for port in session.get_inputs()]
-    parts = []
+    parts: dict[str, list[np.ndarray]] = {name: [] for name in names}
     for start in range(0, len(next(iter(images.values()))), size):
         batch = [images[name][start : start + size] for name in inputs]
-        parts.append(run_session(session, names, dict(zip(ports, batch, strict=True))))
-    return [np.concatenate(each) for each in zip(*parts, strict=True)]
+        found = run_session(session, names, dict(zip(ports, batch, strict=True)))
+        for name, value in zip(names, found, strict=True):
+            parts[name].append(value)
+    return [np.concatenate(parts.pop(name)) for name in names]  # never all of them twice

@@ -9,6 +9,7 @@ from conversion.core.measurement import Measurement, Verdict
 from conversion.proof.checks.case import Case
 from conversion.proof.checks.layers import located
 from conversion.proof.checks.logits import logits_of
+from conversion.proof.checks.other_size import other_size
 from conversion.proof.checks.visibility import faults_visible
 from conversion.proof.metrics import parity
 
@@ -31,7 +32,7 @@ def output_error(case: Case) -> list[Measurement]:
     found = workspace.outputs(case.name)
     theirs = {**found.arrays, **{name: each.file for name, each in before.items()}}
     measured = parity.output_error(case.about, truth, ours, theirs, heads, found.cached, doubt)
-    measured = _of_outputs(case, measured)
+    measured = [*_of_outputs(case, measured), *other_size(case)]
     demands = workspace.demands
     if demands.atol is not None or demands.rtol is not None:
         tolerances = demands.atol or 0.0, demands.rtol or 0.0

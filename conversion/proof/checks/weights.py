@@ -12,7 +12,7 @@ from conversion.proof.checks.case import Case
 from conversion.proof.metrics import weights
 from conversion.proof.metrics.weights import Held, Settled
 from conversion.proof.taps.opened import Exposed, Taps, align, expose_onnx
-from conversion.proof.taps.weights_by_content import locate
+from conversion.proof.taps.weights_by_content import Located, locate
 from conversion.readers.schema_by_keras import OVER_TIME
 
 
@@ -48,17 +48,24 @@ def _measured(case: Case, exposed: Exposed, aligned: Callable[[], Taps]) -> list
     except (NoTruth, RunFailed, UserError):  # then weights are looked for by what they are alone
         taps = None
     found = locate(spec, exposed.network, None if taps is None else taps.matches)
-    waiting = [*found.placed, *(Held.nowhere(spec.layer(name)) for name in found.missing)]
-    settled = [] if taps is None else _settled(case, taps, waiting)
+    behaving = [] if taps is None else settled_by_behaviour(case, taps, found)
     case.held.update(weights.element_by_element(spec, found.held))
-    return weights.weights(case.about, spec, found.held, settled)
+    return weights.weights(case.about, spec, found.held, behaving)
 
 
-def _settled(case: Case, taps: Taps, waiting: list[Held]) -> list[Settled]:
-    """What the layers do whose weights were not found."""
+def settled_by_behaviour(case: Case, taps: Taps, located: Located) -> list[Settled]:
+    """What the layers of a float file do whose weights were not found in it.
+
+    Args:
+        case: the artifact that is judged.
+        taps: the float file with its layers in view: the artifact, or what it is made from.
+        located: what was found.
+    """
+    spec = case.workspace.spec
+    waiting = [*located.placed, *(Held.nowhere(spec.layer(name)) for name in located.missing)]
     if not waiting:
         return []
-    behaviour, spec = Behaviour(case, taps), case.workspace.spec
+    behaviour = Behaviour(case, taps)
     found = []
     for held in waiting:
         error = behaviour.of(held.layer)

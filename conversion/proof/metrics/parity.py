@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from conversion.core.measurement import Measurement, Verdict
-from conversion.core.quantity import About
+from conversion.core.quantity import About, Quantity
 from conversion.proof.metrics import limits
 from conversion.proof.metrics.compare import (
     FIXED,
@@ -61,7 +61,7 @@ def output_error(
     try:
         noises = compare(truth, keras, views, np.float32)
     except (NoPower, Incomparable) as why:
-        return [_elsewhere(about, truth, keras, candidate, heads) or _no_power(about, why)]
+        return [elsewhere(about, truth, keras, candidate, heads) or _no_power(about, why)]
     try:
         errors = compare(truth, candidate, views, np.float32)
     except Incomparable as why:
@@ -128,14 +128,24 @@ def _sum(about: About, output: str, candidate: np.ndarray, cached: bool) -> Meas
     return about.measure(OUTPUT_SUM, value, layer=output, n=len(candidate), cached=cached)
 
 
-def _elsewhere(
+def elsewhere(
     about: About,
     truth: Mapping[str, np.ndarray],
     keras: Mapping[str, np.ndarray],
     candidate: Mapping[str, np.ndarray],
     heads: Mapping[str, str],
+    what: Quantity = OUTPUT_ERROR_POOLED,
 ) -> Measurement | None:
-    """A failure where outputs that hardly vary are not even about those of the truth."""
+    """A failure where outputs that hardly vary are not even about those of the truth.
+
+    Args:
+        about: what is measured.
+        truth: as of `output_error`, like the next three.
+        keras: from the reference.
+        candidate: from the artifact.
+        heads: what the outputs mean.
+        what: what fails.
+    """
     flat = {n: FIXED if head == "none" else VIEWS[SATURATED] for n, head in heads.items()}
     try:
         noises = compare(truth, keras, flat, np.float32)
@@ -144,13 +154,13 @@ def _elsewhere(
     try:
         errors = compare(truth, candidate, flat, np.float32)
     except Incomparable as why:
-        return uncompared(about, OUTPUT_ERROR_POOLED, why)
+        return uncompared(about, what, why)
     for noise, each in zip(noises, errors, strict=True):
         least = max(limits.SAME_LAYER.value * each.level, limits.POOLED.value * noise.rms)
         if each.rms > least:
             said = f"it hardly varies, and is off by {each.rms:.2g} of {each.level:.2g}"
             return about.measure(
-                OUTPUT_ERROR_POOLED, reason=said, verdict=Verdict.FAIL, layer=each.output, n=each.n
+                what, reason=said, verdict=Verdict.FAIL, layer=each.output, n=each.n
             )
     return None
 

@@ -194,6 +194,14 @@ OUTPUT_ERROR_IMAGE = Quantity(
     limits.IMAGE,
     among="converted",
 )
+OTHER_SIZE = Quantity(
+    "other_size",
+    OUTPUT_ERROR,
+    "where a model leaves sizes of its input open, the outputs' rms distance from the float64 "
+    "truth on images of another size, as a multiple of Keras's own",
+    limits.POOLED,
+    among="converted",
+)
 OUTPUT_SUM = Quantity(
     "output_sum_error",
     OUTPUT_ERROR,

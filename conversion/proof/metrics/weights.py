@@ -132,6 +132,11 @@ class Settled:
         """Whether the layer does what it should."""
         return self.error is not None and not self.error.at_fault
 
+    @property
+    def is_wrong(self) -> bool:
+        """Whether it does something else with what stands in the weight's place."""
+        return self.error is not None and self.error.at_fault and bool(self.held.found.size)
+
 
 def weights(
     about: About,
@@ -147,8 +152,7 @@ def weights(
         held: the weights that were found.
         settled: those that were not.
     """
-    faulty = [s.held for s in settled if s.error is not None and s.error.at_fault]
-    measured = compared(about, spec, [*held, *(h for h in faulty if h.found.size)])
+    measured = compared(about, spec, [*held, *(s.held for s in settled if s.is_wrong)])
     if any(each.error is not None for each in settled):
         measured.append(_behaving(about, settled))
     return [*measured, *_seen(about, spec, held, settled)]

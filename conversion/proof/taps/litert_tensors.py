@@ -119,7 +119,7 @@ def runner(path: Path, network: Network, spec: Spec, threads: int) -> Run:
     def given(inputs: Mapping[str, np.ndarray], names: Sequence[str]) -> dict[str, np.ndarray]:
         interpreter, details = opened()
         feed = [inputs[name] for name in spec.inputs]
-        resize(interpreter, [int(name) for name in network.inputs], len(feed[0]))
+        resize(interpreter, [int(name) for name in network.inputs], feed)
         for name, value in zip(network.inputs, feed, strict=True):
             whole, dtype = steps(details[name]), details[name]["dtype"]
             taken = value if whole is None else quantized(value, whole, np.empty_like(value))

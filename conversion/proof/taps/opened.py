@@ -110,7 +110,7 @@ def align(
         rounded: the error that rounding explains, as a part of a layer's spread.
     """
     probes = probes_of(inputs)
-    known = _one_by_one(spec, probes) if exact is None else probes_of(exact)
+    known = _in_float32(spec, probes) if exact is None else probes_of(exact)
     values = one_by_one(exposed.look, [each.name for each in exposed.network.tensors], probes)
     return Taps(spec, match(spec, known, exposed.network, values, rounded), exposed)
 
@@ -122,14 +122,13 @@ def probes_of(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {name: array[chosen] for name, array in arrays.items()}
 
 
-def _one_by_one(spec: Spec, probes: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Every layer's output, image by image and kept in float32: a large network has many."""
-    found: dict[str, list[np.ndarray]] = {layer.name: [] for layer in spec.layers}
-    for index in range(len(next(iter(probes.values())))):
-        image = {name: array[index : index + 1] for name, array in probes.items()}
-        for name, value in truth.evaluate(spec, image).layers.items():
-            found[name].append(value.astype(np.float32))
-    return {name: np.concatenate(parts) for name, parts in found.items()}
+def _in_float32(spec: Spec, probes: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Every layer's output, computed in float64 and kept in float32: a large network has many."""
+    names = {layer.name for layer in spec.layers}
+    return {
+        layer.name: np.concatenate(value).astype(np.float32)
+        for layer, _, value in truth.walk(spec, probes, names)
+    }
 
 
 def one_by_one(

@@ -11,15 +11,20 @@ from conversion.proof.taps.moving import moves
 from conversion.proof.taps.network import Computed, Constant, Network
 
 MULTIPLYING = ("conv", "gemm", "matmul", "fully_connected")
-"""What is part of the name of every operator that multiplies by a kernel."""
+"""What is part of the name of every operator that may multiply by a kernel."""
 
 KERNELS = ("w", "b", "1")
 """What formats call the operand that is one."""
 
 
+def multiplies(computed: Computed) -> bool:
+    """Whether a tensor is a product, by a kernel or of two others."""
+    return any(part in computed.kind for part in MULTIPLYING)
+
+
 def kernel_of(computed: Computed) -> Constant | None:
     """The kernel that a tensor is computed with; None where it is not computed with one."""
-    if not any(part in computed.kind for part in MULTIPLYING):
+    if not multiplies(computed):
         return None
     return next((each for each in computed.constants if each.role in KERNELS), None)
 

@@ -16,6 +16,9 @@ from conversion.proof.taps.network import Network
 AHEAD = 8
 """Layers that are tried ahead, to see what explains that one is nowhere."""
 
+SAME = 1e-6
+"""How far the error of a tensor may be from that of one with the same elements in another order."""
+
 OWN_STEPS = 1.0
 """Steps of its integers, rms, up to which a tensor's own rounding explains an error. Convolutions
 measure 0.3 to 0.6, the rounding of kernels included; layers of several operators up to 4."""
@@ -84,7 +87,7 @@ class Search:
         self.known.put(layer.name, value, moved, exact)
 
     def supposed(self, name: str, known: Known) -> np.ndarray:
-        """What a layer gives for known values of others, in float64 where they are not the truth's.
+        """What a layer gives for known values of others, computed in float64, kept as the truth is.
 
         Raises:
             ValueError: those values do not fit the layer.
@@ -97,6 +100,7 @@ class Search:
         else:
             with np.errstate(all="ignore"):
                 value = truth.evaluate_layer(self.spec, self.layers[name], inputs)
+                value = value.astype(self.exact[name].dtype, copy=False)
             known.other.add(name)
         known.values[name] = value
         return value
@@ -204,7 +208,9 @@ class Search:
             if not following:
                 break
             fit = min(following, key=lambda each: each.error)
-            if fit.error > max(self.rounded, 2 * best.error) or not self.owns(layer, fit):
+            rounds = readers[0].steps is not None and self.network.of(best.tensor).steps is None
+            most = max(self.rounded, 2 * best.error) if rounds else best.error + SAME
+            if fit.error > most or not self.owns(layer, fit):
                 break
             best = fit
         return best

@@ -9,10 +9,11 @@ from conversion.core.measurement import Measurement
 from conversion.core.spec import Spec
 from conversion.proof.checks.batching import DYNAMIC
 from conversion.proof.checks.case import Case
+from conversion.proof.checks.weights import settled_by_behaviour
 from conversion.proof.metrics import quantized, weights
 from conversion.proof.metrics.quantities import QUANTIZED_SEEN, SOURCE_EQUAL, SOURCE_FOLDED
 from conversion.proof.metrics.quantized import Pair
-from conversion.proof.metrics.weights import Held
+from conversion.proof.metrics.weights import Held, Settled
 from conversion.proof.metrics.weights_seen import weights_seen
 from conversion.proof.taps.weights_by_content import locate
 from conversion.quantization.coverage import BY_CHOICE
@@ -58,9 +59,12 @@ def onnx_parameters(case: Case) -> list[Measurement]:
         Likeness(case.exposed, prepared.taps.exposed, workspace.layers.probes[0]),
     )
     located = locate(spec, prepared.network, prepared.taps.matches)
-    held = [*located.held, *located.placed]
+    behaving = settled_by_behaviour(case, prepared.taps, located)
+    held = [*located.held, *(each.held for each in behaving if each.is_wrong)]
     return [
-        *_measured(case, made.pairs(), made.unchecked(), source=located.held),
+        *_measured(
+            case, made.pairs(), made.unchecked(), source=located.held, source_behaves=behaving
+        ),
         *weights.compared(case.about, spec, held, (SOURCE_EQUAL, SOURCE_FOLDED)),
     ]
 
@@ -108,6 +112,7 @@ def _measured(
     settled: Sequence[str] = (),
     dynamic: bool = False,
     source: Sequence[Held] = (),
+    source_behaves: Sequence[Settled] = (),
 ) -> list[Measurement]:
     """What was compared, and which share of the weights that shows.
 
@@ -119,17 +124,20 @@ def _measured(
         settled: layers whose weights could not be compared and that give what they should.
         dynamic: whether the file may lack scales: they are computed as it runs.
         source: the weights of the float graph that was quantized, each of which was compared.
+        source_behaves: those that were not found in it, and what their layers do there.
     """
     spec = case.workspace.spec
     order = [layer.name for layer in spec.layers]
     dispensable = quantized.PARTS if dynamic else _dispensable(spec)
     return [
         *quantized.parameters(case.about, order, pairs, unchecked, remark, dispensable, settled),
-        *_seen(case, pairs, source),
+        *_seen(case, pairs, source, source_behaves),
     ]
 
 
-def _seen(case: Case, pairs: Sequence[Pair], source: Sequence[Held]) -> list[Measurement]:
+def _seen(
+    case: Case, pairs: Sequence[Pair], source: Sequence[Held], source_behaves: Sequence[Settled]
+) -> list[Measurement]:
     """The share of the weights that was compared; what was not is seen in what its layer gives."""
     from conversion.proof.checks.int8.seen import held_in
 
@@ -143,7 +151,10 @@ def _seen(case: Case, pairs: Sequence[Pair], source: Sequence[Held]) -> list[Mea
     left = [layer for layer in spec.layers if not known.issuperset(map(id, layer.weights.values()))]
     behaving = [layer for layer in left if held_in(case).behaves(layer.name)]
     arrays = [array for layer in behaving for array in layer.weights.values()]
-    return weights_seen(case.about, QUANTIZED_SEEN, spec, exactly, by_rule, arrays)
+    right = [each for each in source_behaves if each.is_right]
+    arrays += [array for each in right for array in each.held.covers]
+    unseen = sum(each.unseen for each in right)
+    return weights_seen(case.about, QUANTIZED_SEEN, spec, exactly, by_rule, arrays, unseen)
 
 
 def _chosen(case: Case) -> list[str]:

@@ -1,9 +1,11 @@
-"""Activations whose name meant something else in the Keras that wrote a file."""
+"""What a description meant in the Keras that wrote it, where today's would read it otherwise."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+
+from conversion.readers.keras_1 import in_words_of_keras_2, is_keras_1
 
 SETTINGS = ("activation", "recurrent_activation")
 
@@ -17,7 +19,7 @@ def is_older(version: str) -> bool:
 
 
 def restated(config: Any, version: str, written: Callable[[str], Any] = str) -> list[str]:
-    """Change a description, in place, to say what its activations meant when it was written.
+    """Change a description, in place, to say today what it said when it was written.
 
     Args:
         config: the model's description, of any depth.
@@ -26,7 +28,12 @@ def restated(config: Any, version: str, written: Callable[[str], Any] = str) -> 
 
     Returns:
         The names of the layers whose activation was restated.
+
+    Raises:
+        UserError: it is of Keras 1 and has a layer that has no counterpart.
     """
+    if is_keras_1(version):
+        in_words_of_keras_2(config)
     found, pending = list[str](), [config] if is_older(version) else []
     while pending:  # a loop, not recursion: a hostile file may be nested 60,000 deep
         value = pending.pop()
