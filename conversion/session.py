@@ -74,6 +74,8 @@ def judge_all(
         reason = not_made(case)
         if reason and name in named:
             raise UserError(f"{name} cannot be made: {reason}")
+    if workspace.reference.memory > workspace.memory // 4:  # it is smaller where it starts anew
+        workspace.reference.close()
     made = dict[str, Artifact]()
     measured = list[Measurement]()
     for index, name in enumerate(names, 1):

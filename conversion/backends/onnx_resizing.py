@@ -54,7 +54,7 @@ def _rows(before: int, after: int) -> np.ndarray:
     """The row that each new one is, chosen in float32 as TensorFlow chooses it."""
     scale = np.float32(before) / np.float32(after)
     places = (np.arange(after, dtype=np.float32) + np.float32(0.5)) * scale
-    return np.minimum(np.floor(places).astype(np.int64), before - 1)
+    return np.asarray(np.minimum(np.floor(places).astype(np.int64), before - 1))
 
 
 def scales_raised(model: ModelProto) -> bool:

@@ -26,6 +26,10 @@ _LITERT_ELEMENTS = (
     "TensorFlow's converter has no 8-bit form of an operator that it is made of (ELU, NEG, SQUARE, "
     "ZEROS_LIKE, CUMSUM), and leaves that one in float between two casts"
 )
+_LITERT_SPANNING = (
+    "its activation is left in float: TensorFlow's converter makes it of operators, such as e to "
+    "the power of x, whose values eight bits cannot hold"
+)
 _LITERT_VOLUMES = "LiteRT has no integer kernel for convolutions in three dimensions"
 _LITERT_ONE_RANGE = (
     "it has one range for all that it reads, some of which is in float: TensorFlow's converter "
@@ -66,6 +70,10 @@ LITERT_FLOAT_ACTIVATIONS = (
 )
 """Activations of which TensorFlow's converter leaves an operator in float."""
 
+LITERT_SPANNING = ("celu", "log_sigmoid", "mish", "selu", "softplus")
+"""Activations whose operators our LiteRT files leave in float. In eight bits, e to the power of the
+largest x leaves no step for that of all others: a network of `selu` answers at random."""
+
 OF_ONE_RANGE = ("Concatenate", "Maximum", "Minimum")
 """Layers of which a LiteRT operator has one range for all that it reads and gives."""
 
@@ -78,7 +86,9 @@ def float_steps(spec: Spec, settings: Settings) -> dict[str, str]:
     found = in_float(spec, "litert", settings)
     for layer in spec.layers:
         normal = layer.kind == "Dot" and layer.config.get("normalize")
-        if layer.activation.lower() in LITERT_FLOAT_ACTIVATIONS or normal:
+        if layer.activation in LITERT_SPANNING:
+            found.setdefault(layer.name, _LITERT_SPANNING)
+        elif layer.activation.lower() in LITERT_FLOAT_ACTIVATIONS or normal:
             found.setdefault(layer.name, _LITERT_ELEMENTS)
         elif layer.kind in OF_ONE_RANGE and not found.keys().isdisjoint(layer.inputs):
             found.setdefault(layer.name, _LITERT_ONE_RANGE)

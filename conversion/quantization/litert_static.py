@@ -28,16 +28,20 @@ def build(ingredients: Ingredients, target: Path) -> Mapping[str, Any]:
         The provenance: source, route, calibration, versions, warnings, census.
     """
     images, places = ingredients.artifacts["calibration"], ingredients.artifacts["litert-places"]
-    chosen, known = ingredients.settings.litert.float_layers, places.provenance["nodes"]
+    known, activations = places.provenance["nodes"], places.provenance["activations"]
     route = "tf.lite.TFLiteConverter, int8 activations, int8 weights per channel, int8 ends"
-    if chosen:
-        nodes = [node for found in known.values() for node in found]
+    nodes = [node for found in (*known.values(), *activations.values()) for node in found]
+    warnings = without_effect(ingredients.settings.litert.float_layers, known)
+    if nodes:
         nodes += places.provenance["between"]
         content = ingredients.keras.quantize_litert(places.path.read_bytes(), nodes)
-        warnings = without_effect(chosen, known)
-        route = f"{route}; {', '.join(known)} in float"
     else:
-        content, warnings = ingredients.keras.to_litert(images.path)
+        content, said = ingredients.keras.to_litert(images.path)
+        warnings += said
+    if known:
+        route = f"{route}; {', '.join(known)} in float"
+    if activations:
+        route = f"{route}; the activations of {', '.join(activations)} in float"
     provenance = {
         "source": ingredients.spec.digest,
         "route": route,

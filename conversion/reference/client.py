@@ -58,6 +58,16 @@ class Reference:
         """Whether the process is up."""
         return self._child is not None and self._child.running
 
+    @property
+    def memory(self) -> int:
+        """Bytes that the process has to itself; 0 where there is none."""
+        import psutil
+
+        child = self._child
+        if child is None or not child.running:
+            return 0
+        return int(psutil.Process(child.process.pid).memory_full_info().uss)
+
     def call(
         self, job: str, values: Mapping[str, Any], arrays: Mapping[str, np.ndarray] | None = None
     ) -> Message:

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytestmark = pytest.mark.slow
@@ -23,3 +24,22 @@ def test_litert_cuts_off_what_a_minimum_reads_for_whatever_else_reads_it():
     off = said("litert_minimum.py")
     assert off["without minimum"] < 0.05
     assert off["with minimum"] > 0.5
+
+
+def test_litert_gives_no_number_for_the_unit_of_zeros():
+    off = said("litert_unit_normalization.py")
+    assert off["others"] < 1e-6
+    assert np.isnan(off["zeros"])
+
+
+def test_litert_is_calibrated_on_other_sums_of_a_transposed_convolution_of_an_even_kernel():
+    off = said("litert_conv3d_transpose.py")
+    assert off["odd kernel"] < 0.01
+    assert off["even kernel"] > 0.1
+
+
+def test_litert_cuts_off_what_an_activation_reads_that_chooses():
+    off = said("litert_choice.py")
+    assert off["relu"] < 0.05
+    assert off["celu"] > 0.5
+    assert off["slope and threshold"] > 0.3

@@ -12,10 +12,15 @@ SAMPLE = 100
 """Weights drawn by seed from all of a subject's; 98 of 100 must be seen by taps or outputs."""
 
 
+ELSEWHERE = {"mlperf-tiny": pytest.mark.slow}
+"""The embedded model stands for both every day: it is the same network."""
+
+
 def pytest_generate_tests(metafunc):
     if "subject" in metafunc.fixturenames:
         names = [s for s in subjects(metafunc.config) if s in ("embedded", "mlperf-tiny")]
-        metafunc.parametrize("subject", names)
+        params = [pytest.param(s, marks=ELSEWHERE.get(s, ()), id=s) for s in names]
+        metafunc.parametrize("subject", params)
 
 
 def drawn(spec, count, seed=0):

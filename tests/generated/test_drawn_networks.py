@@ -1,5 +1,8 @@
 """Networks that nobody drew: read, converted, quantized and judged without a false red."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 from generated.drawing import Drawing
@@ -13,25 +16,18 @@ from conversion.proof import truth
 from conversion.readers import read_spec
 
 SAMPLE = range(40)
+FAULTS = Path(__file__).parents[1] / "converter_faults"
 DAILY = ()
 """Of the sample, those judged each day: none until they are timed on a quiet machine."""
-CLIPPED = (
-    "LiteRT: what a maximum or minimum reads has the range of its result, and is cut off there"
-)
-OPEN = {
-    0: "ONNX int8: share of integer products beside a transposed convolution in one dimension",
-    2: CLIPPED,
-    6: "ONNX: error of one channel behind a global maximum; LiteRT int8: SQNR of a dense layer",
-    8: "int8: SQNR of a dense layer that applies an activation of several operators",
-    9: "LiteRT int8: ranges behind convolutions in three dimensions",
-    11: "int8: SQNR of a layer that ideal rounding ruins too",
-    13: "ONNX int8: the factor of a normalization is not found",
-    14: "ONNX int8: the factor of a normalization is not found",
-    15: "ONNX int8: the outputs do not vary",
-    17: "int8: SQNR of a normalized Dot, which is several operators",
-    18: "onnx2torch takes other rows than Keras where it resizes to the nearest: the file is wrong",
-    22: "LiteRT int8: ranges and SQNR of a unit normalization",
+CONVERTERS = {
+    2: ("litert_minimum", {("litert-int8", "ranges")}),
+    6: ("litert_choice", {("litert-int8", "layer_sqnr")}),
+    9: ("litert_conv3d_transpose", {("litert-int8", "ranges")}),
+    22: ("litert_unit_normalization", {("litert-int8", "layer_sqnr")}),
 }
+"""Seed to the script in `tests/converter_faults` that shows what a converter does wrong by itself,
+and to what is red for it, which is right."""
+OPEN: dict[int, str] = {}
 """Seed to what is red in it and not mended; the others of the sample are expected to be green."""
 NOISE = 1e-3
 """Of the outputs' spread: float32 against float64. Networks of other weights are off by about 1."""
@@ -44,15 +40,35 @@ def clean(seed):
 
 
 @pytest.mark.parametrize("seed", [clean(each) for each in SAMPLE])
-def test_no_artifact_of_a_drawn_network_is_called_wrong_or_undecided(reference, tmp_path, seed):
+def test_what_is_red_in_a_drawn_network_is_what_a_converter_does_wrong(reference, tmp_path, seed):
     found = judged(reference, seed, tmp_path)
-    assert found.bad == ()
-    assert found.code == 0
+    _, wanted = CONVERTERS.get(seed, ("", set()))
+    assert {about(each) for each in found.bad} == wanted, found.bad
+    assert found.code == (1 if wanted else 0)
     assert {"keras-fp32", "onnx-fp32"} <= {*found.made}
 
 
+def about(sentence):
+    """The artifact and the name of a measurement in words."""
+    said = re.fullmatch(r"\w+: ([\w-]+).*? on \w+(?: in layer '[^']*')?: (\w+).*", sentence, re.S)
+    return said.groups()
+
+
+def test_a_sentence_is_about_a_measurement_of_an_artifact():
+    scheme = "litert-int8[int8-channel-minmax, norm on top+dense in float]"
+    said = f"fail: {scheme} on drawn_9 in layer 'a/b': ranges = 0.1 of the range: on a line: x = 1"
+    assert about(said) == ("litert-int8", "ranges")
+    assert about("undecided: onnx-int8 on drawn_15: batch_1: no power") == ("onnx-int8", "batch_1")
+
+
+@pytest.mark.parametrize("seed", CONVERTERS)
+def test_a_red_that_is_right_has_a_script_that_shows_it(seed):
+    script, _ = CONVERTERS[seed]
+    assert (FAULTS / f"{script}.py").is_file()
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [each for each in SAMPLE if each not in OPEN][:12])
+@pytest.mark.parametrize("seed", [each for each in SAMPLE if each not in (*OPEN, *CONVERTERS)][:12])
 def test_a_fault_in_an_artifact_of_a_drawn_network_is_caught(reference, tmp_path, seed):
     found = judged(reference, seed, tmp_path, faulty=True)
     assert not found.fault or found.caught

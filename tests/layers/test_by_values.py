@@ -156,6 +156,21 @@ def test_a_tensor_of_two_layers_in_a_row_is_the_second_ones(hidden, group):
     assert found["a_relu"].tensor not in ("", found["lifted"].tensor)
 
 
+def test_a_layer_ends_with_its_last_operator_though_one_inside_gives_the_same_here():
+    """A choice between two branches of which these few images take one alone."""
+    network, values = file_of(SPEC)
+    first = next(each for each in network.tensors if each.name == "t4")
+    chosen = replace(first, name="chosen", kind="where", reads=(first.name,))
+    tensors = list[Computed]()
+    for each in network.tensors:
+        reads = tuple(chosen.name if name == first.name else name for name in each.reads)
+        tensors += [replace(each, reads=reads), *([chosen] if each is first else [])]
+    values = {**values, chosen.name: values[first.name]}
+    found = match(SPEC, EXACT, replace(network, tensors=tuple(tensors)), values)
+    assert found["a_relu"].tensor == chosen.name
+    assert found["b"].tensor == "t5"
+
+
 def test_a_factor_is_not_taken_for_the_layer():
     """The input correlates with its rescaled copy; the error tells them apart."""
     matches = found_in(SPEC, ["scaled"])

@@ -1,5 +1,7 @@
 """Layers that eight bits would ruin are left in float without being asked."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from keras_notation import sequential
@@ -8,8 +10,8 @@ from tools.keras_models import save_model
 from conversion.core.settings import LitertScheme, OnnxScheme, Settings
 from conversion.core.spec import Layer, Spec
 from conversion.proof.checks.case import Case
-from conversion.quantization.by_rule import cutting, uneven, with_rules
-from conversion.quantization.coverage import float_steps
+from conversion.quantization.by_rule import uneven, with_rules
+from conversion.quantization.coverage import float_steps, in_float
 from conversion.readers import read_spec
 from conversion.subjects import Subject
 from conversion.subjects.data import Dataset
@@ -45,6 +47,33 @@ def test_a_normalization_whose_factors_have_few_steps_is_left_in_float(variance,
     assert uneven(spec(variance, activation)) == left
 
 
+@pytest.mark.parametrize(
+    ("variance", "invert", "left"),
+    [(np.array([1, 1, 1, 1, 1, 900]), False, ["norm"]), (EVEN, False, []), (DEAD, True, [])],
+    ids=["of few steps", "even", "inverted"],
+)
+def test_a_normalization_by_statistics_of_data_is_folded_into_no_kernel(variance, invert, left):
+    found = spec(activation="linear", kind="Normalization")
+    (norm,) = (each for each in found.layers if each.name == "norm")
+    statistics = {"mean": np.zeros(6), "variance": variance}
+    own = replace(norm, config={"invert": invert}, weights=statistics)
+    assert uneven(replace(found, layers=(*found.layers[:2], own))) == left
+
+
+@pytest.mark.parametrize(
+    ("activation", "left"), [("sparsemax", ("conv",)), ("selu", ()), ("relu", ())]
+)
+def test_a_layer_with_an_activation_that_eight_bits_cannot_hold_is_left_in_float(activation, left):
+    made = with_rules(spec(activation=activation), Settings())
+    assert made.onnx.float_layers == made.litert.float_layers == left
+
+
+def test_litert_leaves_an_activation_of_exponentials_in_float_and_not_its_kernel():
+    found = spec(activation="selu")
+    assert [*float_steps(found, Settings())] == ["conv"]
+    assert in_float(found, "litert", Settings()) == {}
+
+
 def test_a_channel_that_gives_next_to_nothing_does_not_count():
     found = spec(np.array([1.0, 1.0, 1.0, 1.0, 1.0, 1.0]))
     found.layers[2].weights["gamma"][5] = 1e-3
@@ -72,31 +101,6 @@ def test_a_dot_that_measures_its_inputs_is_left_in_float(normalize, left):
     layers = (*given, Layer("dot", "Dot", config, ("x", "y"), {}, (1,)))
     made = with_rules(Spec("model", layers, ("x", "y"), ("dot",), "digest", "3.15"), Settings())
     assert made.onnx.float_layers == made.litert.float_layers == left
-
-
-@pytest.mark.parametrize(
-    ("beside", "outputs", "left"),
-    [
-        pytest.param((), ("lower",), [], id="nothing else reads it"),
-        pytest.param((("other", "ReLU", ("b",)),), ("lower",), ["lower"], id="a layer does"),
-        pytest.param((), ("lower", "b"), ["lower"], id="the user does"),
-        pytest.param((("other", "ReLU", ("a",)),), ("lower",), ["lower"], id="before it is pooled"),
-        pytest.param((("other", "ReLU", ("c",)),), ("lower",), [], id="of another range"),
-    ],
-)
-def test_a_minimum_is_left_in_float_where_its_range_would_cut_off_what_counts(
-    beside, outputs, left
-):
-    named = (
-        *(("x", "InputLayer", ()), ("c", "Conv2D", ("x",)), ("a", "Conv2D", ("c",))),
-        *(("p", "MaxPooling2D", ("a",)), ("b", "Conv2D", ("x",)), ("lower", "Minimum", ("p", "b"))),
-        *beside,
-    )
-    layers = tuple(Layer(name, kind, {}, read, {}, (4, 4, 2)) for name, kind, read in named)
-    found = Spec("model", layers, ("x",), outputs, "digest", "3.15")
-    assert cutting(found) == left
-    made = with_rules(found, Settings())
-    assert (made.onnx.float_layers, made.litert.float_layers) == ((), tuple(left))
 
 
 def test_a_label_names_three_layers_and_counts_the_others():

@@ -12,18 +12,16 @@ from conversion.core.digest import of_file
 from conversion.core.measurement import Verdict
 from conversion.proof.checks.case import Case
 from conversion.proof.checks.int8.quantized import quantized_parameters
+from conversion.proof.checks.int8.ranges import litert_ranges
 from conversion.proof.checks.structure import litert_integer_weights
 from conversion.proof.checks.weights import file_weights
 
 INT8, FLOAT = "litert-int8", "litert-fp32"
 ALL = {**MODELS, **nested_kinds.MODELS}
 DAILY = ("Conv2DTranspose", "branches", "dilated", "LayerNormalization", "sum of three")
-COARSE = (
-    *("celu", "exponential", "log_sigmoid", "mish", "selu"),
-    *("softplus", "sparse_plus", "sparsemax"),
-)
-"""Activations that the converter makes of several operators, whose values in between eight bits
-cannot hold: what e to the power of x gives, or one range for both sides of a choice."""
+CUT = {"activation celu": {"ranges"}}
+"""Models of which the converter cuts off what an activation reads, and what is red for it, which is
+right: `tests/converter_faults/litert_choice.py`."""
 IN_FLOAT = ("LayerNormalization", "GroupNormalization", "RMSNormalization", "UnitNormalization")
 """Models of which no kernel is left in eight bits: a rule leaves such layers in float."""
 MERGED = ("activation hard_sigmoid", "dense, norm")
@@ -65,10 +63,24 @@ def odd(measured):
 
 @pytest.mark.parametrize("name", daily(ALL))
 def test_a_right_int8_file_passes(made, name):
-    found = odd(all_kinds.judged(made(name), INT8))
-    if name.removeprefix("activation ") in COARSE:
-        found.pop("layer_sqnr", None)
-    assert found == {}
+    assert odd(all_kinds.judged(made(name), INT8)).keys() == CUT.get(name, set())
+
+
+@pytest.mark.slow
+def test_a_range_is_named_that_cuts_off_what_more_than_a_minimum_reads(reference, tmp_path):
+    """The converter's fault: `tests/converter_faults/litert_minimum.py`."""
+    calls = [
+        all_kinds.conv("a", "x"),
+        all_kinds.call("Rescaling", "b", "a", scale=0.1, offset=-60.0),
+        all_kinds.call("Minimum", "m", "a", "b"),
+        *(all_kinds.conv(name, read) for name, read in (("c", "a"), ("d", "m"))),
+        all_kinds.call("Add", "y", "c", "d"),
+    ]
+    workspace = all_kinds.workspace(
+        reference, tmp_path, "cut", all_kinds.functional((6, 6, 3), calls, ["y"])
+    )
+    (found,) = litert_ranges(Case(workspace, INT8))
+    assert (found.verdict, found.layer) == (Verdict.FAIL, "a")
 
 
 @pytest.mark.parametrize("name", daily(ALL))

@@ -25,8 +25,6 @@ DAILY = (
     "sum of three",
     "nested block",
 )
-COARSE = {"layer_sqnr": ("activation exponential", "activation sparsemax")}
-"""What eight bits are too coarse for: the values of a random network span too much."""
 
 
 def daily(names):
@@ -59,8 +57,7 @@ def odd(measured):
 @pytest.mark.parametrize("format_", FORMATS)
 @pytest.mark.parametrize("name", daily(ALL))
 def test_a_right_file_passes(made, name, format_):
-    found = odd(all_kinds.judged(made(name, format=format_), "onnx-int8"))
-    assert {n: why for n, why in found.items() if name not in COARSE.get(n, ())} == {}
+    assert odd(all_kinds.judged(made(name, format=format_), "onnx-int8")) == {}
 
 
 @pytest.mark.parametrize("format_", FORMATS)
@@ -90,8 +87,7 @@ def test_a_product_of_two_activations_costs_what_its_own_layer_does(made):
 )
 @pytest.mark.parametrize("name", ALL)
 def test_a_right_file_with_one_scale_a_tensor_passes(made, name, scheme):
-    found = odd(all_kinds.judged(made(name, **scheme), "onnx-int8"))
-    assert {n: why for n, why in found.items() if name not in COARSE.get(n, ())} == {}
+    assert odd(all_kinds.judged(made(name, **scheme), "onnx-int8")) == {}
 
 
 def changed(workspace, tmp_path, change):

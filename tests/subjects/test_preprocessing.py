@@ -1,8 +1,5 @@
 """What is done to images before a model sees them, and that Keras does the same."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -15,30 +12,12 @@ from conversion.subjects.preprocessing import FAMILIES, Preprocessing
 
 IMAGES = np.random.RandomState(4).randint(0, 256, (70, 6, 5, 3)).astype(np.uint8)
 
-KERAS = """
-import sys
-import numpy as np
-import keras
-images = np.load(sys.argv[1]).astype(np.float32)
-found = {
-    name: module.preprocess_input(images.copy())
-    for name, module in vars(keras.applications).items()
-    if hasattr(module, "preprocess_input")
-}
-np.savez(sys.argv[2], **found)
-"""
-
 
 @pytest.fixture(scope="module")
-def keras(tmp_path_factory):
-    """Family to Keras's own float32, computed in a process of its own."""
-    folder = tmp_path_factory.mktemp("preprocessed")
-    np.save(folder / "images.npy", IMAGES)
-    places = (folder / "images.npy", folder / "found.npz")
-    command = [sys.executable, "-c", KERAS, *map(str, places)]
-    subprocess.run(command, check=True, capture_output=True, timeout=120)
-    with np.load(places[1]) as found:
-        return dict(found)
+def keras(reference):
+    """Family to Keras's own float32."""
+    images = {"images": IMAGES.astype(np.float32)}
+    return reference.call("tools.keras_jobs:preprocessed", {}, images).arrays
 
 
 @pytest.mark.parametrize("family", FAMILIES)

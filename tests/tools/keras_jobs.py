@@ -207,6 +207,17 @@ def application_file(models: dict[str, Any], message: Message) -> tuple[dict[str
     return {"parameters": model.count_params()}, {}
 
 
+def preprocessed(models: dict[str, Any], message: Message) -> tuple[dict[str, Any], Any]:
+    """Images as every family of Keras prepares them, by the family's name."""
+    images = message.arrays["images"]
+    families = {
+        name: module.preprocess_input(images.copy())
+        for name, module in vars(keras.applications).items()
+        if hasattr(module, "preprocess_input")
+    }
+    return {}, families
+
+
 def known_families(models: dict[str, Any], message: Message) -> tuple[dict[str, Any], Any]:
     """The families that this Keras has, and the least input of each."""
     return {"families": {name: LEAST.get(name, 32) for name in families()}}, {}

@@ -16,7 +16,7 @@ import numpy as np
 from conversion.core.spec import Layer, Spec
 from conversion.proof.taps import intruders, suspects
 from conversion.proof.taps.candidates import Fit, apart
-from conversion.proof.taps.matches import Match
+from conversion.proof.taps.matches import EQUAL, Match
 from conversion.proof.taps.moving import moves
 from conversion.proof.taps.network import Network
 from conversion.proof.taps.searching import Search
@@ -125,8 +125,36 @@ def _leave_to_the_last(search: Search) -> None:
             del fits[name]
 
 
+def _pass_to_the_end(search: Search) -> None:
+    """Find a layer in the last tensor with its values that no other layer has and all behind read.
+
+    What has its values on the few images here may be inside it, and another on other images: of a
+    choice between two branches one may be all that these images take.
+    """
+    network, fits = search.network, search.known.fits
+    taken = {network.root(fit.tensor) for fit in fits.values()}
+    for layer in search.spec.layers:
+        behind = search.after[layer.name]
+        if moves(layer) or not behind or not {layer.name, *behind} <= fits.keys():
+            continue
+        fit, wanted = fits[layer.name], search.wanted[layer.name]
+        if layer.name in search.ends or not layer.inputs or not search.is_sure(fit):
+            continue
+        later = [
+            each
+            for each in search.candidates.fits(wanted)
+            if each.error <= max(1.5 * fit.error, EQUAL)
+            and network.root(each.tensor) not in taken
+            and network.descends(each.tensor, fit.tensor)
+            and all(network.descends(fits[name].tensor, each.tensor) for name in behind)
+        ]
+        if later:
+            search.place(layer, max(later, key=lambda each: network.position[each.tensor]))
+
+
 def _result(search: Search) -> dict[str, Match]:
     """Where every layer is, once all were taken."""
+    _pass_to_the_end(search)
     _leave_to_the_last(search)
     groups: dict[str, list[str]] = {}
     ends = {layer.name: _end(search, layer.name) for layer in search.spec.layers}

@@ -16,6 +16,9 @@ from conversion.proof.taps.network import Network
 AHEAD = 8
 """Layers that are tried ahead, to see what explains that one is nowhere."""
 
+SAME = 1e-6
+"""How far the error of a tensor may be from that of one with the same elements in another order."""
+
 OWN_STEPS = 1.0
 """Steps of its integers, rms, up to which a tensor's own rounding explains an error. Convolutions
 measure 0.3 to 0.6, the rounding of kernels included; layers of several operators up to 4."""
@@ -205,7 +208,9 @@ class Search:
             if not following:
                 break
             fit = min(following, key=lambda each: each.error)
-            if fit.error > max(self.rounded, 2 * best.error) or not self.owns(layer, fit):
+            rounds = readers[0].steps is not None and self.network.of(best.tensor).steps is None
+            most = max(self.rounded, 2 * best.error) if rounds else best.error + SAME
+            if fit.error > most or not self.owns(layer, fit):
                 break
             best = fit
         return best

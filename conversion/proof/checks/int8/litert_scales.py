@@ -35,7 +35,8 @@ SAME = (
 OVERWRITING = ("add", "sub", "mul", "div")
 """Operators that are written over what they read."""
 
-CHOOSING = ("select", "select_v2", "maximum", "minimum")
+EXTREMES = ("maximum", "minimum")
+CHOOSING = ("select", "select_v2", *EXTREMES)
 """Operators that give one or the other of their operands, each with the result's scale."""
 
 
@@ -44,13 +45,13 @@ def tied(
 ) -> tuple[dict[str, Place], dict[str, str]]:
     """How the ranges of tensors hang together in a LiteRT file.
 
-    The operands of a choice in integers have its result's scale, which holds all that matters of
-    them. The
-    operands of a concatenation have the scale that holds them all, as has what they are pooled or
-    moved from, and where the result is concatenated again it is the last one's. A sum, a product, a
-    scale or a shift is written over the first operand of its size that nothing else reads, and
-    TensorFlow 2.21 records its inputs once more afterwards: such an operand has the result's range
-    too (tensorflow/tensorflow#127842).
+    The operands of a choice have its result's scale, which holds all that matters of them there: a
+    layer's output that is read elsewhere as well must hold its own, and TensorFlow 2.21 cuts it off
+    all the same. The operands of a concatenation have the scale that holds them all, as has what
+    they are pooled or moved from, and where the result is concatenated again it is the last one's.
+    A sum, a product, a scale or a shift is written over the first operand of its size that nothing
+    else reads, and TensorFlow 2.21 records its inputs once more afterwards: such an operand has the
+    result's range too (tensorflow/tensorflow#127842).
 
     Args:
         network: the file's.
@@ -80,10 +81,23 @@ def tied(
             else:
                 kept.pop(name, None)
     for each in reversed(network.tensors):
-        for name in each.reads if each.kind in CHOOSING and each.steps is not None else ():
+        for name in each.reads if each.kind in CHOOSING else ():
+            also.setdefault(name, also.get(each.name, each.name))
+            if is_shared(network, kept, name):
+                continue
             kept.pop(name, None)
             if each.name in kept:
                 kept[name] = kept[each.name]
-            if each.name in also:
-                also.setdefault(name, also[each.name])
     return kept, also
+
+
+def is_shared(network: Network, places: Mapping[str, Place], operand: str) -> bool:
+    """Whether what a choice reads is a layer's output that something else reads as well.
+
+    Args:
+        network: the file's.
+        places: tensor to the layer that it holds.
+        operand: the tensor.
+    """
+    inside = operand not in places or places[operand][1]
+    return not inside and len(network.readers[operand]) > 1

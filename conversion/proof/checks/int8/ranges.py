@@ -146,12 +146,12 @@ def litert_ranges(case: Case) -> list[Measurement]:
         return fitting_ranges(case)
     if reason := unknown(case):
         return case.skip(RANGES, reason)
-    from conversion.proof.checks.int8.litert_scales import CALIBRATED, tied
+    from conversion.proof.checks.int8.litert_scales import CALIBRATED, EXTREMES, tied
 
     seen = seen_in(case)
     recorded: dict[str, Range] = {}
     for each in seen.network.tensors:
-        ranged = each.kind in (*CALIBRATED, "concatenation") or not each.reads
+        ranged = each.kind in (*CALIBRATED, "concatenation", *EXTREMES) or not each.reads
         if each.steps is not None and each.steps.zero_point.dtype == np.int8 and ranged:
             scale, zero = float(each.steps.scale), int(each.steps.zero_point)
             low = (-128 - zero) * scale

@@ -113,7 +113,10 @@ class Weights:
             self.lost.append(words)
 
     def _bias(self, found: Found) -> Bias | None:
-        """What is added where the kernel is, else in a later step of the same layer."""
+        """What is added where the kernel is, else in a later step of the same layer.
+
+        A dilated convolution of LiteRT has zeros at the kernel and its bias behind.
+        """
         step, owners = found.step, self.seen.owners
         later = [
             each
@@ -122,12 +125,13 @@ class Weights:
             and "add" in each.kind
         ]
         count = found.wanted.kernel.shape[found.wanted.axis]
-        for each in (step, *later):
-            for constant in each.constants:
-                size = int(np.prod(constant.shape))
-                if constant is not found.constant and size in (1, count):
-                    return self._read(constant, found, each is step)
-        return None
+        added = [
+            self._read(constant, found, each is step)
+            for each in (step, *later)
+            for constant in each.constants
+            if constant is not found.constant and int(np.prod(constant.shape)) in (1, count)
+        ]
+        return next((each for each in added if each.real.any()), added[0] if added else None)
 
     def _read(self, constant: Constant, found: Found, at_kernel: bool) -> Bias:
         stored = constant.stored()
