@@ -45,8 +45,13 @@ def nearest_gathered(model: ModelProto) -> bool:
             last = given
     if gathers:
         nodes = [each for n in model.graph.node for each in gathers.get(n.output[0], [n])]
+        read = {name for node in nodes for name in node.input}
+        gone = {name for n in model.graph.node if n.output[0] in gathers for name in n.input} - read
         del model.graph.node[:]
         model.graph.node.extend(nodes)
+        kept = [each for each in model.graph.initializer if each.name not in gone]
+        del model.graph.initializer[:]
+        model.graph.initializer.extend(kept)
     return bool(gathers)
 
 

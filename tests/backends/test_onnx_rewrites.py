@@ -192,6 +192,7 @@ def test_both_axes_are_resized_to_the_nearest():
     )
     (said,) = rewrite(made)
     assert "nearest" in said
+    assert "s" not in {each.name for each in made.graph.initializer}
     # of four rows the three at 2/3, 2 and 10/3; of four columns the five at 0.4, 1.2, 2, 2.8, 3.6
     assert run(made, X).tolist() == X[:, :, [0, 2, 3]][..., [0, 1, 2, 2, 3]].tolist()
 

@@ -142,7 +142,7 @@ def _pass_to_the_end(search: Search) -> None:
             continue
         later = [
             each
-            for each in search.candidates.fits(wanted)
+            for each in search.fits(layer.name, wanted)
             if each.error <= max(1.5 * fit.error, EQUAL)
             and network.root(each.tensor) not in taken
             and network.descends(each.tensor, fit.tensor)

@@ -116,7 +116,7 @@ class Search:
             known: its inputs.
             behind: only what is computed from this tensor; empty for any.
         """
-        found = self._fits(layer.name, wanted)
+        found = self.fits(layer.name, wanted)
         if behind:
             found = [f for f in found if f.tensor != behind and self._below(f.tensor, (behind,))]
         if not found:
@@ -134,8 +134,13 @@ class Search:
 
         return min(equal, key=order)
 
-    def _fits(self, name: str, wanted: np.ndarray) -> list[Fit]:
-        """The tensors that are closest to a layer, which may be asked for more than once."""
+    def fits(self, name: str, wanted: np.ndarray) -> list[Fit]:
+        """The tensors that are closest to a layer, which may be asked for more than once.
+
+        Args:
+            name: the layer.
+            wanted: what it should give; of the truth's it is looked up once.
+        """
         exact = wanted is self.exact[name]
         if exact and name in self.known_fits:
             return self.known_fits[name]
