@@ -43,12 +43,6 @@ def test_what_the_scheme_leaves_in_float_by_choice_may_stay():
     assert share(*steps, left={"a": "by choice"}, share_left=100 / 3).verdict is Verdict.PASS
 
 
-def test_shares_that_are_rounded_apart_are_the_same():
-    steps = (conv("a", 1037, False), conv("b", 6960, True))
-    left = 100 * 1037 / 7997 - 6e-7  # a sum of other floats
-    assert share(*steps, left={"a": "by choice"}, share_left=left).verdict is Verdict.PASS
-
-
 def test_a_runtime_that_quantizes_what_the_file_leaves_in_float_is_told_of():
     found = share(conv("a", 1, True), left={"a": "by choice"}, share_left=100.0)
     assert "the runtime quantizes a, which the file leaves in float" in found.reason

@@ -156,18 +156,28 @@ def test_a_tensor_of_two_layers_in_a_row_is_the_second_ones(hidden, group):
     assert found["a_relu"].tensor not in ("", found["lifted"].tensor)
 
 
-def test_a_layer_ends_with_its_last_operator_though_one_inside_gives_the_same_here():
-    """A choice between two branches of which these few images take one alone."""
+@pytest.mark.parametrize(
+    ("reads", "end"),
+    [(("t4", "before"), "chosen"), (("t4",), "t4")],
+    ids=["a choice inside it", "what the next layer begins with"],
+)
+def test_a_layer_ends_with_its_last_operator_and_no_later(reads, end):
+    """Of a choice between two branches these few images may take one alone."""
     network, values = file_of(SPEC)
-    first = next(each for each in network.tensors if each.name == "t4")
-    chosen = replace(first, name="chosen", kind="where", reads=(first.name,))
     tensors = list[Computed]()
     for each in network.tensors:
-        reads = tuple(chosen.name if name == first.name else name for name in each.reads)
-        tensors += [replace(each, reads=reads), *([chosen] if each is first else [])]
-    values = {**values, chosen.name: values[first.name]}
+        turned = tuple("chosen" if name == "t4" else name for name in each.reads)
+        if each.name == "t4":
+            tensors += [
+                Computed("before", "neg", each.reads),
+                replace(each, reads=("before",)),
+                Computed("chosen", "where", reads),
+            ]
+        else:
+            tensors.append(replace(each, reads=turned))
+    values = {**values, "chosen": values["t4"], "before": -values["t3"]}
     found = match(SPEC, EXACT, replace(network, tensors=tuple(tensors)), values)
-    assert found["a_relu"].tensor == chosen.name
+    assert found["a_relu"].tensor == end
     assert found["b"].tensor == "t5"
 
 

@@ -223,6 +223,12 @@ MODELS = {
         call("Concatenate", "j", "m", "c", axis=-1),
         conv("y", "j"),
     ],
+    "sum beside exponentials": [
+        conv("a", "x", activation="silu"),
+        conv("b", "x", activation="log_sigmoid"),
+        call("Add", "m", "a", "b"),
+        conv("y", "m"),
+    ],
     "norm after squareplus": [
         conv("a", "x", activation="squareplus"),
         NORM,

@@ -38,7 +38,8 @@ class DeployedLayers:
         """The layer whose product a node is; empty where it cannot be told."""
         known = (self._by_constant.get(self._ahead(name)) for name in node.input[1:])
         after = _ADDED.sub("", node.name)
-        named = (self._behind(name) for name in (after, self._results.get(after, "")))
+        names = (after, self._results.get(after, ""), node.output[0])
+        named = (self._behind(name) for name in names)
         return next((layer for layer in (*known, *named) if layer), "")
 
     def _ahead(self, name: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from math import floor
 from typing import Any
 
 from conversion.core.measurement import Measurement, Verdict, judged
@@ -65,9 +64,7 @@ def integer_share(
     floating = [step for step in steps if not step.integer and step.computes]
     multiplying = [step for step in floating if step.macs]
     multiplying.sort(key=lambda step: step.layer in left)  # those that may be come last
-    wanted = limit.value
-    if share:  # which is rounded as well: the last digits of both need not be the same
-        wanted = floor(round(limit.value - share_left, 6) * 1e4) / 1e4
+    wanted = round(limit.value - share_left, 6) if share else limit.value
     # One that may be in float and is not must not make up for one that may not be.
     among, of_others = _share([step for step in steps if step.layer not in left])
     enough = judged(of_others, ">=", limit.value) if among else Verdict.PASS

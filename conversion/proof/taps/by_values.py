@@ -126,7 +126,7 @@ def _leave_to_the_last(search: Search) -> None:
 
 
 def _pass_to_the_end(search: Search) -> None:
-    """Find a layer in the last tensor with its values that no other layer has and all behind read.
+    """Find a layer in the last tensor with its values that is made of what is inside the layer.
 
     What has its values on the few images here may be inside it, and another on other images: of a
     choice between two branches one may be all that these images take.
@@ -137,16 +137,18 @@ def _pass_to_the_end(search: Search) -> None:
         behind = search.after[layer.name]
         if moves(layer) or not behind or not {layer.name, *behind} <= fits.keys():
             continue
-        fit, wanted = fits[layer.name], search.wanted[layer.name]
+        fit, sources = fits[layer.name], search.sources(layer, search.known)
         if layer.name in search.ends or not layer.inputs or not search.is_sure(fit):
             continue
+        inside = {each.name for each in network.between(sources, fit.tensor)} - {fit.tensor}
         later = [
             each
-            for each in search.fits(layer.name, wanted)
+            for each in search.fits(layer.name, search.wanted[layer.name])
             if each.error <= max(1.5 * fit.error, EQUAL)
             and network.root(each.tensor) not in taken
             and network.descends(each.tensor, fit.tensor)
             and all(network.descends(fits[name].tensor, each.tensor) for name in behind)
+            and inside & {e.name for e in network.between((*sources, fit.tensor), each.tensor)}
         ]
         if later:
             search.place(layer, max(later, key=lambda each: network.position[each.tensor]))

@@ -237,9 +237,11 @@ def units(constant: Constant) -> np.ndarray:
     if constant.steps is None:
         return np.zeros(constant.shape)
     scale = np.abs(constant.steps.scale.astype(np.float64)).reshape(-1)
-    if scale.size > 1:
-        scale = folding.along(scale, len(constant.shape), constant.axis)
-    return np.array(np.broadcast_to(scale, constant.shape))
+    if scale.size == 1:
+        return np.full(constant.shape, scale[0])
+    return np.array(
+        np.broadcast_to(folding.along(scale, len(constant.shape), constant.axis), constant.shape)
+    )
 
 
 def _is_counted(constant: Constant) -> bool:

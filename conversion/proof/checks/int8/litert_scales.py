@@ -64,6 +64,10 @@ def tied(
     """
     kept, also = dict(places), dict[str, str]()
 
+    def whole(name: str) -> str:
+        """The tensor of integers that one in float is made from: it was recorded before that."""
+        return network.of(name).reads[0] if network.kind(name) == "dequantize" else name
+
     def fits(operand: str, result: str) -> bool:
         known = operand in kept and result in kept
         found = {sizes[kept[each][0]] for each in (operand, result) if known}
@@ -75,7 +79,7 @@ def tied(
             also.setdefault(name, joined)  # a concatenation in float gave its range all the same
     for each in network.tensors:
         if each.kind in OVERWRITING and (len(each.reads) > 1 or each.constants):
-            name = next((n for n in each.reads if fits(n, each.name)), "")
+            name = next((n for n in map(whole, each.reads) if fits(n, each.name)), "")
             if name and each.name in kept:
                 also.setdefault(name, each.name)
             else:

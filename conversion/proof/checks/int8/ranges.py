@@ -272,13 +272,16 @@ def _compared(
     known = [name for name in recorded if name in places]
     known.sort(key=lambda name: (order[places[name][0]], not places[name][1], name))
     missed = sorted(set(recorded) - set(known))
-    asked = [places[name] for name in known]
+    others = dict.fromkeys((overwritten or {}).values())
+    beside = [name for name in others if name in places and name not in known]
+    asked = [places[name] for name in (*known, *beside)]
     widened = None if rule.exact else [_widened(recorded[name], rule.steps) for name in known]
     (port,) = workspace.spec.inputs
     found = workspace.keras.layer_ranges({port: honest.images}, asked, widened)
-    rows, ends = [], dict(zip(known, found[:, :2].tolist(), strict=True))
-    for name, (layer, _), (low, high, cut, size) in zip(known, asked, found.tolist(), strict=True):
-        own = (low, high)
+    ends = dict(zip((*known, *beside), found[:, :2].tolist(), strict=True))
+    rows = []
+    for name, (low, high, cut, size) in zip(known, found.tolist(), strict=False):
+        layer, own = places[name][0], (low, high)
         also = ends.get((overwritten or {}).get(name, ""), own)
         both = min(low, also[0]), max(high, also[1])
         held = [_with_zero(each) if rule.holds_zero else each for each in (both, own)]

@@ -125,13 +125,16 @@ class Weights:
             and "add" in each.kind
         ]
         count = found.wanted.kernel.shape[found.wanted.axis]
-        added = [
+        added = (
             self._read(constant, found, each is step)
             for each in (step, *later)
             for constant in each.constants
             if constant is not found.constant and int(np.prod(constant.shape)) in (1, count)
-        ]
-        return next((each for each in added if each.real.any()), added[0] if added else None)
+        )
+        first = next(added, None)
+        if first is None or first.real.any() or not np.any(found.wanted.rest.offset):
+            return first
+        return next((each for each in added if each.real.any()), first)
 
     def _read(self, constant: Constant, found: Found, at_kernel: bool) -> Bias:
         stored = constant.stored()
