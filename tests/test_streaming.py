@@ -33,7 +33,8 @@ GB = 10**9
 
 def conv(name, read, shape, filters, padding="same"):
     kernel = np.random.RandomState(0).normal(0, 0.2, (3, 3, shape[-1], filters)).astype(np.float32)
-    config = {"padding": padding, "strides": (1, 1), "activation": "relu"}
+    config = {"filters": filters, "kernel_size": (3, 3), "use_bias": False}
+    config |= {"padding": padding, "strides": (1, 1), "activation": "relu"}
     return Layer(name, "Conv2D", config, (read,), {"kernel": kernel}, (*shape[:2], filters))
 
 
