@@ -25,6 +25,9 @@ collect_ignore = ["tests/openvino_backend"]
 TIMED = "latency or alone"
 """What measures time: beside other tests it would measure them too."""
 
+TIMED_FILES = ("tests/suite/test_latency.py", "tests/timing")
+"""Where that is."""
+
 CHOOSES_NOTHING = re.compile(r"-(q+|v+|x|r\w+)|--(durations|tb|color|maxfail)=\w+")
 """Arguments of pytest that leave all tests to be run, and write no file."""
 
@@ -48,6 +51,7 @@ def pytest_cmdline_main(config: pytest.Config) -> Generator[None, int, int]:
         if beside not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
             sys.exit(beside)
         config.option.markexpr = TIMED
+        config.args = [str(config.rootpath / each) for each in TIMED_FILES]
     alone = yield
     return beside or alone
 

@@ -74,6 +74,8 @@ def judge_all(
         reason = not_made(case)
         if reason and name in named:
             raise UserError(f"{name} cannot be made: {reason}")
+    if workspace.reference.memory > workspace.memory // 4:  # it is smaller where it starts anew
+        workspace.reference.close()
     made = dict[str, Artifact]()
     measured = list[Measurement]()
     for index, name in enumerate(names, 1):
@@ -237,23 +239,23 @@ def opened(
         ExitStack() as opening,
     ):
         own = custom.load(custom_files, replace)
-        file_or_name = opening.enter_context(whole(given, own))
+        reference = opening.enter_context(Reference(custom=own.files))
+        file_or_name = opening.enter_context(whole(given, own, reference))
         images = None if data is None else path_or_arrays(data)
         subject = find(file_or_name, images, preprocessing, own, read_guarded, shipping)
         sizes = open_sizes.words(subject.spec, subject.test is not None)
         for said in (*numeric_types.words(subject.spec.layers), *sizes):
             log.info(said)
-        with Reference(custom=own.files) as reference:
-            yield workspace_of(
-                subject,
-                reference,
-                external=external,
-                settings=settings,
-                demands=demands,
-                running=running,
-                store=store,
-                announce=log.info,
-            )
+        yield workspace_of(
+            subject,
+            reference,
+            external=external,
+            settings=settings,
+            demands=demands,
+            running=running,
+            store=store,
+            announce=log.info,
+        )
 
 
 def workspace_of(

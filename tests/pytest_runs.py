@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 
 RUN = """
-import contextlib, io, json, sys
+import contextlib, io, json, os, sys
 import pytest
 
 class Ids:
@@ -17,7 +17,8 @@ class Ids:
         self.found = [item.nodeid for item in session.items]
 
 answers = []
-for arguments in json.loads(sys.argv[1]):
+for place, arguments in json.loads(sys.argv[1]):
+    os.chdir(place)
     out, err, ids = io.StringIO(), io.StringIO(), Ids()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         code = pytest.main(["-p", "no:cacheprovider", *arguments], plugins=[ids])
@@ -31,10 +32,15 @@ COLLECT = ("--collect-only", "-q")
 
 
 def in_one_process(folder, runs):
-    """Answers of several runs of pytest, each exit code, output, errors, ids, modules."""
+    """Answers of several runs of pytest in the clone: exit code, output, errors, ids, modules."""
+    return in_places(folder, {name: (ROOT, arguments) for name, arguments in runs.items()})
+
+
+def in_places(folder, runs):
+    """The same of runs that begin each in a folder of its own."""
     known = {**os.environ, "CONVERSION_CACHE_DIR": str(folder), "PYTEST_ADDOPTS": ""}
     known.pop("CONVERSION_DATA_DIR", None)
-    arguments = [[str(each) for each in run] for run in runs.values()]
+    arguments = [[str(place), [str(each) for each in run]] for place, run in runs.values()]
     done = subprocess.run(
         [sys.executable, "-c", RUN, json.dumps(arguments)],
         cwd=ROOT,

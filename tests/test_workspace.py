@@ -1,12 +1,15 @@
-"""What an injected workspace shares with the one it came from, and what it makes anew."""
+"""What a workspace holds, what an injected one shares with it, and what that makes anew."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from conversion import session
 from conversion.core.artifact import Store
 from conversion.core.settings import OnnxScheme, Settings
+from conversion.reference import KerasModel
 
 
 @pytest.fixture
@@ -99,3 +102,30 @@ def test_under_other_choices_nothing_is_shared(injected, changed):
 def test_on_other_threads_outputs_are_not_shared(injected):
     other = replace(injected, threads=injected.threads + 1)
     assert other.outputs("torch-fp32") is not injected.outputs("torch-fp32")
+
+
+def test_what_is_judged_is_open_alone(good, monkeypatch):
+    own, opened = replace(good), []
+
+    def judge(case, topics, made):
+        case.workspace.runner(case.name)
+        opened.append([name for name, _ in own.runs._runners])
+        return []
+
+    monkeypatch.setattr(session, "judge", judge)
+    session.judge_all(own, ["torch-fp32", "onnx-fp32"], None, None)
+    assert opened == [["torch-fp32"], ["onnx-fp32"]]
+
+
+@pytest.mark.parametrize(("size", "closed"), [(900_000_000, 0), (1_100_000_000, 1)])
+def test_a_keras_process_that_converting_made_large_ends(good, monkeypatch, size, closed):
+    calls = []
+    reference = SimpleNamespace(
+        model=lambda path, spec: KerasModel(None, path, spec),
+        memory=size,
+        close=lambda: calls.append("close"),
+    )
+    monkeypatch.setattr(session, "judge", lambda case, topics, made: [])
+    own = replace(good, reference=reference, memory=4_000_000_000)
+    session.judge_all(own, ["torch-fp32"], None, None)
+    assert len(calls) == closed

@@ -116,11 +116,15 @@ def evaluate(given: argparse.Namespace) -> int:
 def inspect(given: argparse.Namespace) -> int:
     """Print what a file holds."""
     from conversion import custom
+    from conversion.reference import Reference
     from conversion.report.inspection import inspect, render
     from conversion.subjects.weights_alone import whole
 
     own = custom.load(given.custom, options.replaced(given))
-    with whole(str(given.file), own) as file:
+    with (
+        Reference(custom=own.files) as reference,
+        whole(str(given.file), own, reference) as file,
+    ):
         found = inspect(Path(file), own)
     print(json.dumps(found, indent=1, default=str) if given.json else render(found))
     return 0

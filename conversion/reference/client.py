@@ -44,7 +44,7 @@ class Reference:
                 opened.
         """
         self._timeout = timeout
-        self._custom = [[str(file.path), file.digest] for file in custom]
+        self._custom = _named(custom)
         self._child: Child | None = None
 
     def __enter__(self) -> Reference:
@@ -57,6 +57,16 @@ class Reference:
     def running(self) -> bool:
         """Whether the process is up."""
         return self._child is not None and self._child.running
+
+    @property
+    def memory(self) -> int:
+        """Bytes that the process has to itself; 0 where there is none."""
+        import psutil
+
+        child = self._child
+        if child is None or not child.running:
+            return 0
+        return int(psutil.Process(child.process.pid).memory_full_info().uss)
 
     def call(
         self, job: str, values: Mapping[str, Any], arrays: Mapping[str, np.ndarray] | None = None
@@ -85,6 +95,8 @@ class Reference:
             sent = {"job": job, "custom": self._custom, **values}
             answer = self._ask(child, job, Message(sent, arrays or {}))
         failure = answer.values.get("error")
+        if failure is not None and answer.values["kind"] == UserError.__name__:
+            raise UserError(failure.removeprefix(f"{UserError.__name__}: "))
         if failure is not None:
             raised = UserError(f"Keras could not do '{job}': {failure}")
             raised.add_note(answer.values["traceback"])
@@ -108,11 +120,14 @@ class Reference:
             self.close()
             raise
 
-    def build(self, file: UserFile, weights: Path, target: Path) -> None:
+    def build(
+        self, file: UserFile, custom: Sequence[UserFile], weights: Path, target: Path
+    ) -> None:
         """Save the model that a user's function returns, with weights of a file.
 
         Args:
-            file: has the function; one of those that this process executes.
+            file: has the function.
+            custom: all files that the user named, executed before it is called.
             weights: alone, in HDF5.
             target: a `.keras` file.
 
@@ -120,7 +135,7 @@ class Reference:
             UserError: the function returns no Keras model, or the weights do not fit it.
         """
         paths = {"weights": str(weights.resolve()), "target": str(target)}
-        self.call("build_model", {"file": file.digest, **paths})
+        self.call("build_model", {"file": file.digest, "custom": _named(custom), **paths})
 
     def model(self, path: Path, spec: Spec, digest: str = "") -> KerasModel:
         """The Keras model of a file that the reader has already accepted.
@@ -156,6 +171,10 @@ class Reference:
             "conversion.core.worker", [limit, "conversion.reference.jobs", str(most())], settings
         )
         return self._child
+
+
+def _named(files: Sequence[UserFile]) -> list[list[str]]:
+    return [[str(file.path), file.digest] for file in files]
 
 
 @dataclass(frozen=True, eq=False)

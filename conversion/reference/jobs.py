@@ -17,6 +17,7 @@ import tensorflow as tf
 
 from conversion.core import digest
 from conversion.core.channel import Message
+from conversion.core.errors import UserError
 from conversion.core.user_code import BUILDER, UserFile, execute
 from conversion.readers.replacing import replaced as replaced_layers
 from conversion.reference.float64 import Float64Layer
@@ -196,12 +197,38 @@ def import_custom(models: Models, message: Message) -> None:
 
 
 def build_model(models: Models, message: Message) -> Answer:
-    """Save what a user's function returns, with the weights of a file."""
+    """Save what a user's function returns, with the weights of a file.
+
+    Raises:
+        UserError: it returns no model, or one that the weights do not fit.
+    """
+    keras.utils.clear_session(free_memory=False)  # names of layers begin anew: one file, one model
     import_custom(models, message)
     module, weights = models[message.values["file"]], Path(message.values["weights"])
-    model = getattr(module, BUILDER)()
+    ours = f"{BUILDER}() of {Path(module.__file__).name}"
+    try:
+        model = getattr(module, BUILDER)()
+    except Exception as error:
+        raise UserError(
+            f"Expected {ours} to return a keras.Model; it raises {_said(error)}."
+        ) from None
     if not isinstance(model, keras.Model):
-        raise TypeError(f"{BUILDER}() should return a keras.Model; it returns {type(model)}")
+        found = type(model).__name__
+        raise UserError(f"Expected {ours} to return a keras.Model; it returns {found}.")
+    try:
+        left = _with_weights(model, weights)
+    except Exception as error:
+        left = _said(error)
+    if left:
+        raise UserError(
+            f"Expected {ours} to return the model that {weights.name} was saved of; {left}"
+        )
+    model.save(message.values["target"])
+    return {}, {}
+
+
+def _with_weights(model: Any, weights: Path) -> str:
+    """Load weights into a model; what the file has and Keras did not look at, in words."""
     with tempfile.TemporaryDirectory() as folder:
         # Keras tells the format of weights by their name.
         copy = Path(folder) / ("weights.h5" if is_legacy(weights) else "model.weights.h5")
@@ -210,10 +237,11 @@ def build_model(models: Models, message: Message) -> Answer:
         again = Path(folder) / "again.weights.h5"
         model.save_weights(again)
         left = [] if is_legacy(weights) else sorted(weight_names(copy) - weight_names(again))
-    if left:  # which Keras does not look at
-        raise ValueError(f"the file has '{left[0]}', for which {BUILDER}() has no layer")
-    model.save(message.values["target"])
-    return {}, {}
+    return f"the file has '{left[0]}', for which it has no layer." if left else ""
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
 
 
 def _open(models: Models, message: Message) -> Any:

@@ -8,8 +8,9 @@ from conversion.core.errors import UserError
 from conversion.core.spec import Shape, Spec
 from conversion.readers.shapes import shapes_of
 
-SIZES, OTHER_SIZES = (64, 96), (96, 160)
-"""Height and width, and others: no two are alike, and each can be halved five times."""
+SIZES, OTHER_SIZES = (32, 48), (48, 80)
+"""Height and width, and others: neither is square, and both are small, as models that take any size
+are mostly convolutions whose maps are as large as the image."""
 
 FACTORS = (1, 2, 4, 8)
 """Multiples that are tried until every window fits."""

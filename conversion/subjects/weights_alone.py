@@ -16,12 +16,13 @@ from conversion.subjects.keras_object import forget_when
 
 
 @contextmanager
-def whole(model: str, custom: Custom) -> Iterator[str]:
+def whole(model: str, custom: Custom, reference: Reference) -> Iterator[str]:
     """A model as it is, or, where it is weights alone, a file of what is built with them.
 
     Args:
         model: a subject's name or a path.
         custom: the user's files, of which one may have a function `BUILDER`.
+        reference: the process that builds; it is not started where there is nothing to build.
 
     Yields:
         The model, or a file that lives as long as the context.
@@ -45,8 +46,7 @@ def whole(model: str, custom: Custom) -> Iterator[str]:
         )
     with tempfile.TemporaryDirectory(prefix="conversion-model-") as folder:
         target = Path(folder) / f"{path.stem}.keras"
-        with Reference(custom=custom.files) as reference:
-            reference.build(builders[0], path, target)
+        reference.build(builders[0], custom.files, path, target)
         forget_when(target)
         yield str(target)
 

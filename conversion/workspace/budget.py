@@ -45,8 +45,8 @@ BYTES_LAYERS = 24
 there, in Keras's process, and on the way from there."""
 
 BYTES_FOUND = 16
-"""Bytes of memory for each value of all layers where they are looked for: the truth's, and those of
-the file, which has more tensors."""
+"""Bytes of memory for each value of all layers where they are looked for: the truth's, those of the
+file, which has more tensors, and what every layer should give for those."""
 
 BYTES_TRUTH = 8
 """Bytes of a value in float64."""
@@ -97,7 +97,7 @@ class Streaming:
     @property
     def probes(self) -> int:
         """Images by which the layers of a file are found."""
-        return self._within(self.memory // 2, BYTES_FOUND * self.values, PROBES)
+        return self._within(self.memory // 4, BYTES_FOUND * self.values, PROBES)
 
     @property
     def holds_truth(self) -> bool:

@@ -1,10 +1,15 @@
 """Structure checks on descriptions of files that differ in one thing."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
+from conversion.backends import BACKENDS, Ingredients
 from conversion.core.quantity import About
+from conversion.core.settings import Settings
 from conversion.core.spec import Layer, Spec
+from conversion.proof.checks.structure import torch_weights
 from conversion.proof.metrics.quantities import INPUTS, OPSET, OUTPUTS, ROW_ORDER
 from conversion.proof.metrics.structure import (
     eight_bit_weights,
@@ -143,6 +148,34 @@ def test_weights_are_equal_bit_by_bit_or_not_at_all(stored, count):
 def test_a_weight_that_differs_is_named_with_its_layer():
     (found,) = equal_arrays(ABOUT, {"net.a.kernel": ONE}, {"net.a.kernel": ULP})
     assert (found.layer, found.reason.split(" of net")[0]) == ("net.a", "1 of 4 values")
+
+
+def test_a_weight_of_a_nested_model_is_named_with_the_layer_not_with_its_attribute(tmp_path):
+    from conversion.backends import torch_fp32
+
+    def spec(bias):
+        weights = {"kernel": np.float32(ONE), "bias": np.float32(bias)}
+        layers = (
+            Layer("x", "InputLayer", {}, (), {}, (2,)),
+            Layer(
+                *("outer/inner", "Dense", {"units": 2, "activation": "linear"}, ("x",), weights),
+                (2,),
+            ),
+        )
+        return Spec("net", layers, ("x",), ("outer/inner",), "", "3")
+
+    path, packages = tmp_path / "torch-fp32.pt", BACKENDS["torch-fp32"].packages
+    torch_fp32.build(Ingredients(spec([1, 2]), None, Settings(), {}, packages), path)
+    case = SimpleNamespace(
+        workspace=SimpleNamespace(spec=spec([1, 3])),
+        artifact=SimpleNamespace(path=path),
+        about=ABOUT,
+        held=set(),
+        once=lambda _, measure: measure(),
+    )
+    found, *_ = torch_weights(case)
+    assert (str(found.verdict), found.layer) == ("fail", "outer/inner")
+    assert len(case.held) == 2
 
 
 @pytest.mark.parametrize(("value", "verdict"), [(9, "fail"), (10, "pass"), (11, "pass")])

@@ -175,13 +175,13 @@ def test_it_is_said_in_one_line_before_keras_is_started(refused, folder, made, a
 
 
 RETURNS_NO_MODEL = {
-    "a-number": ("def model():\n    return 3\n", ["should return a keras.Model", "int"]),
-    "nothing": ("def model():\n    pass\n", ["should return a keras.Model", "NoneType"]),
+    "a-number": ("def model():\n    return 3\n", ["to return a keras.Model; it returns int"]),
+    "nothing": ("def model():\n    pass\n", ["to return a keras.Model; it returns NoneType"]),
     "a-layer": (
         "def model():\n    import keras\n    return keras.layers.Dense(2)\n",
-        ["should return a keras.Model", "Dense"],
+        ["to return a keras.Model; it returns Dense"],
     ),
-    "an-error": ("def model():\n    return 1 / 0\n", ["ZeroDivisionError"]),
+    "an-error": ("def model():\n    return 1 / 0\n", ["it raises ZeroDivisionError"]),
     "an-argument": ("def model(classes):\n    return 3\n", ["classes"]),
     "other-layers": (BUILDS, ["mine.h5"]),
 }
@@ -193,5 +193,5 @@ def test_a_python_file_that_returns_no_model_that_fits_is_one_line(run, folder, 
     with_python(weights_alone, text)(folder)
     code, out, said = run("inspect", *BUILT)
     assert (code, out, said.count("\n")) == (2, "", 1)
-    assert "build.py" in said
+    assert "Expected model() of build.py" in said
     assert all(words in said for words in says), said

@@ -6,7 +6,7 @@ from dataclasses import replace
 import h5py
 import numpy as np
 import pytest
-from keras_notation import sequential
+from keras_notation import entry, functional, sequential
 from tools.keras_models import save_model
 
 from conversion.core.artifact import Store
@@ -14,6 +14,7 @@ from conversion.core.errors import UserError
 from conversion.core.measurement import Verdict
 from conversion.custom import load
 from conversion.proof.checks.case import Case
+from conversion.proof.checks.other_size import other_size
 from conversion.readers import read_spec
 from conversion.readers.input_shape import of_shape
 from conversion.reading import read_guarded
@@ -116,9 +117,23 @@ def left_open(files, reference, tmp_path_factory):
 def test_a_size_that_stays_open_is_judged_at_two(left_open, artifact):
     found = judge(Case(left_open, artifact), ("structure", "parity"), {})
     assert {m.verdict for m in found} <= {Verdict.PASS, Verdict.SKIPPED}, found
-    assert left_open.parity_inputs["image"].shape[1:] == (64, 96, 3)
+    assert left_open.parity_inputs["image"].shape[1:] == (32, 48, 3)
     (other,) = (m for m in found if m.name == "other_size")
-    assert (other.verdict, other.reason) == (Verdict.PASS, "at 96 x 160 x 3")
+    assert (other.verdict, other.reason) == (Verdict.PASS, "at 48 x 80 x 3")
+
+
+def test_every_output_of_open_size_is_judged_at_two(reference, tmp_path):
+    made = [
+        entry("InputLayer", "image", batch_shape=[None, None, None, 3], dtype="float32"),
+        entry("Conv2D", "first", "image", filters=4, kernel_size=3),
+        entry("Conv2D", "last", "first", filters=2, kernel_size=1),
+    ]
+    path = tmp_path / "two.keras"
+    save_model(reference, path, functional("two", made, ["last", "first"]), seed=7)
+    subject = Subject("two", path, read(path, None))
+    workspace = Workspace(subject, reference, Store(tmp_path / "store"), threads=1)
+    found = other_size(Case(workspace, "onnx-fp32"))
+    assert {m.layer: m.verdict for m in found} == {"last": Verdict.PASS, "first": Verdict.PASS}
 
 
 def test_a_size_that_stays_open_is_that_of_the_data(left_open):
@@ -127,7 +142,7 @@ def test_a_size_that_stays_open_is_that_of_the_data(left_open):
     assert workspace.parity_inputs["image"].shape[1:] == (20, 30, 3)
     found = judge(Case(workspace, "onnx-fp32"), ("parity",), {})
     assert {m.verdict for m in found} <= {Verdict.PASS, Verdict.SKIPPED}, found
-    assert [m.reason for m in found if m.name == "other_size"] == ["at 96 x 160 x 3"]
+    assert [m.reason for m in found if m.name == "other_size"] == ["at 48 x 80 x 3"]
 
 
 class OfOneSize:
@@ -137,7 +152,7 @@ class OfOneSize:
         self.runner = runner
 
     def run(self, inputs):
-        return self.runner.run({name: array[:, :64, :96] for name, array in inputs.items()})
+        return self.runner.run({name: array[:, :32, :48] for name, array in inputs.items()})
 
 
 def test_a_file_that_is_right_at_one_size_alone_fails(left_open, tmp_path):

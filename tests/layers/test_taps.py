@@ -210,3 +210,25 @@ def test_layers_of_a_module_that_was_written_by_hand_are_found(workspaces):
     taps = align(workspace.spec, open_module(model, workspace.spec, 1, probe), inputs, exact)
     assert list(taps.seen) == [layer.name for layer in workspace.spec.layers]
     assert [each.layer for each in taps.matches.values() if each.error > 1e-5] == []
+
+
+def test_a_tensor_that_does_not_hold_one_image_behind_the_other_is_no_layer():
+    from conversion.proof.taps.opened import one_by_one
+
+    pixels = np.random.default_rng(0).normal(size=(4, 3, 5, 2)).astype(np.float32)
+
+    def look(inputs, names):
+        (given,) = inputs.values()
+        made = {
+            "as it is": given,
+            "every row alone": given.reshape(-1, 5, 2),
+            "channels before images": given.transpose(3, 0, 1, 2),
+            "its sizes": np.array(given.shape[1:]),
+        }
+        return {name: made[name] for name in names}
+
+    names = ["as it is", "every row alone", "channels before images", "its sizes"]
+    found = one_by_one(look, names, {"image": pixels})
+    assert list(found) == names[:2]
+    for value in found.values():
+        np.testing.assert_array_equal(value.reshape(pixels.shape), pixels)

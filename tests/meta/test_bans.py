@@ -80,6 +80,8 @@ BANS = {
     "exception that nobody hears of": hides,
     "file that may run code": unpickles,
 }
+ASKED = (ast.Call, ast.Expr, ast.ExceptHandler, ast.ImportFrom)
+"""What a ban can be of; a file has ten times as many other nodes."""
 PLACES = {
     "comparison of its own": ("conversion", "fixtures", "tests"),
     "comparison whose result is dropped": ("conversion", "fixtures", "tests"),
@@ -91,7 +93,7 @@ ALLOWED = {("comparison of its own", "conversion/proof/metrics/compare.py")}
 
 
 def lines(tree, ban):
-    return [node.lineno for node in ast.walk(tree) if BANS[ban](node)]
+    return [n.lineno for n in ast.walk(tree) if isinstance(n, ASKED) and BANS[ban](n)]
 
 
 def test_no_file_has_one():
@@ -101,7 +103,8 @@ def test_no_file_has_one():
     for path in set().union(*places.values()):
         asked = [b for b in BANS if path in places[b] and (b, path) not in ALLOWED]
         for node in ast.walk(parsed(path)):
-            found |= {f"{path}:{node.lineno}: {ban}" for ban in asked if BANS[ban](node)}
+            if isinstance(node, ASKED):
+                found |= {f"{path}:{node.lineno}: {ban}" for ban in asked if BANS[ban](node)}
     assert found == set()
 
 

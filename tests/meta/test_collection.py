@@ -149,6 +149,17 @@ def test_every_marker_in_use_is_registered():
     assert used - BUILT_IN - OWN <= registered()
 
 
+def test_what_is_timed_is_where_a_plain_run_looks_for_it():
+    (where,) = (
+        ast.literal_eval(node.value)
+        for node in parsed("conftest.py").body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "TIMED_FILES"
+    )
+    timed = [path for path in files("tests") if {"alone", "latency"} & set(marks(parsed(path)))]
+    assert len(timed) >= len(where)
+    assert [path for path in timed if not path.startswith(where)] == []
+
+
 def test_every_topic_of_a_check_is_a_marker():
     from conversion.proof.checks import CHECKS, TOPICS
 

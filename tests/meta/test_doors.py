@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from pytest_runs import in_places
 from python_sources import ROOT
 
 MODEL = ROOT / "conversion" / "subjects" / "embedded.h5"
@@ -31,10 +32,6 @@ def run(folder, *words):
     )
     ids = [line for line in done.stdout.splitlines() if "::" in line]
     return done.returncode, ids, done.stdout + done.stderr
-
-
-def through_the_plugin(folder, *words):
-    return run(folder, "pytest", *COLLECT, "-p", "conversion.plugin", *words)
 
 
 @pytest.fixture(scope="module")
@@ -69,42 +66,39 @@ def test_conversion_test_collects_the_topic_of_the_one_model(ids):
     assert all("[mine-" in each for each in ids)
 
 
-@pytest.mark.parametrize("spelling", ["space", "equals", "relative"])
-def test_every_spelling_collects_the_same_ids(empty, ids, spelling):
-    path = empty / "mine.h5"
-    words = {
-        "space": ("--model", path),
-        "equals": (f"--model={path}",),
-        "relative": ("--model", "mine.h5"),
+@pytest.fixture(scope="module")
+def runs(empty, repository, ids):
+    """Runs of pytest in one process, those in the clone last: they alone know its folder."""
+    path, parity = empty / "mine.h5", ("-m", "parity")
+    plugin = ("--collect-only", "-q", "-p", "conversion.plugin")
+    chosen = {
+        "space": (empty, [*plugin, "--model", path, *parity]),
+        "equals": (empty, [*plugin, f"--model={path}", *parity]),
+        "relative": (empty, [*plugin, "--model", "mine.h5", *parity]),
+        "an id": (empty, [*plugin, "--model=mine.h5", ids[3]]),
+        "theirs": (repository, [*plugin, "--model", path, *parity]),
+        "the clone": (ROOT, ["--collect-only", "-q", f"--model={path}", *parity]),
     }
-    code, found, said = through_the_plugin(empty, *words[spelling], "-m", "parity")
-    assert code == 0, said
+    return in_places(empty, chosen)
+
+
+@pytest.mark.parametrize("name", ["space", "equals", "relative", "theirs", "the clone"])
+def test_every_spelling_and_every_folder_collects_the_same_ids(runs, ids, name):
+    """In somebody else's repository too, whose own tests are not collected then."""
+    code, out, err, found, _ = runs[name]
+    assert code == 0, out + err
     assert found == ids
 
 
-def test_the_clone_collects_the_same_ids(empty, ids):
-    code, found, said = run(
-        ROOT, "pytest", *COLLECT, f"--model={empty / 'mine.h5'}", "-m", "parity"
-    )
-    assert code == 0, said
-    assert found == ids
-
-
-def test_an_id_is_enough_to_select_its_test(empty, ids):
-    code, found, said = through_the_plugin(empty, "--model=mine.h5", ids[3])
-    assert code == 0, said
+def test_an_id_is_enough_to_select_its_test(runs, ids):
+    code, out, err, found, _ = runs["an id"]
+    assert code == 0, out + err
     assert found == [ids[3]]
 
 
-def test_in_somebody_elses_repository_the_suite_alone_is_collected(repository, empty, ids):
-    code, found, said = through_the_plugin(repository, "--model", empty / "mine.h5", "-m", "parity")
-    assert code == 0, said
-    assert found == ids
-
-
-def test_without_a_model_their_tests_are_theirs(repository):
+def test_without_a_model_their_tests_are_theirs(repository, runs):
     (repository / "conftest.py").write_text("")
-    code, found, said = through_the_plugin(repository)
+    code, found, said = run(repository, "pytest", *COLLECT, "-p", "conversion.plugin")
     (repository / "conftest.py").write_text(THEIRS["conftest.py"])
     assert code == 0, said
     assert found == ["checks/check_sums.py::check_sum"]

@@ -8,13 +8,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from keras_notation import sequential
+from tools.keras_models import save_model
 
-from conversion import readers, subjects
+from conversion import readers
 from conversion.api import verify
 from conversion.core.artifact import Store
 from conversion.core.guarded import Guarded
 
-IMAGES = 400
+IMAGES = 200
+LAYERS = [
+    ("InputLayer", {"batch_shape": [None, 9, 9, 3], "dtype": "float32", "name": "image"}),
+    ("Conv2D", {"filters": 6, "kernel_size": [3, 3], "name": "conv"}),
+    ("ReLU", {"name": "relu"}),
+    ("Flatten", {"name": "flat"}),
+    ("Dense", {"units": 4, "activation": "softmax", "name": "scores"}),
+]
 HDF5 = b"\x89HDF\r\n\x1a\n"
 
 IN_PYTEST = """
@@ -43,18 +52,16 @@ print(json.dumps([int(code), read]))
 
 
 @pytest.fixture
-def model(tmp_path):
-    path = tmp_path / "mine.h5"
-    path.write_bytes(Path(subjects.__file__).with_name("embedded.h5").read_bytes())
-    return path
+def model(tmp_path, reference):
+    return save_model(reference, tmp_path / "mine.h5", sequential("mine", LAYERS), seed=3)
 
 
 @pytest.fixture
 def data(tmp_path):
     random = np.random.RandomState(0)
     path = tmp_path / "mine.npz"
-    images = random.randint(0, 256, (IMAGES, 32, 32, 3)).astype(np.uint8)
-    np.savez(path, x=images, y=random.randint(0, 10, IMAGES))
+    images = random.randint(0, 4, (IMAGES, 9, 9, 3)).astype(np.uint8)
+    np.savez(path, x=images, y=random.randint(0, 4, IMAGES))
     return path
 
 

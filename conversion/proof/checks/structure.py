@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from conversion.backends import Capability, implementation
@@ -102,11 +103,15 @@ def _torch_weights(case: Case) -> list[Measurement]:
     spec = case.workspace.spec
     state = torch_fp32.rebuild(case.artifact.path, spec.custom).state_dict()
     wanted = torch_module.state_of(spec)
-    ours, theirs = (
-        {name: tensor.numpy() for name, tensor in found.items()} for found in (wanted, state)
-    )
-    stored = {name.partition(".")[0] for name in theirs}
-    layers = [each for each in spec.layers if torch_module.attribute_name(each.name) in stored]
+    names = {torch_module.attribute_name(layer.name): layer.name for layer in spec.layers}
+
+    def of_layers(found: Mapping[str, Any]) -> dict[str, Any]:
+        parts = ((*name.partition("."), tensor) for name, tensor in found.items())
+        return {f"{names.get(a, a)}{dot}{role}": t.numpy() for a, dot, role, t in parts}
+
+    ours, theirs = of_layers(wanted), of_layers(state)
+    stored = {names.get(name.partition(".")[0]) for name in state}
+    layers = [each for each in spec.layers if each.name in stored]
     arrays = [array for layer in layers for array in layer.weights.values()]
     case.held.update(map(id, arrays))
     return [
