@@ -31,7 +31,7 @@ CUT = "LiteRT int8: a maximum cuts off what else is read; not judged since the r
 OPEN = {
     4: CUT,
     16: CUT,
-    35: "torch int8: a histogram cuts 0.13 % of the input; LiteRT int8: the bias of what is cut off",
+    35: "torch int8: a histogram cuts 0.13 % of the input; LiteRT int8: a bias beside a cut",
     37: CUT,
     39: "LiteRT int8: a ReLU with a slope and a threshold; not judged yet",
 }
