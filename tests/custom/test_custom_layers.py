@@ -139,7 +139,7 @@ def converted(path, file, store):
 def test_the_direct_route_without_a_module_names_the_ways_on(path, write, tmp_path):
     with pytest.raises(UserError) as caught:
         converted(path, write(changed((TORCH, ""))), Store(tmp_path))
-    for words in ("'gated' is a Gated", "--custom FILE.py", "torch-via-onnx-fp32"):
+    for words in ("'gated' is a Gated", "CustomLayer(torch=...)", "torch-via-onnx-fp32"):
         assert words in str(caught.value)
 
 
