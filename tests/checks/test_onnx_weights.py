@@ -18,6 +18,7 @@ from conversion.proof.metrics.layers import LayerError
 from conversion.proof.metrics.weights import Held, Settled, compared, weights
 from conversion.proof.taps import arithmetic
 from conversion.proof.taps.matches import Match
+from conversion.proof.taps.network import Computed, Constant, Network
 from conversion.proof.taps.weights_by_content import locate
 
 f32 = np.float32
@@ -473,3 +474,22 @@ def test_a_difference_and_a_quotient_are_read_as_what_they_are():
     steps = [arithmetic.of_operator(each) for each in network.tensors[1:]]
     found = arithmetic.backwards(steps)[-1]
     assert (float(found.factor), float(found.offset)) == (0.25, -0.5)  # (x - 2) / 4
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("slope", [0.0, 0.25])
+def test_slopes_are_found_with_either_sign_zeros_too(sign, slope):
+    """TensorFlow's converter stores what it subtracts: -0 for a slope of 0."""
+    alpha = np.full((1, 1, 5), slope, f32)
+    layers = (
+        layer_of("x", "InputLayer", (), (4, 4, 5), {}),
+        layer_of("p", "PReLU", ("x",), (4, 4, 5), {"alpha": alpha}, shared_axes=[1, 2]),
+    )
+    spec = Spec("net", layers, ("x",), ("p",), "0" * 64, "3")
+    constant = Constant("slopes", "B", lambda: (sign * alpha)[None], (1, 1, 1, 5))
+    tensors = (Computed("x"), Computed("y", "mul", ("x",), False, (constant,)))
+    network = Network(tensors, ("x",), ("y",))
+    places = (("x", "x"), ("p", "y"))
+    whole = {name: Match(name, tensor, None, (4, 4, 5), 0.0, (name,)) for name, tensor in places}
+    (found,) = compared(ABOUT, spec, locate(spec, network, whole).held)
+    assert (found.name, found.verdict, found.n) == ("weights_equal_spec", "pass", 1)

@@ -206,11 +206,12 @@ class _Locating:
 
         for use, laid in self._likely(wanted, layer.name, turned):
             value = use.constant.stored()
-            for right in (laid, -laid):
-                held = Held(layer.name, words, value, right, None, (wanted,))
-                if held.mostly:
-                    self.found.held.append(held)
-                    return
+            # Slopes that are all 0 are there with either sign; the one that is there is taken.
+            signs = (Held(layer.name, words, value, s, None, (wanted,)) for s in (laid, -laid))
+            held = min(signs, key=lambda each: int(each.differing().sum()))
+            if held.mostly:
+                self.found.held.append(held)
+                return
             if first is None and use.by.name in inside:
                 first = Held(layer.name, words, value, laid, None, (wanted,))
         if first is not None:
