@@ -16,10 +16,10 @@ import numpy as np
 from conversion.core.spec import Layer, Spec
 from conversion.proof.taps import intruders, suspects
 from conversion.proof.taps.candidates import Fit, apart
-from conversion.proof.taps.matches import EQUAL, Match
+from conversion.proof.taps.matches import Match
 from conversion.proof.taps.moving import moves
 from conversion.proof.taps.network import Network
-from conversion.proof.taps.searching import Search
+from conversion.proof.taps.searching import Search, as_good_as
 
 ROUNDED = 1e-4
 """Part of a layer's spread by which a float tensor may differ and still be taken for the layer's
@@ -137,14 +137,15 @@ def _pass_to_the_end(search: Search) -> None:
         behind = search.after[layer.name]
         if moves(layer) or not behind or not {layer.name, *behind} <= fits.keys():
             continue
-        fit, sources = fits[layer.name], search.sources(layer, search.known)
+        fit = fits[layer.name]
         if layer.name in search.ends or not layer.inputs or not search.is_sure(fit):
             continue
+        sources = search.sources(layer, search.known)
         inside = {each.name for each in network.between(sources, fit.tensor)} - {fit.tensor}
         later = [
             each
             for each in search.fits(layer.name, search.wanted[layer.name])
-            if each.error <= max(1.5 * fit.error, EQUAL)
+            if each.error <= as_good_as(fit.error)
             and network.root(each.tensor) not in taken
             and network.descends(each.tensor, fit.tensor)
             and all(network.descends(fits[name].tensor, each.tensor) for name in behind)

@@ -16,12 +16,18 @@ from conversion.proof.taps.network import Network
 AHEAD = 8
 """Layers that are tried ahead, to see what explains that one is nowhere."""
 
-SAME = 1e-6
-"""How far the error of a tensor may be from that of one with the same elements in another order."""
-
 OWN_STEPS = 1.0
 """Steps of its integers, rms, up to which a tensor's own rounding explains an error. Convolutions
 measure 0.3 to 0.6, the rounding of kernels included; layers of several operators up to 4."""
+
+
+def as_good_as(error: float) -> float:
+    """The error up to which another tensor fits a layer as well.
+
+    Args:
+        error: of the one that fits best.
+    """
+    return max(1.5 * error, EQUAL)
 
 
 class Search:
@@ -121,7 +127,7 @@ class Search:
             found = [f for f in found if f.tensor != behind and self._below(f.tensor, (behind,))]
         if not found:
             return None
-        least = max(1.5 * min(fit.error for fit in found), EQUAL)
+        least = as_good_as(min(fit.error for fit in found))
         equal = [fit for fit in found if fit.error <= least]
         sources = self.sources(layer, known)
         roots = {self.network.root(name) for name in sources}
@@ -214,7 +220,8 @@ class Search:
                 break
             fit = min(following, key=lambda each: each.error)
             rounds = readers[0].steps is not None and self.network.of(best.tensor).steps is None
-            most = max(self.rounded, 2 * best.error) if rounds else best.error + SAME
+            # Unless it rounds, what moves keeps every element: more is another order of them.
+            most = max(self.rounded, 2 * best.error) if rounds else best.error + EQUAL
             if fit.error > most or not self.owns(layer, fit):
                 break
             best = fit
