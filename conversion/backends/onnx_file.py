@@ -163,6 +163,13 @@ def open_session(
         raise UserError(f"ONNX Runtime cannot open {name}: {sentence}") from None
 
 
+OTHER_CPU = (
+    "it was saved with its layout optimised for another CPU (ReorderInput, ReorderOutput); save it "
+    "with GraphOptimizationLevel.ORT_ENABLE_EXTENDED, or judge it on that CPU. "
+)
+"""Channels stand in blocks as wide as that CPU's registers: 16 with AVX-512, 8 without."""
+
+
 def run_session(
     session: onnxruntime.InferenceSession,
     outputs: Sequence[str],
@@ -193,7 +200,8 @@ def run_session(
         return [np.concatenate(each)[:count] for each in zip(*parts, strict=True)]
     except Exception as error:  # ONNX Runtime's exceptions share no public base class
         sentence = " ".join(str(error).split())[:300]
-        raise RunFailed(f"ONNX Runtime stops on a batch of {count}: {sentence}") from None
+        why = OTHER_CPU if "Reorder" in sentence else ""
+        raise RunFailed(f"ONNX Runtime stops on a batch of {count}: {why}{sentence}") from None
 
 
 def ports_of(session: onnxruntime.InferenceSession) -> list[Port]:

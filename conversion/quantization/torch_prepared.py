@@ -203,10 +203,10 @@ def _config(scheme: TorchScheme) -> Any:
     weight = (
         ao.default_per_channel_weight_observer if scheme.per_channel else ao.default_weight_observer
     )
-    activation = observers[scheme.method].with_args(
-        dtype=torch.quint8, reduce_range=scheme.reduce_range
+    return ao.QConfig(
+        activation=observers[scheme.method].with_args(dtype=torch.quint8),
+        weight=weight.with_args(reduce_range=scheme.seven_bits),
     )
-    return ao.QConfig(activation=activation, weight=weight)
 
 
 def observers(module: nn.Module) -> dict[str, ao.ObserverBase]:

@@ -40,10 +40,14 @@ SCHEMES = [
     )
 ]
 ENGINES = [
-    TorchScheme(engine, per_channel, method)
-    for engine, per_channel, method in product(
-        ("onednn", "x86", "fbgemm", "qnnpack"), (True, False), ("histogram", "minmax")
+    TorchScheme(engine, per_channel, method, reduce_range=reduce_range)
+    for engine, per_channel, method, reduce_range in product(
+        ("onednn", "x86", "fbgemm", "qnnpack"),
+        (True, False),
+        ("histogram", "minmax"),
+        (True, False),
     )
+    if (engine, reduce_range) != ("qnnpack", False)  # it takes all eight bits either way
 ]
 QDQ = OnnxScheme(format="qdq")
 GROUPS = {  # kernel's shape, which no other layer has, to its layer and the last of its group
@@ -148,15 +152,18 @@ def test_a_scale_too_small_for_the_bias_is_raised():
 def test_torch_spreads_the_largest_weight_over_127_and_a_half_steps():
     kernel = np.array([[-2.0, 1.0], [0.0, 0.0]], f32)
     eps = np.finfo(f32).eps
-    assert int8.torch_scale(kernel, True).tolist() == [f32(f32(2.0) / f32(127.5)), eps]
-    assert int8.torch_scale(kernel, False) == f32(f32(2.0) / f32(127.5))
-    whole = int8.torch_integers(np.array([[-127.5, 0.5, 1.5, 300.0]], f32), np.array(1.0, f32))
-    assert whole.tolist() == [[-128, 0, 2, 127]]  # half to even; clipped
+    assert int8.torch_scale(kernel, True, False).tolist() == [f32(f32(2.0) / f32(127.5)), eps]
+    assert int8.torch_scale(kernel, False, False) == f32(f32(2.0) / f32(127.5))
+    assert int8.torch_scale(kernel, False, True) == f32(f32(2.0) / f32(63.5))  # seven bits
+    kernel, one = np.array([[-127.5, 0.5, 1.5, 300.0]], f32), np.array(1.0, f32)
+    # half to even; clipped
+    assert int8.torch_integers(kernel, one, False).tolist() == [[-128, 0, 2, 127]]
+    assert int8.torch_integers(kernel, one, True).tolist() == [[-64, 0, 2, 63]]
 
 
 def test_torch_multiplies_with_the_inverse_where_onnx_runtime_divides():
     weight, scale = np.array([1.0619546], f32), np.array(0.013191982, f32)
-    assert int8.torch_integers(weight, scale).tolist() == [80]
+    assert int8.torch_integers(weight, scale, False).tolist() == [80]
     assert int8.integers(weight, Steps(scale, np.array(0, np.int8))).tolist() == [81]
 
 

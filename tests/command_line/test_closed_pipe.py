@@ -48,7 +48,8 @@ def test_closed_standard_output(arguments):
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with started("-m", "conversion", *arguments, **pipes) as process:
         process.stdout.close()
-        assert process.stderr.read() == b""
+        # of a stage that takes long, on a busy machine, a line says so
+        assert {*process.stderr.read().splitlines()} <= {b"inspect ..."}
     assert process.returncode == BROKEN
 
 

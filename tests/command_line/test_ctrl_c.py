@@ -112,6 +112,10 @@ def started(tmp_path):
         process.communicate()
 
 
+ENDED = 10
+"""Seconds in which a child has to notice; far less where the machine is not busy."""
+
+
 def stopped(process, send):
     """Exit code, seconds, what was said, and which processes are left."""
     children = psutil.Process(process.pid).children(recursive=True)
@@ -120,8 +124,8 @@ def stopped(process, send):
     code = process.wait(30)
     spent = time.monotonic() - start
     said = process.stderr.read()  # to its end: until no child has it open
-    time.sleep(0.1)
-    left = [each for each in children if alive(each)]
+    while (left := [each for each in children if alive(each)]) and time.monotonic() < start + ENDED:
+        time.sleep(0.1)
     return code, spent, said, left
 
 

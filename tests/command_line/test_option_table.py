@@ -76,7 +76,7 @@ def test_what_is_left_out_has_the_default_of_its_field():
 def test_one_switch_sets_both_schemes():
     found = options.settings(parsed("--per-tensor", "--format", "qdq", "--full-range"))
     assert found.onnx == OnnxScheme(per_channel=False, format="qdq", reduce_range=False)
-    assert found.torch == TorchScheme(per_channel=False)
+    assert found.torch == TorchScheme(per_channel=False, reduce_range=False)
 
 
 def test_float_layers_are_for_every_int8_backend():

@@ -41,7 +41,7 @@ OPTIONS = {
         "per_channel": "--per-tensor",
         "method": "--torch-method",
         "float_layers": "--float-layers",
-        "reduce_range": "--torch-reduce-range",
+        "reduce_range": "--full-range",
     },
     "LitertScheme": {"float_layers": "--float-layers"},
     "CalibrationChoice": {

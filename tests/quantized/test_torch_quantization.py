@@ -212,11 +212,23 @@ def test_a_range_by_minmax_is_that_of_the_images(made):
     assert found["zero_point"] == round(-low / ((high - low) / 255))
 
 
-def test_seven_bits_give_half_as_many_steps(made):
-    eight = made("conv", folder="eight").ranges()
-    seven = made("conv", TorchScheme(method="minmax", reduce_range=True), folder="seven").ranges()
-    for name, each in eight.items():
-        assert seven[name]["scale"] == pytest.approx(each["scale"] * 255 / 127, rel=1e-6)
+@pytest.mark.parametrize(
+    ("engine", "reduce_range", "largest"),
+    [("onednn", True, 64), ("onednn", False, 128), ("qnnpack", True, 128)],
+)
+def test_seven_bits_of_a_weight_leave_room_for_the_sum_of_two_products(
+    made, engine, reduce_range, largest
+):
+    if engine not in engines():
+        pytest.skip(f"no {engine} in this PyTorch")
+    from conversion.backends.torch_file import load
+    from conversion.quantization import torch_static
+
+    scheme = TorchScheme(engine, method="minmax", reduce_range=reduce_range)
+    path = made("conv", scheme).make("torch-int8", torch_static.build, ".pt").path
+    kernel = load(path, "torch-int8")["state_dict"]["body.y.weight"].int_repr().numpy()
+    assert kernel.max() == largest - 1 or kernel.min() == -largest
+    assert (2 * 255 * largest < 2**15) is (largest == 64)
 
 
 def test_the_file_is_made_of_the_recorded_ranges(made):
@@ -387,7 +399,7 @@ def test_the_provenance_names_engine_groups_calibration_and_source(made):
 
     model = made("conv, norm, relu")
     found = model.ingredients.artifacts["torch-int8"]
-    assert found.provenance["route"] == "torch.ao eager mode, onednn-channel-minmax"
+    assert found.provenance["route"] == "torch.ao eager mode, onednn-int7-channel-minmax"
     assert found.provenance["fused"] == [["a", "n", "y"]]
     content = model.ingredients.artifacts["calibration"].provenance["content"]
     assert found.provenance["calibration"] == content

@@ -133,23 +133,26 @@ def reals(stored: np.ndarray, steps: Steps, axis: int | None = None) -> np.ndarr
     return real
 
 
-def torch_scale(kernel: np.ndarray, per_channel: bool) -> np.ndarray:
-    """The scale of a kernel in PyTorch's symmetric observers: 127.5 steps to the largest value.
+def torch_scale(kernel: np.ndarray, per_channel: bool, seven_bits: bool) -> np.ndarray:
+    """The scale of a kernel in PyTorch's symmetric observers: 63.5 or 127.5 steps at most.
 
     Args:
         kernel: ``(O, ...)`` float32.
         per_channel: one a channel of the first axis.
+        seven_bits: whether the integers spread over -64 to 63 only.
     """
     rows = _rows(kernel, 0) if per_channel else kernel.reshape(1, -1)
-    scale = np.maximum(np.abs(rows).max(axis=1) / np.float32(127.5), np.finfo(np.float32).eps)
+    steps = np.float32(63.5 if seven_bits else 127.5)
+    scale = np.maximum(np.abs(rows).max(axis=1) / steps, np.finfo(np.float32).eps)
     found: np.ndarray = scale if per_channel else scale.reshape(())
     return found
 
 
-def torch_integers(kernel: np.ndarray, scale: np.ndarray) -> np.ndarray:
+def torch_integers(kernel: np.ndarray, scale: np.ndarray, seven_bits: bool) -> np.ndarray:
     """A kernel's integers in PyTorch, which multiplies with the rounded inverse of the scale."""
+    ends = 64 if seven_bits else 128
     inverse = along(np.float32(1.0) / scale.astype(np.float32), kernel.ndim, 0)
-    whole: np.ndarray = np.clip(np.rint(kernel * inverse), -128, 127).astype(np.int8)
+    whole: np.ndarray = np.clip(np.rint(kernel * inverse), -ends, ends - 1).astype(np.int8)
     return whole
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from conversion.backends.torch_module import attribute_name, state_of
-from conversion.core.settings import Settings
+from conversion.core.settings import Settings, TorchScheme
 from conversion.core.spec import KERNELS, Layer, Spec
 from conversion.proof.checks.int8.torch_groups import CONVOLUTIONS, Groups
 from conversion.proof.metrics import folding, int8
@@ -157,14 +157,16 @@ class Recomputed:
         """Kernel and bias of one module beside those that belong there."""
         stored, added = self._found(prefix)
         words = f"the kernel of {name}"
-        wanted = int8.torch_scale(kernel, bool(self.content["scheme"]["per_channel"]))
+        scheme = TorchScheme(**self.content["scheme"])
+        wanted = int8.torch_scale(kernel, scheme.per_channel, scheme.seven_bits)
+        integers = int8.torch_integers(kernel, wanted, scheme.seven_bits)
         if not isinstance(stored, Tensor) or not stored.is_quantized:
             found = stored if isinstance(stored, Tensor) else _NOTHING
-            yield Pair("weights", owner, words, found.numpy(), int8.torch_integers(kernel, wanted))
+            yield Pair("weights", owner, words, found.numpy(), integers)
             return
         whole, scale, zero, axis = _plain(stored)
         if self.exact:
-            yield Pair("weights", owner, words, whole, int8.torch_integers(kernel, wanted))
+            yield Pair("weights", owner, words, whole, integers)
             yield Pair("scales", owner, words, scale, wanted)
         else:
             steps = int8.Steps(scale, np.zeros(scale.shape, np.int64))

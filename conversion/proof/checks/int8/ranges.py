@@ -47,13 +47,11 @@ class Rule:
     Attributes:
         exact: whether they are lowest and highest value; else a histogram chose them.
         limit: how far they may be from the reference's, or past them.
-        steps: of the integers that they are divided into.
         holds_zero: whether every range is widened to hold 0.
     """
 
     exact: bool
     limit: float
-    steps: int
     holds_zero: bool = False
 
 
@@ -75,7 +73,7 @@ def onnx_ranges(case: Case) -> list[Measurement]:
     roots = {name: network.root(name) for name in recorded if name in network.position}
     places = {name: known[root] for name, root in roots.items() if root in known}
     exact = case.workspace.settings.onnx.method == "minmax"
-    rule = Rule(exact, _rounding(case) if exact else limits.RANGE_ROUNDED.value, STEPS)
+    rule = Rule(exact, _rounding(case) if exact else limits.RANGE_ROUNDED.value)
     return _compared(case, recorded, places, rule)
 
 
@@ -104,12 +102,10 @@ def torch_ranges(case: Case) -> list[Measurement]:
         return case.skip(RANGES, reason)
     scheme = case.workspace.settings.torch
     content = json.loads(case.workspace.artifact("torch-ranges").path.read_text())
-    top = STEPS // 2 if scheme.reduce_range else STEPS
-    recorded = {name: _ends(entry, top) for name, entry in content.items()}
+    recorded = {name: _ends(entry) for name, entry in content.items()}
     places = _observed_layers(case, recorded)
     # Scale and zero point are kept, and every range holds 0.
-    limit = limits.RANGE_ROUNDED.value * STEPS / top
-    rule = Rule(scheme.method == "minmax", limit, top, holds_zero=True)
+    rule = Rule(scheme.method == "minmax", limits.RANGE_ROUNDED.value, holds_zero=True)
     measured = _compared(case, recorded, places, rule)
     inside = [name for name in recorded if name not in places]
     if rule.exact and not inside:
@@ -120,7 +116,7 @@ def torch_ranges(case: Case) -> list[Measurement]:
             name,
             places[name][0] if name in places else name,
             recorded[name],
-            _ends(again[name], top),
+            _ends(again[name]),
         )
         for name in (inside if rule.exact else recorded)
         if name in again
@@ -158,7 +154,7 @@ def litert_ranges(case: Case) -> list[Measurement]:
             recorded[each.name] = low, low + STEPS * scale
     sizes = {name: prod(each.shape) for name, each in seen.taps.matches.items()}
     places, overwritten = tied(seen.network, _places(seen), sizes)
-    rule = Rule(True, limits.RANGE_ROUNDED.value, STEPS, holds_zero=True)
+    rule = Rule(True, limits.RANGE_ROUNDED.value, holds_zero=True)
     return _compared(case, recorded, places, rule, overwritten, _nearly(seen, places))
 
 
@@ -179,9 +175,9 @@ def _nearly(seen: Seen, places: Mapping[str, Place]) -> dict[str, Place]:
     return found
 
 
-def _ends(entry: Mapping[str, Any], top: int) -> Range:
+def _ends(entry: Mapping[str, Any]) -> Range:
     """What an observer's scale and zero point hold."""
-    return entry["scale"] * -entry["zero_point"], entry["scale"] * (top - entry["zero_point"])
+    return entry["scale"] * -entry["zero_point"], entry["scale"] * (STEPS - entry["zero_point"])
 
 
 def _observed_layers(case: Case, observers: Iterable[str]) -> dict[str, Place]:
@@ -275,7 +271,7 @@ def _compared(
     others = dict.fromkeys((overwritten or {}).values())
     beside = [name for name in others if name in places and name not in known]
     asked = [places[name] for name in (*known, *beside)]
-    widened = None if rule.exact else [_widened(recorded[name], rule.steps) for name in known]
+    widened = None if rule.exact else [_widened(recorded[name], STEPS) for name in known]
     (port,) = workspace.spec.inputs
     found = workspace.keras.layer_ranges({port: honest.images}, asked, widened)
     ends = dict(zip((*known, *beside), found[:, :2].tolist(), strict=True))
