@@ -129,7 +129,8 @@ def smallest_scale(path: Path, spec: Spec) -> str:
         for tensor in model.subgraphs[0].tensors
         if not stored(model, tensor)
         and tensor.quantization is not None
-        and np.size(tensor.quantization.scale) == 1
+        and tensor.quantization.scale is not None
+        and len(tensor.quantization.scale) == 1
     ]
     if not found:
         return ""

@@ -1,5 +1,7 @@
 """Layers whose truth is Keras in float64: read, judged at ONNX, and an injected fault is seen."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from keras_notation import entry, functional, sequential
@@ -10,6 +12,8 @@ from conversion.core.errors import NoTruth, UserError
 from conversion.core.measurement import Verdict
 from conversion.proof import truth
 from conversion.proof.checks.case import Case
+from conversion.proof.checks.weights import file_weights
+from conversion.proof.taps.recurrent_weights import over_time
 from conversion.readers import read_spec
 from conversion.session import judge
 from conversion.subjects import Subject
@@ -193,3 +197,36 @@ def test_what_it_cannot_read_is_refused_in_one_sentence(kind, chosen, sentence):
     shape = (7,) if sentence.startswith("one seq") else (7, 5)
     with pytest.raises(UserError, match=sentence):
         read_layers(model(shape, (kind, chosen)), lambda *_: {}, Custom())
+
+
+RECURRENT = ("lstm", "gru-backwards", "gru-reset-before", "simple", "both-ways")
+
+
+@pytest.mark.one_in(2)
+@pytest.mark.parametrize("artifact", ["onnx-fp32", "litert-fp32"])
+@pytest.mark.parametrize("name", RECURRENT)
+def test_the_weights_of_a_recurrent_layer_are_found_whatever_order_a_file_has_its_gates_in(
+    saved, opened, name, artifact
+):
+    workspace = opened(saved(name))
+    found = {m.name: m for m in file_weights(Case(workspace, artifact))}
+    assert {m.verdict for m in found.values()} == {Verdict.PASS}
+    sizes = [a.size for layer in workspace.spec.layers for a in layer.weights.values()]
+    assert found["weights_seen"].n == sum(sizes)
+
+
+@pytest.mark.parametrize("artifact", ["onnx-fp32", "litert-fp32"])
+def test_one_weight_of_a_recurrent_layer_that_is_off_by_a_hundredth_is_named(
+    saved, opened, artifact
+):
+    workspace = opened(saved("lstm"))
+    weights = dict(workspace.spec.layer("it0").weights)
+    weights["cell/kernel"] = weights["cell/kernel"].copy()
+    weights["cell/kernel"][2, 9] *= 1.01
+    layers = (replace(e, weights=weights) if e.name == "it0" else e for e in workspace.spec.layers)
+    spec = replace(workspace.spec, layers=tuple(layers))
+    # The file is the right one, and the spec is not.
+    held = over_time([spec.layer("it0")], Case(workspace, artifact).exposed.network)
+    wrong = [each for each in held if each.differing().any()]
+    assert {each.what for each in wrong} == {"the cell kernel of it0"}
+    assert {int(each.differing().sum()) for each in wrong} == {1}

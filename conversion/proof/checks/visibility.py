@@ -63,7 +63,6 @@ def _held(case: Case) -> set[int]:
     if not case.backend.offers(Capability.STORED_WEIGHTS):
         return set()
     try:
-        case.require_map()
         case.backend.capability(Capability.STORED_WEIGHTS)(case)
     except UserError:  # the check of weights says so
         return set()

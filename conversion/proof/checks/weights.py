@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 
 from conversion.core.errors import NoTruth, RunFailed, UserError
 from conversion.core.measurement import Measurement
+from conversion.core.spec import Layer, Spec
 from conversion.proof.checks.behaviour import Behaviour
 from conversion.proof.checks.case import Case
 from conversion.proof.metrics import weights
 from conversion.proof.metrics.weights import Held, Settled
 from conversion.proof.taps.opened import Exposed, Taps, align, expose_onnx
+from conversion.proof.taps.recurrent_weights import over_time
 from conversion.proof.taps.weights_by_content import Located, locate
 from conversion.readers.schema_by_keras import OVER_TIME
 
@@ -40,17 +42,28 @@ def _via_onnx(case: Case) -> list[Measurement]:
 def _measured(case: Case, exposed: Exposed, aligned: Callable[[], Taps]) -> list[Measurement]:
     spec = case.workspace.spec
     looped = [layer for layer in spec.layers if layer.kind in OVER_TIME]
-    if looped:  # what they hold is judged by what it does to the outputs
-        bare = (replace(e, weights={}) if e in looped else e for e in spec.layers)
-        spec = replace(spec, layers=tuple(bare))
     try:
         taps = None if looped else aligned()
     except (NoTruth, RunFailed, UserError):  # then weights are looked for by what they are alone
         taps = None
-    found = locate(spec, exposed.network, None if taps is None else taps.matches)
+    found = locate(_holding(spec, looped, ()), exposed.network, taps.matches if taps else None)
     behaving = [] if taps is None else settled_by_behaviour(case, taps, found)
-    case.held.update(weights.element_by_element(spec, found.held))
-    return weights.weights(case.about, spec, found.held, behaving)
+    # What is not found of a loop is judged by what it does to the outputs.
+    repeated = over_time(looped, exposed.network)
+    spec = _holding(spec, looped, {id(array) for held in repeated for array in held.covers})
+    held = [*found.held, *repeated]
+    case.held.update(weights.element_by_element(spec, held))
+    return weights.weights(case.about, spec, held, behaving)
+
+
+def _holding(spec: Spec, layers: Collection[Layer], known: Collection[int]) -> Spec:
+    """The spec, some of whose layers have no other weights than those, by `id`."""
+
+    def held(layer: Layer) -> Layer:
+        left = {role: array for role, array in layer.weights.items() if id(array) in known}
+        return replace(layer, weights=left) if layer in layers else layer
+
+    return replace(spec, layers=tuple(map(held, spec.layers)))
 
 
 def settled_by_behaviour(case: Case, taps: Taps, located: Located) -> list[Settled]:

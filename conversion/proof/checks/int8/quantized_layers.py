@@ -129,6 +129,8 @@ def _hint(seen: Seen, name: str) -> str:
             others = tuple(wrong if each is layer else each for each in seen.spec.layers)
             spec = replace(seen.spec, layers=others)
             supposed = own_truth(spec, group, few, name, inputs)
+            if not np.isfinite(supposed).all():  # a mistake that cannot have been made here
+                continue
             if sqnr.sqnr(own - supposed, own - found) > EXPLAINED:
                 return words if layer.name == name else f"{layer.name}: {words}"
     return ""
