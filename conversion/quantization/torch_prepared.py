@@ -35,6 +35,9 @@ WRONG: Mapping[str, tuple[type[nn.Module], ...]] = {"qnnpack": (nn.ReLU6,)}
 """Engine to modules that run in float all the same: qnnpack's clamp (PyTorch 2.15) mixes up the
 pixels of channels-last tensors."""
 
+SEVEN_BITS = 64
+"""Steps to the largest weight: two products of 255 and 64 leave room in 16 bits."""
+
 _FUSED = "torch.ao.nn.intrinsic"
 
 
@@ -203,10 +206,11 @@ def _config(scheme: TorchScheme) -> Any:
     weight = (
         ao.default_per_channel_weight_observer if scheme.per_channel else ao.default_weight_observer
     )
-    return ao.QConfig(
-        activation=observers[scheme.method].with_args(dtype=torch.quint8),
-        weight=weight.with_args(reduce_range=scheme.seven_bits),
-    )
+    if scheme.seven_bits:
+        # Its own `reduce_range` ends at 63.5 steps: the largest weight would lie between two.
+        weight = weight.with_args(quant_min=-SEVEN_BITS, quant_max=SEVEN_BITS)
+    activation = observers[scheme.method].with_args(dtype=torch.quint8)
+    return ao.QConfig(activation=activation, weight=weight)
 
 
 def observers(module: nn.Module) -> dict[str, ao.ObserverBase]:

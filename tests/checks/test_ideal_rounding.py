@@ -7,8 +7,8 @@ import pytest
 
 from conversion.core.spec import Layer, Spec
 from conversion.proof import truth
-from conversion.proof.checks.int8.ideal_rounding import halves, in_steps, rounded
-from conversion.proof.metrics.int8 import Steps
+from conversion.proof.checks.int8.ideal_rounding import halves, rounded
+from conversion.proof.metrics.int8 import Steps, in_steps
 
 
 def layer(kind, **weights):

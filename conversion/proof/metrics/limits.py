@@ -83,8 +83,8 @@ INT8_DEFAULT = Limit(
 INT8_TORCH = Limit(
     -0.4,
     "points",
-    0.09,
-    "what PyTorch's default scheme may lose: with calibration seeds 0 to 2 it gains 0.09 to 0.17; "
+    -0.12,
+    "what PyTorch's default scheme may lose: with calibration seeds 0 to 2 at most 0.12; "
     "with all eight bits of the weights it loses 0.19 to 0.28, and 14.8 on CPUs without VNNI",
     ">=",
 )

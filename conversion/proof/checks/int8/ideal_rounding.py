@@ -12,7 +12,7 @@ from conversion.proof import truth
 from conversion.proof.checks.case import Case
 from conversion.proof.checks.int8.kernel_content import Found
 from conversion.proof.checks.int8.seen import Seen, seen_in
-from conversion.proof.metrics.int8 import Steps, of_range
+from conversion.proof.metrics.int8 import Steps, in_steps, of_range
 from conversion.proof.taps.kernels import kernels, output_axis
 from conversion.proof.truth.activations import activate
 
@@ -131,14 +131,6 @@ def rounding_in(case: Case) -> IdealRounding:
         RunFailed: it does not run.
     """
     return case.once("ideal rounding", lambda: IdealRounding(seen_in(case)))
-
-
-def in_steps(value: np.ndarray, steps: Steps) -> np.ndarray:
-    """Values rounded to the nearest integer of some steps, and cut off at their ends."""
-    ends, scale = np.iinfo(steps.zero_point.dtype), float(steps.scale)
-    zero = int(steps.zero_point)
-    whole = np.clip(np.rint(value / scale) + zero, ends.min, ends.max)
-    return np.asarray((whole - zero) * scale)
 
 
 def rounded(layer: Layer, found: list[Found | None]) -> Layer:

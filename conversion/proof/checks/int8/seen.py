@@ -15,6 +15,7 @@ from conversion.proof.checks.case import Case
 from conversion.proof.checks.int8.kernel_content import Kernels
 from conversion.proof.checks.layers import own_truth
 from conversion.proof.metrics import limits
+from conversion.proof.metrics.int8 import in_steps
 from conversion.proof.metrics.sqnr import sqnr
 from conversion.proof.taps.by_values import EIGHT_BITS
 from conversion.proof.taps.candidates import apart
@@ -108,7 +109,10 @@ class Seen:
 
     def integers(self, layer: str) -> Computed | None:
         """The tensor of integers that holds a layer's output; None where none does."""
-        each = self.network.of(self.taps.matches[layer].tensor)
+        return self._integers(self.taps.matches[layer].tensor)
+
+    def _integers(self, tensor: str) -> Computed | None:
+        each = self.network.of(tensor)
         while each.steps is None and each.moves and len(each.reads) == 1:
             each = self.network.of(each.reads[0])
         return None if each.steps is None else each
@@ -133,9 +137,18 @@ class Seen:
         wanted = own_truth(spec, match.group, self.values, layer.name, self.inputs)
         given = self.taps.exposed.run(self.inputs, names) if names else {}
         read = {name: match.read(value) for name, value in given.items()}
-        error = {n: apart(wanted, each) for n, each in read.items() if each.shape == wanted.shape}
+        error = {
+            name: apart(self._rounded(name, wanted), each)
+            for name, each in read.items()
+            if each.shape == wanted.shape
+        }
         best = min(error, key=error.__getitem__, default="")
         return [best] if best and error[best] <= EIGHT_BITS else []
+
+    def _rounded(self, tensor: str, value: np.ndarray) -> np.ndarray:
+        """Values in a tensor's integers: images may exceed the range of those of calibration."""
+        held = self._integers(tensor)
+        return value if held is None or held.steps is None else in_steps(value, held.steps)
 
     @cached_property
     def kernels(self) -> Kernels:
