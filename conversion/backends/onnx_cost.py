@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import onnx
@@ -17,6 +18,8 @@ from conversion.backends.onnx_file import (
 from conversion.backends.onnx_nodes import MULTIPLYING, attributes, values
 from conversion.core.errors import RunFailed, UserError
 
+Shapes = Mapping[str, Sequence[int]]
+
 MOVING = (
     *("QuantizeLinear", "DequantizeLinear", "Cast", "Identity", "Constant", "Shape"),
     *("Transpose", "ReorderInput", "ReorderOutput", "Reshape", "Flatten", "Squeeze", "Unsqueeze"),
@@ -25,7 +28,7 @@ MOVING = (
 """Operators that make no new numbers."""
 
 
-def multiply_accumulates(model: ModelProto) -> dict[str, int]:
+def multiply_accumulates(model: ModelProto, shapes_of: Shapes | None = None) -> dict[str, int]:
     """Multiply-accumulates of one image by node, named by its first output.
 
     The shapes are taken from a run on zeros: ONNX's own inference stops at the first operator of
@@ -33,6 +36,7 @@ def multiply_accumulates(model: ModelProto) -> dict[str, int]:
 
     Args:
         model: the graph; an open size, such as the batch, counts as 1.
+        shapes_of: input name to the shape of an image, whose sizes are taken where they are open.
 
     Raises:
         UserError: ONNX Runtime cannot run the graph.
@@ -40,7 +44,8 @@ def multiply_accumulates(model: ModelProto) -> dict[str, int]:
     shapes = {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer}
     counted = [node for node in model.graph.node if node.op_type in MULTIPLYING]
     wanted = [name for node in counted for name in (_moved(node), _weight(node))]
-    found = run_on_zeros(model, [name for name in dict.fromkeys(wanted) if name not in shapes])
+    names = [name for name in dict.fromkeys(wanted) if name not in shapes]
+    found = run_on_zeros(model, names, shapes_of)
     shapes.update({name: value.shape for name, value in found.items()})
     costs = {}
     for node in counted:
@@ -62,8 +67,15 @@ def _moved(node: onnx.NodeProto) -> str:
     return str(node.input[0] if node.op_type == "ConvTranspose" else node.output[0])
 
 
-def run_on_zeros(model: ModelProto, names: Sequence[str]) -> dict[str, np.ndarray]:
+def run_on_zeros(
+    model: ModelProto, names: Sequence[str], shapes_of: Shapes | None = None
+) -> dict[str, np.ndarray]:
     """Tensors inside a graph from one run on zeros with a batch of 1, for shapes and dtypes.
+
+    Args:
+        model: the graph.
+        names: the tensors.
+        shapes_of: input name to the shape of an image, whose sizes are taken where they are open.
 
     Raises:
         UserError: ONNX Runtime cannot run the graph.
@@ -75,7 +87,7 @@ def run_on_zeros(model: ModelProto, names: Sequence[str]) -> dict[str, np.ndarra
         }
         feed = {
             port.name: np.zeros(
-                [size if isinstance(size, int) else 1 for size in port.shape], types[port.name]
+                _sizes(port, (shapes_of or {}).get(port.name, ())), types[port.name]
             )
             for port in session.get_inputs()
         }
@@ -84,6 +96,11 @@ def run_on_zeros(model: ModelProto, names: Sequence[str]) -> dict[str, np.ndarra
     except (UserError, RunFailed) as error:
         raise UserError(f"ONNX Runtime cannot run the graph to see its shapes: {error}") from None
     return {**feed, **dict(zip(asked, found, strict=True))}
+
+
+def _sizes(port: Any, image: Sequence[int]) -> list[int]:
+    known = image if len(image) == len(port.shape) else [1] * len(port.shape)
+    return [s if isinstance(s, int) else k for s, k in zip(port.shape, known, strict=True)]
 
 
 def _dtype(port: onnx.ValueInfoProto) -> int:

@@ -181,6 +181,25 @@ def test_a_layer_ends_with_its_last_operator_and_no_later(reads, end):
     assert found["b"].tensor == "t5"
 
 
+def test_a_ceiling_that_no_image_reaches_here_is_still_the_layers():
+    network, values = file_of(SPEC)
+    tensors = list[Computed]()
+    for each in network.tensors:
+        turned = tuple("cut" if name == "t4" else name for name in each.reads)
+        if each.name == "t4":
+            tensors += [each, Computed("cut", "clamp", ("t4",))]
+        else:
+            tensors.append(replace(each, reads=turned))
+    capped = [
+        replace(e, config={**e.config, "max_value": 99.0}) if e.name == "a_relu" else e
+        for e in SPEC.layers
+    ]
+    spec, values = replace(SPEC, layers=tuple(capped)), {**values, "cut": values["t4"]}
+    found = match(spec, EXACT, replace(network, tensors=tuple(tensors)), values)
+    assert found["a_relu"].tensor == "cut"
+    assert found["b"].tensor == "t5"
+
+
 def test_a_factor_is_not_taken_for_the_layer():
     """The input correlates with its rescaled copy; the error tells them apart."""
     matches = found_in(SPEC, ["scaled"])

@@ -129,7 +129,7 @@ def _pass_to_the_end(search: Search) -> None:
     """Find a layer in the last tensor with its values that is made of what is inside the layer.
 
     What has its values on the few images here may be inside it, and another on other images: of a
-    choice between two branches one may be all that these images take.
+    choice between two branches one may be all that these images take, and a ceiling none may reach.
     """
     network, fits = search.network, search.known.fits
     taken = {network.root(fit.tensor) for fit in fits.values()}
@@ -142,6 +142,7 @@ def _pass_to_the_end(search: Search) -> None:
             continue
         sources = search.sources(layer, search.known)
         inside = {each.name for each in network.between(sources, fit.tensor)} - {fit.tensor}
+        capped = layer.activation == "relu6" or layer.config.get("max_value") is not None
         later = [
             each
             for each in search.fits(layer.name, search.wanted[layer.name])
@@ -149,7 +150,10 @@ def _pass_to_the_end(search: Search) -> None:
             and network.root(each.tensor) not in taken
             and network.descends(each.tensor, fit.tensor)
             and all(network.descends(fits[name].tensor, each.tensor) for name in behind)
-            and inside & {e.name for e in network.between((*sources, fit.tensor), each.tensor)}
+            and (
+                capped
+                or inside & {e.name for e in network.between((*sources, fit.tensor), each.tensor)}
+            )
         ]
         if later:
             search.place(layer, max(later, key=lambda each: network.position[each.tensor]))

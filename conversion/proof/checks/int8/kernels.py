@@ -55,9 +55,10 @@ def onnx_steps(case: Case) -> list[Step]:
     images = [case.workspace.parity_inputs[name][:1] for name in spec.inputs]
     found = deployed(path, dict(zip(names, images, strict=True)), RUNS)
     nodes = found.model.graph.node
-    costs = onnx_cost.multiply_accumulates(found.model)
+    shapes = {name: image.shape for name, image in zip(names, images, strict=True)}
+    costs = onnx_cost.multiply_accumulates(found.model, shapes)
     of_layers = multiply_accumulates(spec)  # blocks of channels are filled up with zeros
-    results = onnx_cost.run_on_zeros(found.model, [node.output[0] for node in nodes])
+    results = onnx_cost.run_on_zeros(found.model, [node.output[0] for node in nodes], shapes)
     layers = DeployedLayers(owners_in(case), file, found.model)
     named = {name: layers.of(node) for node in nodes if (name := node.output[0]) in costs}
     return [
