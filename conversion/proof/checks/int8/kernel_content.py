@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
@@ -61,6 +61,7 @@ class Found:
         unit: the size of a step of each element; 0 where it is stored in float.
         share: of the elements that are as they should be.
         near: of those that are near that.
+        alike: other ways in which the same kernel may be meant, which differ in what is added.
     """
 
     wanted: Wanted
@@ -70,6 +71,7 @@ class Found:
     unit: np.ndarray
     share: float
     near: float
+    alike: tuple[Wanted, ...] = ()
 
     @property
     def slack(self) -> np.ndarray:
@@ -195,7 +197,12 @@ class Kernels:
         def order(each: Found) -> tuple[float, float, bool]:
             return (-round(each.share, 2), -round(each.near, 2), each.step.name not in place)
 
-        return min(found, key=order, default=None)
+        best = min(found, key=order, default=None)
+        if best is None:
+            return None
+        others = (each for each in options if each is not best.wanted)
+        same = (each for each in others if np.array_equal(each.kernel, best.wanted.kernel))
+        return replace(best, alike=tuple(same))
 
     def _fits(self, wanted: Wanted) -> Iterator[Found]:
         """Every stored array of a kernel's size, in every layout that gives its shape."""

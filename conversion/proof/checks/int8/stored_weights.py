@@ -89,14 +89,17 @@ class Weights:
         yield Pair("weights", owner, what, found.real, wanted.kernel, slack, NEAR, covers)
         bias = self._bias(found)
         yield from self.scales(found, bias)
-        words, offset = wanted.what.replace("kernel", "bias"), wanted.rest.offset
+        words = wanted.what.replace("kernel", "bias")
         if bias is None:
-            if np.any(offset):
+            if np.any(wanted.rest.offset):
                 self._missing(wanted.layer, f"{words}, which was not found")
             return
         self.visited.add(bias.constant.name)
-        value = np.broadcast_to(offset, bias.real.shape)
-        slack = slack_of(value, bias.unit, np.broadcast_to(wanted.rest.terms, value.shape))
+        # An activation may begin with adding a constant, which the kernel does not show.
+        options = (each.rest for each in (wanted, *found.alike))
+        rest = min(options, key=lambda each: float(np.abs(bias.real - each.offset).sum()))
+        value = np.broadcast_to(rest.offset, bias.real.shape)
+        slack = slack_of(value, bias.unit, np.broadcast_to(rest.terms, value.shape))
         away = np.abs(bias.real - value)
         is_near = (away <= near_of(value, bias.unit)).mean() > MOST
         if not is_near and self.seen.behaves(wanted.layer):
