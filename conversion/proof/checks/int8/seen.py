@@ -17,7 +17,7 @@ from conversion.proof.checks.layers import own_truth
 from conversion.proof.metrics import limits
 from conversion.proof.metrics.int8 import in_steps
 from conversion.proof.metrics.sqnr import sqnr
-from conversion.proof.taps.by_values import EIGHT_BITS
+from conversion.proof.taps.by_values import RECOGNISED
 from conversion.proof.taps.candidates import apart
 from conversion.proof.taps.kernels import kernels
 from conversion.proof.taps.matches import Match
@@ -119,17 +119,25 @@ class Seen:
 
     @cached_property
     def sums(self) -> dict[str, str]:
-        """Tensor to the layer whose value it holds as that is before its own activation."""
+        """Tensor to the layer whose value it holds as that is before its own activation.
+
+        So does one of a layer that was not found by its values, which its range may cut off, where
+        what is computed with it has no weights to fold into it.
+        """
         found: dict[str, str] = {}
         for layer in self.spec.layers:
             match = self.taps.matches[layer.name]
-            if match.tensor and layer.weights and layer.activation != "linear":
-                found |= dict.fromkeys(self._sums(layer, match), layer.name)
+            end = self.taps.matches[match.group[-1]]
+            later = match.group[match.group.index(layer.name) + 1 :]
+            inside = later and not any(self.spec.layer(name).weights for name in later)
+            own = match.tensor and layer.activation != "linear"
+            if layer.weights and end.tensor and end.shape == match.shape and (own or inside):
+                found |= dict.fromkeys(self._sums(layer, end), layer.name)
         return found
 
     def _sums(self, layer: Layer, match: Match) -> list[str]:
         """Of one layer the tensor that is closest, where one is close."""
-        names = [each.name for each in self.owners.parts[layer.name]]
+        names = [each.name for each in self.owners.parts[match.layer]]
         names = [name for name in names if name != self.network.root(match.tensor)]
         plain = replace(layer, config={**layer.config, "activation": "linear"})
         others = tuple(plain if each is layer else each for each in self.spec.layers)
@@ -143,7 +151,7 @@ class Seen:
             if each.shape == wanted.shape
         }
         best = min(error, key=error.__getitem__, default="")
-        return [best] if best and error[best] <= EIGHT_BITS else []
+        return [best] if best and error[best] <= RECOGNISED else []
 
     def _rounded(self, tensor: str, value: np.ndarray) -> np.ndarray:
         """Values in a tensor's integers: images may exceed the range of those of calibration."""
