@@ -199,6 +199,15 @@ def test_what_it_cannot_read_is_refused_in_one_sentence(kind, chosen, sentence):
         read_layers(model(shape, (kind, chosen)), lambda *_: {}, Custom())
 
 
+def test_a_loop_of_too_many_steps_is_no_file_for_litert(reference, tmp_path, opened):
+    path = tmp_path / "long.keras"
+    save_model(
+        reference, path, model((301, 2), ("Bidirectional", {"layer": inner("GRU", units=2)}))
+    )
+    with pytest.raises(UserError, match="have 602 steps, more than 500"):
+        opened(path).artifact("litert-fp32")
+
+
 RECURRENT = ("lstm", "gru-backwards", "gru-reset-before", "simple", "both-ways")
 
 

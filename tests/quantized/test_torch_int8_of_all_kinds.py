@@ -66,6 +66,10 @@ MODELS = {
         layer("ReLU", "m", "n"),
         conv("y", "m"),
     ],
+    "scores": [
+        layer("Flatten", "f", "x"),
+        layer("Dense", "y", "f", units=5, activation="softmax"),
+    ],
     "separable, sigmoid inside": [
         windows("SeparableConv2D", "a", "x", activation="sigmoid"),
         norm("n", "a"),
@@ -235,15 +239,16 @@ def made(reference, tmp_path_factory):
     """A small model with 100 images to calibrate on and 200 to judge by; each is made once."""
     known = {}
 
-    def build(name, fresh=False, **scheme):
-        key = (name, *scheme.items())
+    def build(name, fresh=False, reach=1, **scheme):
+        key = (name, reach, *scheme.items())
         if fresh or key not in known:
             folder = tmp_path_factory.mktemp("all-kinds")
             config = functional((6, 6, 3), MODELS[name], ["y"])
             path = folder / "small.keras"
             described = shared(config) if name == "shared" else config
             save_model(reference, path, described)
-            drawn = {"test": images((6, 6, 3), 200, 1), "train": images((6, 6, 3), 100, 2)}
+            test = reach * images((6, 6, 3), 200, 1)
+            drawn = {"test": test, "train": images((6, 6, 3), 100, 2)}
             sets = {split: Dataset(values, None, source=split) for split, values in drawn.items()}
             settings = Settings(
                 torch=TorchScheme(**{"method": "minmax"} | scheme),
@@ -288,6 +293,14 @@ def test_a_right_file_passes(made, name):
     multiply = [row for row in steps if row["multiply-accumulates, %"]]
     assert {row["layer"] for row in multiply if not row["integer"]} == IN_FLOAT.get(name, set())
     assert sum(row["multiply-accumulates, %"] for row in multiply) == pytest.approx(100, abs=0.1)
+
+
+def test_images_beyond_those_of_calibration_cost_a_right_file_what_its_ranges_cut_off(made):
+    found = measured(made("scores", reach=4), "quantized-layers")["layer_sqnr"]
+    assert found.verdict is Verdict.PASS, found.explain()
+    (scores,) = (row for row in found.rows if row["layer"] == "y")
+    assert scores["ideal"] == pytest.approx(scores["own"], abs=1)
+    assert scores["own"] < 20
 
 
 @pytest.mark.parametrize(
