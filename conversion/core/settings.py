@@ -106,8 +106,8 @@ class TorchScheme:
         float_layers: names of the model's layers that are left in float32, with what is fused into
             them: the BatchNormalization and the ReLU that alone read a convolution.
         reduce_range: weights in seven bits. On x86 CPUs without VNNI all eight bits overflow, as
-            they do in ONNX: ResNet8 loses 14.8 points there, and 0.1 with seven. PyTorch's own
-            `reduce_range` takes the bit from the activations, which costs 0.36 more.
+            they do in ONNX: ResNet8 loses 14.8 points there, and none with seven. PyTorch's own
+            `reduce_range` takes the bit from the activations, which costs 0.52.
     """
 
     engine: str = option(

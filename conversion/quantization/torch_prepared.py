@@ -35,8 +35,8 @@ WRONG: Mapping[str, tuple[type[nn.Module], ...]] = {"qnnpack": (nn.ReLU6,)}
 """Engine to modules that run in float all the same: qnnpack's clamp (PyTorch 2.15) mixes up the
 pixels of channels-last tensors."""
 
-SEVEN_BITS = 64
-"""Steps to the largest weight: two products of 255 and 64 leave room in 16 bits."""
+SEVEN_BITS = 63
+"""Steps to the largest weight: two products of 255 and 63 leave room in 16 bits."""
 
 _FUSED = "torch.ao.nn.intrinsic"
 

@@ -154,11 +154,11 @@ def test_torch_spreads_the_largest_weight_over_127_and_a_half_steps():
     eps = np.finfo(f32).eps
     assert int8.torch_scale(kernel, True, False).tolist() == [f32(f32(2.0) / f32(127.5)), eps]
     assert int8.torch_scale(kernel, False, False) == f32(f32(2.0) / f32(127.5))
-    assert int8.torch_scale(kernel, False, True) == f32(2.0 / 64)  # seven bits
+    assert int8.torch_scale(kernel, False, True) == f32(f32(2.0) / f32(63))  # seven bits
     kernel, one = np.array([[-127.5, 0.5, 1.5, 300.0]], f32), np.array(1.0, f32)
     # half to even; clipped
     assert int8.torch_integers(kernel, one, False).tolist() == [[-128, 0, 2, 127]]
-    assert int8.torch_integers(kernel, one, True).tolist() == [[-64, 0, 2, 64]]
+    assert int8.torch_integers(kernel, one, True).tolist() == [[-63, 0, 2, 63]]
 
 
 def test_torch_multiplies_with_the_inverse_where_onnx_runtime_divides():

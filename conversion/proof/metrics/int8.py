@@ -147,15 +147,15 @@ def in_steps(value: np.ndarray, steps: Steps) -> np.ndarray:
 
 
 def torch_scale(kernel: np.ndarray, per_channel: bool, seven_bits: bool) -> np.ndarray:
-    """The scale of a kernel in PyTorch's symmetric observers: 127.5 steps at most, or 64.
+    """The scale of a kernel in PyTorch's symmetric observers: 127.5 steps at most, or 63.
 
     Args:
         kernel: ``(O, ...)`` float32.
         per_channel: one a channel of the first axis.
-        seven_bits: whether the integers spread over -64 to 64 only.
+        seven_bits: whether the integers spread over -63 to 63 only.
     """
     rows = _rows(kernel, 0) if per_channel else kernel.reshape(1, -1)
-    steps = np.float32(64 if seven_bits else 127.5)
+    steps = np.float32(63 if seven_bits else 127.5)
     scale = np.maximum(np.abs(rows).max(axis=1) / steps, np.finfo(np.float32).eps)
     found: np.ndarray = scale if per_channel else scale.reshape(())
     return found
@@ -163,7 +163,7 @@ def torch_scale(kernel: np.ndarray, per_channel: bool, seven_bits: bool) -> np.n
 
 def torch_integers(kernel: np.ndarray, scale: np.ndarray, seven_bits: bool) -> np.ndarray:
     """A kernel's integers in PyTorch, which multiplies with the rounded inverse of the scale."""
-    low, high = (-64, 64) if seven_bits else (-128, 127)
+    low, high = (-63, 63) if seven_bits else (-128, 127)
     inverse = along(np.float32(1.0) / scale.astype(np.float32), kernel.ndim, 0)
     whole: np.ndarray = np.clip(np.rint(kernel * inverse), low, high).astype(np.int8)
     return whole
