@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import onnx
 from onnx import ModelProto
 
+from conversion.backends.external_ports import Port
 from conversion.backends.onnx_file import (
     inputs,
     open_session,
+    ports_of,
     run_session,
     with_outputs,
 )
 from conversion.backends.onnx_nodes import MULTIPLYING, attributes, values
 from conversion.core.errors import RunFailed, UserError
-
-Shapes = Mapping[str, Sequence[int]]
 
 MOVING = (
     *("QuantizeLinear", "DequantizeLinear", "Cast", "Identity", "Constant", "Shape"),
@@ -28,7 +27,9 @@ MOVING = (
 """Operators that make no new numbers."""
 
 
-def multiply_accumulates(model: ModelProto, shapes_of: Shapes | None = None) -> dict[str, int]:
+def multiply_accumulates(
+    model: ModelProto, images: Mapping[str, np.ndarray] | None = None
+) -> dict[str, int]:
     """Multiply-accumulates of one image by node, named by its first output.
 
     The shapes are taken from a run on zeros: ONNX's own inference stops at the first operator of
@@ -36,7 +37,7 @@ def multiply_accumulates(model: ModelProto, shapes_of: Shapes | None = None) -> 
 
     Args:
         model: the graph; an open size, such as the batch, counts as 1.
-        shapes_of: input name to the shape of an image, whose sizes are taken where they are open.
+        images: input name to ``(1, ...)``, whose sizes are taken where the graph's are open.
 
     Raises:
         UserError: ONNX Runtime cannot run the graph.
@@ -45,7 +46,7 @@ def multiply_accumulates(model: ModelProto, shapes_of: Shapes | None = None) -> 
     counted = [node for node in model.graph.node if node.op_type in MULTIPLYING]
     wanted = [name for node in counted for name in (_moved(node), _weight(node))]
     names = [name for name in dict.fromkeys(wanted) if name not in shapes]
-    found = run_on_zeros(model, names, shapes_of)
+    found = run_on_zeros(model, names, images)
     shapes.update({name: value.shape for name, value in found.items()})
     costs = {}
     for node in counted:
@@ -68,14 +69,14 @@ def _moved(node: onnx.NodeProto) -> str:
 
 
 def run_on_zeros(
-    model: ModelProto, names: Sequence[str], shapes_of: Shapes | None = None
+    model: ModelProto, names: Sequence[str], images: Mapping[str, np.ndarray] | None = None
 ) -> dict[str, np.ndarray]:
     """Tensors inside a graph from one run on zeros with a batch of 1, for shapes and dtypes.
 
     Args:
         model: the graph.
         names: the tensors.
-        shapes_of: input name to the shape of an image, whose sizes are taken where they are open.
+        images: input name to ``(1, ...)``, whose sizes are taken where the graph's are open.
 
     Raises:
         UserError: ONNX Runtime cannot run the graph.
@@ -86,10 +87,8 @@ def run_on_zeros(
             port.name: onnx.helper.tensor_dtype_to_np_dtype(_dtype(port)) for port in inputs(model)
         }
         feed = {
-            port.name: np.zeros(
-                _sizes(port, (shapes_of or {}).get(port.name, ())), types[port.name]
-            )
-            for port in session.get_inputs()
+            port.name: np.zeros(_sizes(port, (images or {}).get(port.name)), types[port.name])
+            for port in ports_of(session)
         }
         asked = [name for name in names if name not in feed]
         found = run_session(session, asked, feed) if asked else []
@@ -98,9 +97,9 @@ def run_on_zeros(
     return {**feed, **dict(zip(asked, found, strict=True))}
 
 
-def _sizes(port: Any, image: Sequence[int]) -> list[int]:
-    known = image if len(image) == len(port.shape) else [1] * len(port.shape)
-    return [s if isinstance(s, int) else k for s, k in zip(port.shape, known, strict=True)]
+def _sizes(port: Port, image: np.ndarray | None) -> list[int]:
+    sizes = (1,) * len(port.shape) if image is None else port.taken(image).shape
+    return [s if isinstance(s, int) else k for s, k in zip(port.shape, sizes, strict=True)]
 
 
 def _dtype(port: onnx.ValueInfoProto) -> int:

@@ -155,15 +155,20 @@ def test_torch_spreads_the_largest_weight_over_127_and_a_half_steps():
     assert int8.torch_scale(kernel, True, False).tolist() == [f32(f32(2.0) / f32(127.5)), eps]
     assert int8.torch_scale(kernel, False, False) == f32(f32(2.0) / f32(127.5))
     assert int8.torch_scale(kernel, False, True) == f32(f32(2.0) / f32(63))  # seven bits
-    kernel, one = np.array([[-127.5, 0.5, 1.5, 300.0]], f32), np.array(1.0, f32)
-    # half to even; clipped
-    assert int8.torch_integers(kernel, one, False).tolist() == [[-128, 0, 2, 127]]
-    assert int8.torch_integers(kernel, one, True).tolist() == [[-63, 0, 2, 63]]
+    whole = int8.torch_integers(np.array([[-127.5, 0.5, 1.5, 300.0]], f32), np.array(1.0, f32))
+    assert whole.tolist() == [[-128, 0, 2, 127]]  # half to even; clipped
+
+
+@pytest.mark.parametrize("largest", [1e-3, 0.1, 0.3, 1.0, 7.7])
+def test_torchs_seven_bits_end_at_63(largest):
+    kernel = np.array([[largest, -largest, largest / 4]], f32)
+    whole = int8.torch_integers(kernel, int8.torch_scale(kernel, True, seven_bits=True))
+    assert whole.tolist() == [[63, -63, 16]]  # 15.75
 
 
 def test_torch_multiplies_with_the_inverse_where_onnx_runtime_divides():
     weight, scale = np.array([1.0619546], f32), np.array(0.013191982, f32)
-    assert int8.torch_integers(weight, scale, False).tolist() == [80]
+    assert int8.torch_integers(weight, scale).tolist() == [80]
     assert int8.integers(weight, Steps(scale, np.array(0, np.int8))).tolist() == [81]
 
 

@@ -37,17 +37,29 @@ class Runner:
         return {"y": np.float32(found)}
 
 
-def case(row, is_float):
+def constant(image, alone):
+    """The same for all images, as where eight bits leave nothing of a network."""
+    return np.arange(CLASSES)
+
+
+def case(row, is_float, seed=None):
     workspace = SimpleNamespace(
         streaming=SimpleNamespace(batch=COUNT),
         parity_inputs={"x": np.arange(COUNT, dtype=np.float32)[:, None]},
         truth={"y": TRUTH},
         runner=lambda name: Runner(row),
+        synthetic_seed=seed,
     )
+    about = About("net", "file")
+
+    def skip(what, reason):
+        return [about.measure(what, reason=reason, verdict=Verdict.SKIPPED)]
+
     return SimpleNamespace(
         workspace=workspace,
         name="file",
-        about=About("net", "file"),
+        about=about,
+        skip=skip,
         heads={"y": "none"},
         noise=(SimpleNamespace(output="y", noise=1e-6),),
         backend=SimpleNamespace(is_float=is_float),
@@ -67,3 +79,11 @@ def case(row, is_float):
 def test_rows_follow_up_to_what_eight_bits_cost(row, is_float, verdict):
     found = {m.name: m.verdict for m in rows(case(row, is_float))}
     assert found == {"batch_1": verdict, "batch_7": Verdict.PASS, "row_order": Verdict.PASS}
+
+
+def test_one_answer_in_int8_for_all_images_is_undecided_on_real_ones_and_skipped_on_drawn():
+    real = rows(case(constant, False))
+    assert {m.verdict for m in real} == {Verdict.UNDECIDED}
+    (drawn,) = rows(case(constant, False, seed=0))
+    assert drawn.verdict is Verdict.SKIPPED
+    assert "in eight bits, for drawn images: pass --data FILE" in drawn.reason

@@ -161,11 +161,10 @@ def torch_scale(kernel: np.ndarray, per_channel: bool, seven_bits: bool) -> np.n
     return found
 
 
-def torch_integers(kernel: np.ndarray, scale: np.ndarray, seven_bits: bool) -> np.ndarray:
+def torch_integers(kernel: np.ndarray, scale: np.ndarray) -> np.ndarray:
     """A kernel's integers in PyTorch, which multiplies with the rounded inverse of the scale."""
-    low, high = (-63, 63) if seven_bits else (-128, 127)
     inverse = along(np.float32(1.0) / scale.astype(np.float32), kernel.ndim, 0)
-    whole: np.ndarray = np.clip(np.rint(kernel * inverse), low, high).astype(np.int8)
+    whole: np.ndarray = np.clip(np.rint(kernel * inverse), -128, 127).astype(np.int8)
     return whole
 
 

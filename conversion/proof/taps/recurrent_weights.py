@@ -33,12 +33,12 @@ def over_time(layers: Sequence[Layer], network: Network) -> list[Held]:
         constants |= {constant.name: constant for constant in each.constants}
     found: list[Held] = []
     for layer in layers:
-        for role, wanted in layer.weights.items():
+        for role, wanted in ((r, w) for r, w in layer.weights.items() if w.size > 1):
             words = f"the {role.replace('/', ' ')} of {layer.name}"
             whole = Held(layer.name, words, wanted, wanted, None, (wanted,))
             for pieces in _pieces(wanted, _gates(layer, role)):
                 copies = [list(_copies(whole, laid, constants.values())) for laid in pieces]
-                if wanted.size > 1 and all(copies):
+                if all(copies):
                     found += [held for each in copies for held in each]
                     break
     return found
@@ -75,6 +75,7 @@ def _pieces(wanted: np.ndarray, gates: int) -> Iterator[list[list[np.ndarray]]]:
     yield [[w for whole in joined for w in (*layouts.turned(whole), whole.reshape(-1))]]
     if gates == 3:
         yield [list(layouts.turned(each)) for each in (np.concatenate(apart[:2], -1), apart[2])]
+    if gates == 3 and wanted.ndim == 2 and len(wanted) == 2:
         yield [[row] for row in wanted]
 
 

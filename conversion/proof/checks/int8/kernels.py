@@ -52,13 +52,13 @@ def onnx_steps(case: Case) -> list[Step]:
     spec, path = case.workspace.spec, case.artifact.path
     file = onnx_file.load(path)
     names = [port.name for port in onnx_file.inputs(file)]
-    images = [case.workspace.parity_inputs[name][:1] for name in spec.inputs]
-    found = deployed(path, dict(zip(names, images, strict=True)), RUNS)
+    given = (case.workspace.parity_inputs[name][:1] for name in spec.inputs)
+    images = dict(zip(names, given, strict=True))
+    found = deployed(path, images, RUNS)
     nodes = found.model.graph.node
-    shapes = {name: image.shape for name, image in zip(names, images, strict=True)}
-    costs = onnx_cost.multiply_accumulates(found.model, shapes)
+    costs = onnx_cost.multiply_accumulates(found.model, images)
     of_layers = multiply_accumulates(spec)  # blocks of channels are filled up with zeros
-    results = onnx_cost.run_on_zeros(found.model, [node.output[0] for node in nodes], shapes)
+    results = onnx_cost.run_on_zeros(found.model, [node.output[0] for node in nodes], images)
     layers = DeployedLayers(owners_in(case), file, found.model)
     named = {name: layers.of(node) for node in nodes if (name := node.output[0]) in costs}
     return [

@@ -45,6 +45,7 @@ class Recomputed:
 
     def __post_init__(self) -> None:
         self.state: Mapping[str, Any] = self.content["state_dict"]
+        self._scheme = TorchScheme(**self.content["scheme"])
         by_choice = dict.fromkeys(self.chosen, coverage.BY_CHOICE)
         self.in_float = coverage.in_float(self.spec, "torch", Settings()) | by_choice
         self._group = Groups(self.spec, self.chosen).of
@@ -157,9 +158,8 @@ class Recomputed:
         """Kernel and bias of one module beside those that belong there."""
         stored, added = self._found(prefix)
         words = f"the kernel of {name}"
-        scheme = TorchScheme(**self.content["scheme"])
-        wanted = int8.torch_scale(kernel, scheme.per_channel, scheme.seven_bits)
-        integers = int8.torch_integers(kernel, wanted, scheme.seven_bits)
+        wanted = int8.torch_scale(kernel, self._scheme.per_channel, self._scheme.seven_bits)
+        integers = int8.torch_integers(kernel, wanted)
         if not isinstance(stored, Tensor) or not stored.is_quantized:
             found = stored if isinstance(stored, Tensor) else _NOTHING
             yield Pair("weights", owner, words, found.numpy(), integers)
