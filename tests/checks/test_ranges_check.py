@@ -121,3 +121,15 @@ def test_a_fitted_range_may_not_reach_past_what_there_is(low, high, verdict):
     assert str(found["ranges_excess"].verdict) == verdict
     if verdict == "fail":
         assert "the calibration images give [0, 8]" in found["ranges_excess"].reason
+
+
+STEP = 8 / 255
+
+
+@pytest.mark.parametrize(
+    ("past", "verdict"), [(8 * STEP, "pass"), (10 * STEP, "fail")], ids=["near", "far"]
+)
+def test_a_histogram_may_cut_what_costs_less_than_rounding(past, verdict):
+    """A step squared over 12 a value is what rounding costs: 0.12 % may be 8.3 steps past it."""
+    found = recorded("a", 0.0, 8.0, (0.0, 8.0 + past), cut=120)
+    assert str(fitted(found, limit=0.5)["ranges_cut"].verdict) == verdict

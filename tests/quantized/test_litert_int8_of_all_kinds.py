@@ -4,7 +4,8 @@ import all_kinds
 import nested_kinds
 import numpy as np
 import pytest
-from all_kinds import MODELS
+from all_kinds import MODELS, call
+from small_models import functional
 
 from conversion.backends import missing
 from conversion.core.artifact import Artifact, Store
@@ -81,6 +82,42 @@ def test_a_range_is_named_that_cuts_off_what_more_than_a_minimum_reads(reference
     )
     (found,) = litert_ranges(Case(workspace, INT8))
     assert (found.verdict, found.layer) == (Verdict.FAIL, "a")
+
+
+STEPPED = {
+    "dilated, norm, relu": [
+        call("Conv2D", "a", "x", filters=5, kernel_size=[3, 3], dilation_rate=[2, 2]),
+        call("BatchNormalization", "n", "a"),
+        call("ReLU", "r", "n"),
+        call("Conv2D", "y", "r", filters=4, kernel_size=[2, 2]),
+    ],
+    "dense, relu": [
+        call("Reshape", "f", "x", target_shape=[36, 3]),
+        call("Dense", "a", "f", units=7, activation="relu"),
+        call("Dense", "b", "a", units=6, activation="hard_sigmoid"),
+        call("Dense", "y", "b", units=5),
+    ],
+    "volumes, norm, relu": [
+        call("Reshape", "f", "x", target_shape=[6, 6, 3, 1]),
+        call("Conv3D", "a", "f", filters=4, kernel_size=[3, 3, 2]),
+        call("BatchNormalization", "n", "a"),
+        call("ReLU", "r", "n"),
+        call("Conv3DTranspose", "b", "r", filters=3, kernel_size=[3, 3, 1]),
+        call("GlobalAveragePooling3D", "g", "b"),
+        call("Dense", "y", "g", units=5),
+    ],
+}
+"""Models whose biases or shifts LiteRT adds in a step of their own, with the activation in it: no
+tensor of theirs holds the sum."""
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=() if "dense" in n else pytest.mark.slow) for n in STEPPED]
+)
+def test_a_right_int8_file_passes_where_a_bias_is_a_step_of_its_own(reference, tmp_path, name):
+    described = functional((6, 6, 3), STEPPED[name], ["y"])
+    workspace = all_kinds.workspace(reference, tmp_path, name, described)
+    assert odd(all_kinds.judged(workspace, INT8)) == {}
 
 
 @pytest.mark.parametrize("name", daily(ALL))

@@ -37,11 +37,22 @@ def optimisation_levels(case: Case) -> list[Measurement]:
         {**_layers(case, optimised), **{name: a[:few] for name, a in outputs.items()}}
         for optimised, outputs in ((True, deployed), (False, plain))
     )
-    measured = levels.integer_levels(case.about, ours, theirs)
+    exact = _exact(case)
+    costs = {name: levels.cost(exact[name], deployed[name], plain[name]) for name in exact}
+    measured = levels.integer_levels(case.about, ours, theirs, costs)
     if not_answers(case):
         return measured
     (output,) = case.workspace.spec.outputs
-    return [*measured, *levels.equal_answers(case.about, deployed[output], plain[output])]
+    pair, right = (deployed[output], plain[output]), exact.get(output)
+    return [*measured, *levels.equal_answers(case.about, *pair, right)]
+
+
+def _exact(case: Case) -> dict[str, np.ndarray]:
+    """What the outputs should be; nothing where the model has a layer of the user's own."""
+    try:
+        return dict(case.workspace.truth)
+    except NoTruth:
+        return {}
 
 
 def _unoptimised(case: Case, count: int | None) -> dict[str, np.ndarray]:

@@ -45,8 +45,28 @@ LEVELS = 256
 """Different values that a tensor of eight bits has at most."""
 
 
+def cost(exact: np.ndarray, *levels: np.ndarray) -> float:
+    """What eight bits cost the better of two levels: rms, as a part of the spread; 0 without one.
+
+    The levels may differ by no more than that. Each rounds in its own way, which a model may
+    amplify, and what is behind their difference is the same rounding.
+
+    Args:
+        exact: ``(N, ...)``, what an output should be.
+        levels: the same at each level.
+    """
+    try:
+        found = [compare({"": exact}, {"": each}, dtype=each.dtype) for each in levels]
+    except (Incomparable, NoPower):
+        return 0.0
+    return min(each.rms / each.spread for (each,) in found)
+
+
 def integer_levels(
-    about: About, deployed: Mapping[str, np.ndarray], plain: Mapping[str, np.ndarray]
+    about: About,
+    deployed: Mapping[str, np.ndarray],
+    plain: Mapping[str, np.ndarray],
+    costs: Mapping[str, float],
 ) -> list[Measurement]:
     """The layers of an int8 file are the same at both levels, but for a step here and there.
 
@@ -58,6 +78,7 @@ def integer_levels(
         about: what is measured.
         deployed: layer name to ``(N, ...)`` integers, with every optimisation, in the spec's order.
         plain: the same without any.
+        costs: output name to what `cost` gives.
 
     Returns:
         One measurement: the first layer beyond the limit, else the worst of all.
@@ -82,7 +103,7 @@ def integer_levels(
         shares[layer] = difference.rms / difference.spread
         half = limits.LEVELS_STEP.value * step / difference.spread
         coarse = max(coarse, min(half, limits.LEVELS_MOST.value))
-        allowed[layer] = max(limits.LEVELS_LAYER.value, coarse)
+        allowed[layer] = max(limits.LEVELS_LAYER.value, coarse, costs.get(layer, 0.0))
     if not shares:
         nothing = NoPower("no layer of the file is quantized and varies")
         return [uncompared(about, LEVELS_LAYERS, nothing)]
@@ -122,18 +143,29 @@ def _step(ours: np.ndarray, theirs: np.ndarray) -> float:
     return float(gaps.min()) if gaps.size else 0.0
 
 
-def equal_answers(about: About, deployed: np.ndarray, plain: np.ndarray) -> list[Measurement]:
+def equal_answers(
+    about: About, deployed: np.ndarray, plain: np.ndarray, exact: np.ndarray | None
+) -> list[Measurement]:
     """An int8 file gives the same answers at both levels, but for a few.
 
     Args:
         about: what is measured.
         deployed: ``(N, C)`` scores with every optimisation.
         plain: the same without any.
+        exact: what they should be; None where nothing gives that. As many answers may change
+            between the levels as eight bits change at the better of them.
     """
     try:
         (difference,) = compare({"scores": deployed}, {"scores": plain})
     except (Incomparable, NoPower) as error:
         return [uncompared(about, LEVELS_ANSWERS, error)]
-    value = 100 * float(np.mean(answers(deployed) == answers(plain)))
+    value, limit = _same(deployed, plain), limits.LEVELS_ANSWERS.value
+    if exact is not None:
+        limit = min(limit, max(_same(each, exact) for each in (deployed, plain)))
     reason = f"the largest change of a score is {difference.largest:.3g}"
-    return [about.measure(LEVELS_ANSWERS, value, reason, n=difference.n)]
+    return [about.measure(LEVELS_ANSWERS, value, reason, limit=limit, n=difference.n)]
+
+
+def _same(one: np.ndarray, other: np.ndarray) -> float:
+    """The share of equal answers, in percent."""
+    return 100 * float(np.mean(answers(one) == answers(other)))

@@ -17,6 +17,8 @@ from conversion.proof.metrics.sqnr import sqnr
 
 HANDFUL = 5
 """Values of a tensor that do not count: of 1,200 logits one alone would be a share of 8e-4."""
+STEPS = 255
+"""Of eight bits."""
 NAMED = 3
 """Further layers that a reason names."""
 
@@ -62,8 +64,15 @@ class Recorded:
 
     @property
     def beyond(self) -> float:
-        """The share of values that are cut off, but for a handful that any histogram may lose."""
-        return max(self.cut - HANDFUL, 0) / self.size
+        """The share of values that are cut off, but for those that any histogram may lose.
+
+        That is a handful, and as many as cost less than rounding does: cutting them makes the steps
+        of all others finer, and both together are what a histogram weighs.
+        """
+        step = (self.range[1] - self.range[0]) / STEPS
+        past = max(self.range[0] - self.wanted[0], self.wanted[1] - self.range[1], 0.0)
+        few = self.cut * past**2 <= self.size * step**2 / 12
+        return 0.0 if few else max(self.cut - HANDFUL, 0) / self.size
 
     def words(self) -> str:
         """Both ranges in words."""

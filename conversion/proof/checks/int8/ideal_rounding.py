@@ -36,7 +36,8 @@ class IdealRounding:
         self._seen, self._spec = seen, seen.spec
         self._rounded = {each.name: rounded(each, _found(seen, each)) for each in seen.spec.layers}
         self._results = {name: _steps(seen, name) for name in seen.values}
-        self._sums, self._between = _sums(seen), _between(seen)
+        self._sums, self._products = _held(seen, seen.sums), _held(seen, seen.products)
+        self._between = _between(seen)
         self._dynamic = seen.network.is_dynamic
 
     def group(
@@ -95,10 +96,16 @@ class IdealRounding:
         if between is not None:
             spread, own = halves(own)
             read = [in_steps(truth.evaluate_layer(self._spec, spread, read), between)]
-        if steps is None:
+        before = self._products.get(layer.name)
+        if steps is None and before is None:
             return truth.evaluate_layer(self._spec, own, read)
         linear = replace(own, config={**own.config, "activation": "linear"})
-        return activate(layer, in_steps(truth.evaluate_layer(self._spec, linear, read), steps))
+        whole = truth.evaluate_layer(self._spec, linear, read)
+        if before is not None:
+            nothing = [np.zeros_like(each[:1]) for each in read]
+            offset = truth.evaluate_layer(self._spec, linear, nothing)
+            whole = in_steps(whole - offset, before) + offset
+        return activate(layer, whole if steps is None else in_steps(whole, steps))
 
     def _in_steps(self, name: str, value: np.ndarray) -> np.ndarray:
         steps = self._results.get(name)
@@ -204,7 +211,7 @@ def _between(seen: Seen) -> dict[str, Steps]:
     return found
 
 
-def _sums(seen: Seen) -> dict[str, Steps]:
-    """Of layers whose values before their own activation are rounded too, their steps."""
-    held = {name: _rounded_to(seen, tensor) for tensor, name in seen.sums.items()}
+def _held(seen: Seen, inside: Mapping[str, str]) -> dict[str, Steps]:
+    """Of layers with something inside that is rounded too, the steps of that."""
+    held = {name: _rounded_to(seen, tensor) for tensor, name in inside.items()}
     return {name: steps for name, steps in held.items() if steps is not None}

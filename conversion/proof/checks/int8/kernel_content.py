@@ -16,7 +16,12 @@ from conversion.proof.taps.kernels import kernels, output_axis
 from conversion.proof.taps.network import Computed, Constant
 from conversion.proof.taps.owners import Owners, kernel_of
 
-TURNS = {2: ((0, 1), (1, 0)), 3: ((0, 1, 2),), 4: ((0, 1, 2, 3), (0, 3, 1, 2), (3, 0, 1, 2))}
+TURNS = {
+    2: ((0, 1), (1, 0)),
+    3: ((0, 1, 2),),
+    4: ((0, 1, 2, 3), (0, 3, 1, 2), (3, 0, 1, 2)),
+    5: ((0, 1, 2, 3, 4), (4, 3, 0, 1, 2)),
+}
 """Ways to turn the axes of a stored kernel into the order of `kernels`."""
 
 ESTIMATED = 1.5

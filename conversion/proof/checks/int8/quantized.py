@@ -98,7 +98,7 @@ def litert_parameters(case: Case) -> list[Measurement]:
 
     spec, external, seen = case.workspace.spec, case.artifact.external, held_in(case)
     partly = () if external else float_steps(spec, case.workspace.settings)
-    found = Parameters(seen, external, _chosen(case), partly)
+    found = Parameters(seen, external, case.in_float, partly)
     wide = {t.steps.zero_point.dtype.name for t in seen.network.tensors if t.steps is not None}
     remark = SIXTEEN if "int16" in wide else ""
     return _measured(case, found.pairs(), found.unchecked(), remark, found.weights.settled)

@@ -38,7 +38,7 @@ class Parameters:
             seen: its layers.
             external: whether the file is external: then a kernel may have any scale that does not
                 clip, and layers may be in float.
-            chosen: layers that the scheme leaves in float.
+            chosen: layers that are in float by choice, or for want of an integer kernel.
             partly: layers of which a step may be in float.
         """
         self._external, self._chosen = external, set(chosen)

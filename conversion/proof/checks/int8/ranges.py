@@ -89,7 +89,11 @@ def _behind_lost(seen: Seen, name: str) -> bool:
 def _places(seen: Seen) -> dict[str, Place]:
     """What the tensors of a file hold that hold a layer's values, moved or not."""
     places = {name: (layer, True) for name, layer in seen.sums.items()}
-    known = [(name, each) for name, each in seen.taps.seen.items() if not _behind_lost(seen, name)]
+    known = [
+        (name, each)
+        for name, each in seen.taps.seen.items()
+        if not _behind_lost(seen, name) and seen.holds(name)
+    ]
     for layer, match in reversed(known):  # what only moves elements comes after its layer
         places[seen.network.root(match.tensor)] = (layer, False)
     return places
@@ -258,7 +262,9 @@ def _compared(
         places: tensor to the layer that it holds.
         rule: how they are judged.
         overwritten: tensor to the one whose values it may have held as well while it was observed:
-            a converter that did not write over it has its own range, which is as right.
+            a converter that did not write over it has its own range, which is as right. Where that
+            one is no layer's value, as a product that a shift follows, its recorded range is all
+            that is known of it.
         nearly: tensor to another layer that it may hold; it counts as the one that its range fits.
     """
     workspace, honest = case.workspace, honest_images(case)
@@ -278,9 +284,12 @@ def _compared(
     rows = []
     for name, (low, high, cut, size) in zip(known, found.tolist(), strict=False):
         layer, own = places[name][0], (low, high)
-        also = ends.get((overwritten or {}).get(name, ""), own)
-        both = min(low, also[0]), max(high, also[1])
+        other = (overwritten or {}).get(name, "")
+        also = ends.get(other, own)
+        both = _joined(own, also)
         held = [_with_zero(each) if rule.holds_zero else each for each in (both, own)]
+        if other in recorded and other not in ends:
+            held.append(_within(recorded[name], held[1], _joined(held[1], recorded[other])))
         wanted = min(held, key=lambda each: _apart(recorded[name], each))
         rows.append(Recorded(name, layer, recorded[name], wanted, int(cut), int(size)))
     beyond = [row.tensor for row in rows if row.deviation > rule.limit]
@@ -290,6 +299,16 @@ def _compared(
     if rule.exact:
         return [ranges.exact_ranges(case.about, rows, rule.limit, len(honest), missed)]
     return ranges.fitted_ranges(case.about, rows, rule.limit, len(honest), missed)
+
+
+def _joined(one: Range, other: Range) -> Range:
+    return min(one[0], other[0]), max(one[1], other[1])
+
+
+def _within(found: Range, least: Range, most: Range) -> Range:
+    """The range that is nearest to another of those that hold `least` and lie in `most`."""
+    low, high = np.clip(found, (most[0], least[1]), (least[0], most[1])).tolist()
+    return low, high
 
 
 def _with_zero(found: Range) -> Range:

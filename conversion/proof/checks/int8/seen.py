@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
 
 from conversion.core.errors import NoTruth, RunFailed
-from conversion.core.spec import Layer
+from conversion.core.spec import Layer, Spec
 from conversion.proof import truth
 from conversion.proof.checks.case import Case
 from conversion.proof.checks.int8.kernel_content import Kernels
@@ -23,7 +23,7 @@ from conversion.proof.taps.kernels import kernels
 from conversion.proof.taps.matches import Match
 from conversion.proof.taps.network import Computed
 from conversion.proof.taps.opened import Taps, align, open_onnx
-from conversion.proof.taps.owners import Owners
+from conversion.proof.taps.owners import Owners, kernel_of
 from conversion.workspace import Workspace
 
 CONSTANT = 4.0
@@ -124,34 +124,71 @@ class Seen:
         So does one of a layer that was not found by its values, which its range may cut off, where
         what is computed with it has no weights to fold into it.
         """
-        found: dict[str, str] = {}
+        return {tensor: layer for tensor, (layer, whole) in self._inside.items() if whole}
+
+    @cached_property
+    def products(self) -> dict[str, str]:
+        """Tensor to the layer whose value it holds before the step that adds a bias or shift."""
+        return {tensor: layer for tensor, (layer, whole) in self._inside.items() if not whole}
+
+    @cached_property
+    def _inside(self) -> dict[str, tuple[str, bool]]:
+        """Tensors inside layers with weights, and whether they have what the layer adds."""
+        found: dict[str, tuple[str, bool]] = {}
         for layer in self.spec.layers:
             match = self.taps.matches[layer.name]
             end = self.taps.matches[match.group[-1]]
             later = match.group[match.group.index(layer.name) + 1 :]
-            inside = later and not any(self.spec.layer(name).weights for name in later)
-            own = match.tensor and layer.activation != "linear"
-            if layer.weights and end.tensor and end.shape == match.shape and (own or inside):
-                found |= dict.fromkeys(self._sums(layer, end), layer.name)
+            alone = not any(self.spec.layer(name).weights for name in later)
+            if layer.weights and end.tensor and end.shape == match.shape and alone:
+                activated = layer.activation != "linear" or bool(later)
+                found |= self._of_layer(layer, end, activated)
         return found
 
-    def _sums(self, layer: Layer, match: Match) -> list[str]:
-        """Of one layer the tensor that is closest, where one is close."""
-        names = [each.name for each in self.owners.parts[match.layer]]
-        names = [name for name in names if name != self.network.root(match.tensor)]
+    def _of_layer(self, layer: Layer, match: Match, activated: bool) -> dict[str, tuple[str, bool]]:
+        """The tensors of one layer that are closest to its sum and to its product."""
+        parts = self.owners.parts.get(self.owners.of(match.tensor), ())
+        if not activated and not any(kernel_of(each) for each in parts[:-1]):
+            return {}
+        names = [each.name for each in parts if each.name != self.network.root(match.tensor)]
         plain = replace(layer, config={**layer.config, "activation": "linear"})
         others = tuple(plain if each is layer else each for each in self.spec.layers)
         spec = replace(self.spec, layers=others)
-        wanted = own_truth(spec, match.group, self.values, layer.name, self.inputs)
+        whole = own_truth(spec, match.group, self.values, layer.name, self.inputs)
+        product = whole - self._offset(spec, match.group, layer.name)
         given = self.taps.exposed.run(self.inputs, names) if names else {}
-        read = {name: match.read(value) for name, value in given.items()}
-        error = {
-            name: apart(self._rounded(name, wanted), each)
-            for name, each in read.items()
-            if each.shape == wanted.shape
-        }
-        best = min(error, key=error.__getitem__, default="")
-        return [best] if best and error[best] <= RECOGNISED else []
+        best: dict[bool, tuple[float, str]] = {}
+        for name, value in given.items():
+            read = match.read(value)
+            if read.shape != whole.shape:
+                continue
+            away = [apart(self._rounded(name, each), read) for each in (whole, product)]
+            is_whole = away[0] <= away[1]
+            if min(away) <= RECOGNISED and (activated or not is_whole):
+                best[is_whole] = min(best.get(is_whole, (np.inf, "")), (min(away), name))
+        return {name: (layer.name, is_whole) for is_whole, (_, name) in best.items()}
+
+    def holds(self, layer: str) -> bool:
+        """Whether the tensor that was found for a layer has what the layer adds.
+
+        Where a bias is a step of its own, and the activation behind it is part of that step, no
+        tensor holds the sum. The one before it is the nearest to it then.
+        """
+        value, match = self.values.get(layer), self.taps.matches[layer]
+        read_by = self.network.readers.get(self.network.root(match.tensor), ())
+        added = any("add" in each.kind and each.constants for each in read_by)
+        if value is None or not added or not self.spec.layer(layer).weights:
+            return True
+        whole = own_truth(self.spec, match.group, self.values, layer, self.inputs)
+        product = whole - self._offset(self.spec, match.group, layer)
+        away = [apart(self._rounded(match.tensor, each), value) for each in (whole, product)]
+        return away[0] <= away[1]
+
+    def _offset(self, spec: Spec, group: Sequence[str], layer: str) -> np.ndarray:
+        """What a layer gives where all that it reads is 0."""
+        nothing = {name: np.zeros_like(each[:1]) for name, each in self.values.items()}
+        inputs = {name: np.zeros_like(each[:1]) for name, each in self.inputs.items()}
+        return own_truth(spec, group, nothing, layer, inputs)
 
     def _rounded(self, tensor: str, value: np.ndarray) -> np.ndarray:
         """Values in a tensor's integers: images may exceed the range of those of calibration."""

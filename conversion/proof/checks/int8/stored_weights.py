@@ -12,7 +12,7 @@ from conversion.proof.checks.int8.kernel_content import MOST, Found, near_of, sl
 from conversion.proof.checks.int8.seen import Seen
 from conversion.proof.metrics.quantized import Pair
 from conversion.proof.taps.kernels import kernels
-from conversion.proof.taps.network import Constant
+from conversion.proof.taps.network import Computed, Constant
 
 NEAR = "within half a step of the spec's"
 
@@ -118,7 +118,8 @@ class Weights:
     def _bias(self, found: Found) -> Bias | None:
         """What is added where the kernel is, else in a later step of the same layer.
 
-        A dilated convolution of LiteRT has zeros at the kernel and its bias behind.
+        A dilated convolution of LiteRT has zeros at the kernel and its bias behind. A small bias
+        can be taken for part of the next layer.
         """
         step, owners = found.step, self.seen.owners
         later = [
@@ -127,6 +128,7 @@ class Weights:
             if owners.network.position[each.name] > owners.network.position[step.name]
             and "add" in each.kind
         ]
+        later += [each for each in self._following(step) if "add" in each.kind][:1]
         count = found.wanted.kernel.shape[found.wanted.axis]
         added = (
             self._read(constant, found, each is step)
@@ -138,6 +140,14 @@ class Weights:
         if first is None or first.real.any() or not np.any(found.wanted.rest.offset):
             return first
         return next((each for each in added if each.real.any()), first)
+
+    def _following(self, step: Computed) -> Iterator[Computed]:
+        """The next step that does not only move or round what a step gives, where it is one."""
+        read_by = self.seen.network.readers.get(step.name, ())
+        while len(read_by) == 1 and read_by[0].moves:
+            read_by = self.seen.network.readers.get(read_by[0].name, ())
+        if len(read_by) == 1:
+            yield read_by[0]
 
     def _read(self, constant: Constant, found: Found, at_kernel: bool) -> Bias:
         stored = constant.stored()
