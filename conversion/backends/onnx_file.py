@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ import onnxruntime
 from onnx import ModelProto
 
 from conversion.backends.external_ports import Port, batches
+from conversion.core import environment
+from conversion.core.artifact import Artifact
 from conversion.core.errors import RunFailed, UserError
 
 
@@ -134,8 +137,31 @@ def save(model: ModelProto, target: Path, provenance: Mapping[str, Any]) -> None
     onnx.save(model, target)
 
 
+def is_guarded(artifact: Artifact) -> bool:
+    """Whether a file is run with the option that keeps its integer sums from saturating.
+
+    Whoever made an external file may have meant it for CPUs that have VNNI: it is judged for what
+    it holds, and the check of saturation says what this CPU makes of it without the option.
+
+    Args:
+        artifact: an ONNX file.
+    """
+    waits = artifact.external and environment.sums_saturate()
+    return waits and _opens_guarded(artifact.path, artifact.digest)
+
+
+@cache
+def _opens_guarded(path: Path, digest: str) -> bool:
+    """Whether ONNX Runtime opens a file with that option: some with a QGemm it does not."""
+    try:
+        open_session(str(path), path.name, 1, guarded=True)
+    except UserError:
+        return False
+    return True
+
+
 def open_session(
-    model: str | bytes, name: str, threads: int, optimised: bool = True
+    model: str | bytes, name: str, threads: int, optimised: bool = True, guarded: bool = False
 ) -> onnxruntime.InferenceSession:
     """A session on the CPU.
 
@@ -144,6 +170,7 @@ def open_session(
         name: what messages call it.
         threads: threads of an operator.
         optimised: whether ONNX Runtime may rewrite the graph, as it does for a user.
+        guarded: whether sums of uint8 x int8 products must not saturate, at the cost of time.
 
     Raises:
         UserError: ONNX Runtime cannot open it.
@@ -156,6 +183,8 @@ def open_session(
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 4  # what goes wrong is raised, and said once
+    if guarded:
+        options.add_session_config_entry("session.x64quantprecision", "1")
     try:
         return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's exceptions share no public base class
@@ -213,12 +242,12 @@ class OnnxRunner:
     """An ONNX file as a user would deploy it: CPU provider, every optimisation."""
 
     def __init__(
-        self, path: Path, spec_inputs: Sequence[str], outputs: Sequence[str], threads: int
+        self, artifact: Artifact, spec_inputs: Sequence[str], outputs: Sequence[str], threads: int
     ) -> None:
         """Open a session.
 
         Args:
-            path: the file.
+            artifact: the file.
             spec_inputs: the model's input names; matched by position, since a file that was made
                 elsewhere names its own.
             outputs: the model's output names, matched by position.
@@ -228,7 +257,8 @@ class OnnxRunner:
             UserError: ONNX Runtime cannot open the file, or it has another count of inputs or
                 outputs.
         """
-        self.session = open_session(str(path), path.name, threads)
+        path = artifact.path
+        self.session = open_session(str(path), path.name, threads, guarded=is_guarded(artifact))
         self.ports = ports_of(self.session)
         self._inputs = [port.name for port in self.ports]
         self._outputs = [port.name for port in self.session.get_outputs()]

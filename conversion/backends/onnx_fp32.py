@@ -80,4 +80,4 @@ def open(artifact: Artifact, ingredients: Ingredients, threads: int) -> Runner:
     if artifact.external:
         halves = census(load(artifact.path))["initializer_dtypes"].get("FLOAT16", 0)
         refuse_halves(artifact, halves)
-    return OnnxRunner(artifact.path, spec.inputs, spec.outputs, threads)
+    return OnnxRunner(artifact, spec.inputs, spec.outputs, threads)

@@ -41,6 +41,12 @@ def processor() -> Processor:
     return _read(CPUINFO)
 
 
+def sums_saturate() -> bool:
+    """Whether this processor adds pairs of uint8 x int8 products in 16 bits: x86 without VNNI."""
+    known = processor().instructions
+    return known is not None and known["avx2"] and not (known["avx512_vnni"] or known["avx_vnni"])
+
+
 @cache
 def _read(cpuinfo: Path) -> Processor:
     logical = os.cpu_count() or 1

@@ -131,4 +131,4 @@ RANGED = (
 def open(artifact: Artifact, ingredients: Ingredients, threads: int) -> Runner:
     """Open the file in ONNX Runtime on the CPU, fully optimised."""
     spec = ingredients.spec
-    return OnnxRunner(artifact.path, spec.inputs, spec.outputs, threads)
+    return OnnxRunner(artifact, spec.inputs, spec.outputs, threads)

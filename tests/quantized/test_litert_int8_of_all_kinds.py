@@ -11,6 +11,7 @@ from conversion.backends import missing
 from conversion.core.artifact import Artifact, Store
 from conversion.core.digest import of_file
 from conversion.core.measurement import Verdict
+from conversion.core.settings import LitertScheme
 from conversion.proof.checks.case import Case
 from conversion.proof.checks.int8.quantized import quantized_parameters
 from conversion.proof.checks.int8.ranges import litert_ranges
@@ -117,6 +118,22 @@ tensor of theirs holds the sum."""
 def test_a_right_int8_file_passes_where_a_bias_is_a_step_of_its_own(reference, tmp_path, name):
     described = functional((6, 6, 3), STEPPED[name], ["y"])
     workspace = all_kinds.workspace(reference, tmp_path, name, described)
+    assert odd(all_kinds.judged(workspace, INT8)) == {}
+
+
+@pytest.mark.parametrize("kind", ["LayerNormalization", "UnitNormalization"])
+def test_a_chosen_layer_is_in_float_where_an_activation_became_part_of_it(
+    reference, tmp_path, kind
+):
+    calls = [
+        call("Conv2D", "a", "x", filters=5, kernel_size=[3, 3]),
+        call(kind, "n", "a"),
+        call("ReLU", "r", "n"),
+        call("Conv2D", "y", "r", filters=4, kernel_size=[2, 2]),
+    ]
+    described, chosen = functional((6, 6, 3), calls, ["y"]), LitertScheme(float_layers=("n",))
+    workspace = all_kinds.workspace(reference, tmp_path, "m", described, litert=chosen)
+    assert workspace.artifact(INT8).provenance["warnings"] == []
     assert odd(all_kinds.judged(workspace, INT8)) == {}
 
 

@@ -57,10 +57,11 @@ def _exact(case: Case) -> dict[str, np.ndarray]:
 
 def _unoptimised(case: Case, count: int | None) -> dict[str, np.ndarray]:
     """The outputs on the first parity images, or all, of the graph as it is written."""
-    from conversion.backends.onnx_file import open_session
+    from conversion.backends.onnx_file import is_guarded, open_session
 
     spec, path = case.workspace.spec, case.artifact.path
-    session = open_session(str(path), path.name, case.workspace.threads, optimised=False)
+    options = {"optimised": False, "guarded": is_guarded(case.artifact)}
+    session = open_session(str(path), path.name, case.workspace.threads, **options)
     names = [port.name for port in session.get_outputs()]
     inputs = {name: array[:count] for name, array in case.workspace.parity_inputs.items()}
     found = _run(session, names, spec.inputs, inputs, case.workspace.streaming.batch)
@@ -74,7 +75,7 @@ def _layers(case: Case, optimised: bool) -> dict[str, np.ndarray]:
     Only what leaves a QuantizeLinear is looked at: an integer tensor can be an output too without
     keeping ONNX Runtime from fusing what computes it, a float one cannot.
     """
-    from conversion.backends.onnx_file import load, open_session, with_outputs
+    from conversion.backends.onnx_file import is_guarded, load, open_session, with_outputs
     from conversion.proof.checks.int8.seen import seen_in
 
     workspace, path = case.workspace, case.artifact.path
@@ -87,7 +88,8 @@ def _layers(case: Case, optimised: bool) -> dict[str, np.ndarray]:
     places = {name: each.name for name, each in held.items() if each is not None}
     names = list(dict.fromkeys(places.values()))
     content = with_outputs(model, names)
-    session = open_session(content, path.name, workspace.threads, optimised)
+    guarded = is_guarded(case.artifact)
+    session = open_session(content, path.name, workspace.threads, optimised, guarded)
     inputs, size = workspace.layers.inputs, workspace.streaming.chunk
     found = _run(session, names, workspace.spec.inputs, inputs, size) if names else []
     values = dict(zip(names, found, strict=True))

@@ -74,7 +74,13 @@ def _with_steps(tensors: Iterable[Computed], read: Mapping[str, Steps]) -> tuple
 
 
 def runner(
-    model: ModelProto, network: Network, spec: Spec, name: str, threads: int, optimised: bool
+    model: ModelProto,
+    network: Network,
+    spec: Spec,
+    name: str,
+    threads: int,
+    optimised: bool,
+    guarded: bool = False,
 ) -> Run:
     """What gives the tensors of an ONNX file.
 
@@ -85,6 +91,7 @@ def runner(
         name: what messages call the file.
         threads: threads of an operator.
         optimised: whether ONNX Runtime may rewrite the graph around the tensors that are asked for.
+        guarded: whether sums of uint8 x int8 products must not saturate.
     """
     sessions: dict[tuple[str, ...], onnx.ModelProto] = {}
 
@@ -93,7 +100,9 @@ def runner(
         asked = tuple(each for each in names if each not in feed)
         if asked not in sessions:
             sessions.clear()
-            sessions[asked] = open_session(with_outputs(model, asked), name, threads, optimised)
+            sessions[asked] = open_session(
+                with_outputs(model, asked), name, threads, optimised, guarded
+            )
         found = (
             dict(zip(asked, run_session(sessions[asked], asked, feed), strict=True))
             if asked

@@ -187,12 +187,15 @@ def _in_order(together: np.ndarray | None, apart: np.ndarray) -> bool:
 
 def open_onnx(artifact: Artifact, spec: Spec, threads: int, probe: Mapping[str, Any]) -> Exposed:
     """An ONNX file with its tensors among its outputs, at full optimisation."""
-    from conversion.backends.onnx_file import load
+    from conversion.backends.onnx_file import is_guarded, load
 
-    return expose_onnx(load(artifact.path), artifact.path.name, spec, threads)
+    guarded = is_guarded(artifact)
+    return expose_onnx(load(artifact.path), artifact.path.name, spec, threads, guarded)
 
 
-def expose_onnx(model: ModelProto, name: str, spec: Spec, threads: int) -> Exposed:
+def expose_onnx(
+    model: ModelProto, name: str, spec: Spec, threads: int, guarded: bool = False
+) -> Exposed:
     """An ONNX graph with its tensors among its outputs, at full optimisation.
 
     Args:
@@ -200,6 +203,7 @@ def expose_onnx(model: ModelProto, name: str, spec: Spec, threads: int) -> Expos
         name: what messages call it.
         spec: the model, whose inputs are the graph's in their order.
         threads: threads of an operator.
+        guarded: whether sums of uint8 x int8 products must not saturate.
     """
     from conversion.proof.taps.onnx_tensors import network_of, runner
 
@@ -207,8 +211,8 @@ def expose_onnx(model: ModelProto, name: str, spec: Spec, threads: int) -> Expos
     another = "{} tensors are outputs of the tapped graph, which ONNX Runtime then fuses less than "
     return Exposed(
         network,
-        runner(model, network, spec, name, threads, optimised=False),
-        runner(model, network, spec, name, threads, optimised=True),
+        runner(model, network, spec, name, threads, False, guarded),
+        runner(model, network, spec, name, threads, True, guarded),
         another + "the deployed one",
     )
 

@@ -84,12 +84,22 @@ class Owners:
         return self.network.root(tensor) in self._outputs
 
     def steps(self) -> dict[str, list[str]]:
-        """Layer to the tensors that it computes and does not only move."""
+        """Layer to the tensors that it computes and does not only move.
+
+        Of layers that are computed together a layer without a kernel has what multiplies by none:
+        an activation that became part of a normalization's last step, or a factor of its own that
+        an activation before it took over, does not take the normalization's steps away.
+        """
         found: dict[str, list[str]] = {layer.name: [] for layer in self.spec.layers}
         for tensor in self._end:
             if self.network.of(tensor).reads:
                 found[self.layer(tensor)].append(tensor)
-        return found
+        shared: dict[str, list[str]] = {}
+        for name in (name for name, tensors in found.items() if not tensors):
+            group = self.matches[name].group if name in self.matches else ()
+            together = (tensor for each in group for tensor in found[each])
+            shared[name] = [t for t in together if kernel_of(self.network.of(t)) is None]
+        return {**found, **shared}
 
     def _take(self, match: Match) -> None:
         read = sources(self.spec, self.matches, match.group)
