@@ -17,14 +17,14 @@ from conversion.backends.beside_tensorflow import without_triton
 from conversion.core.artifact import Artifact, Store
 from conversion.core.console import spoken
 from conversion.core.demands import Demands
-from conversion.core.errors import Crashed, OutOfMemory, UserError
+from conversion.core.errors import Crashed, OutOfMemory, ReferenceCrashed, UserError
 from conversion.core.heap import give_back
 from conversion.core.journal import LOG, journal
 from conversion.core.measurement import Measurement, Verdict
 from conversion.core.progress import stage
 from conversion.core.running import Running
 from conversion.core.settings import Settings
-from conversion.proof.checks import checks
+from conversion.proof.checks import Check, checks
 from conversion.proof.checks.case import Case
 from conversion.proof.checks.unmade import not_made
 from conversion.proof.metrics.quantities import BUILT
@@ -129,11 +129,22 @@ def judge(case: Case, topics: Sequence[str] | None, made: dict[str, Artifact]) -
     measured = list[Measurement]()
     for check in checks(name, wanted):
         with stage(f"{case.label}: {check.name}"):
-            measured += check.measure(case)
+            measured += _measured(check, case)
         give_back()
     for found in measured:
         LOG.debug(found.explain())
     return measured
+
+
+def _measured(check: Check, case: Case) -> list[Measurement]:
+    """A check's measurements; a fault in it must not take every other verdict with it."""
+    try:
+        return check.measure(case)
+    except (UserError, ReferenceCrashed, MemoryError):
+        raise
+    except Exception as error:
+        LOG.debug("%s: %s stopped", case.label, check.name, exc_info=True)
+        return [check.stopped(case, error)]
 
 
 JUDGED = 3

@@ -142,6 +142,24 @@ def test_a_file_of_our_own_that_does_not_open_is_a_failure(workspace, monkeypatc
     assert exit_code(measured) == 1
 
 
+def test_a_fault_in_a_check_leaves_the_verdicts_of_the_others(workspace, monkeypatch):
+    from conversion.proof.checks import Check
+
+    measure = Check.measure
+
+    def stumble(check, case):
+        return {}["layer"] if check.name == "weights" else measure(check, case)
+
+    monkeypatch.setattr(Check, "measure", stumble)
+    measured, _ = judge_all(workspace(), ("onnx-fp32",), None, ("structure", "parity"))
+    odd = [m for m in measured if m.verdict is not Verdict.PASS and m.verdict != "skipped"]
+    assert [(m.name, str(m.verdict), m.reason) for m in odd] == [
+        ("weights", "undecided", "a fault of this suite ended the check: KeyError: 'layer'")
+    ]
+    assert sum(m.verdict is Verdict.PASS for m in measured) > 5
+    assert exit_code(measured) == 4
+
+
 def test_a_reference_alone_is_no_verdict(folder, one_process):
     found = conversion.verify(
         folder / "plain.h5",

@@ -93,6 +93,16 @@ class Check:
         except RunFailed as error:
             return [case.about.measure(self._whole, reason=case.why(error), verdict=Verdict.FAIL)]
 
+    def stopped(self, case: Case, error: Exception) -> Measurement:
+        """What stands for a check that a fault of its own ended: nothing is decided by it.
+
+        Args:
+            case: the artifact.
+            error: what nobody expected.
+        """
+        reason = f"a fault of this suite ended the check: {type(error).__name__}: {error}"
+        return case.about.measure(self._whole, reason=reason, verdict=Verdict.UNDECIDED)
+
     @property
     def _whole(self) -> Quantity:
         """What stands for the check where it cannot be made."""
