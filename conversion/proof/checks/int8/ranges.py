@@ -26,7 +26,7 @@ from conversion.proof.checks.int8.seen import Seen, prepared_in, seen_in
 from conversion.proof.metrics import limits, ranges
 from conversion.proof.metrics.compare import Incomparable, NoPower
 from conversion.proof.metrics.quantities import RANGES, RANGES_AGAIN
-from conversion.proof.metrics.ranges import Recorded
+from conversion.proof.metrics.ranges import STEPS, Recorded
 from conversion.proof.taps.by_values import RECOGNISED
 from conversion.quantization import calibration
 from conversion.reference import KerasModel
@@ -35,9 +35,6 @@ from conversion.subjects.data import Dataset
 Place = tuple[str, bool]
 """A layer, and whether it is meant as it is before its own activation."""
 Range = tuple[float, float]
-
-STEPS = 255
-"""Steps of eight bits."""
 
 
 @dataclass(frozen=True)

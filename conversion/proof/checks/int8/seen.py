@@ -151,18 +151,18 @@ class Seen:
         if not activated and not any(kernel_of(each) for each in parts[:-1]):
             return {}
         names = [each.name for each in parts if each.name != self.network.root(match.tensor)]
+        if not names:
+            return {}
         plain = replace(layer, config={**layer.config, "activation": "linear"})
         others = tuple(plain if each is layer else each for each in self.spec.layers)
         spec = replace(self.spec, layers=others)
-        whole = own_truth(spec, match.group, self.values, layer.name, self.inputs)
-        product = whole - self._offset(spec, match.group, layer.name)
-        given = self.taps.exposed.run(self.inputs, names) if names else {}
+        wanted = self._sum_and_product(spec, match.group, layer.name)
         best: dict[bool, tuple[float, str]] = {}
-        for name, value in given.items():
+        for name, value in self.taps.exposed.run(self.inputs, names).items():
             read = match.read(value)
-            if read.shape != whole.shape:
+            if read.shape != wanted[0].shape:
                 continue
-            away = [apart(self._rounded(name, each), read) for each in (whole, product)]
+            away = [apart(self._rounded(name, each), read) for each in wanted]
             is_whole = away[0] <= away[1]
             if min(away) <= RECOGNISED and (activated or not is_whole):
                 best[is_whole] = min(best.get(is_whole, (np.inf, "")), (min(away), name))
@@ -179,16 +179,18 @@ class Seen:
         added = any("add" in each.kind and each.constants for each in read_by)
         if value is None or not added or not self.spec.layer(layer).weights:
             return True
-        whole = own_truth(self.spec, match.group, self.values, layer, self.inputs)
-        product = whole - self._offset(self.spec, match.group, layer)
-        away = [apart(self._rounded(match.tensor, each), value) for each in (whole, product)]
+        wanted = self._sum_and_product(self.spec, match.group, layer)
+        away = [apart(self._rounded(match.tensor, each), value) for each in wanted]
         return away[0] <= away[1]
 
-    def _offset(self, spec: Spec, group: Sequence[str], layer: str) -> np.ndarray:
-        """What a layer gives where all that it reads is 0."""
+    def _sum_and_product(
+        self, spec: Spec, group: Sequence[str], layer: str
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """What a layer gives for its inputs in the file, and that without what it gives for 0."""
+        whole = own_truth(spec, group, self.values, layer, self.inputs)
         nothing = {name: np.zeros_like(each[:1]) for name, each in self.values.items()}
         inputs = {name: np.zeros_like(each[:1]) for name, each in self.inputs.items()}
-        return own_truth(spec, group, nothing, layer, inputs)
+        return whole, whole - own_truth(spec, group, nothing, layer, inputs)
 
     def _rounded(self, tensor: str, value: np.ndarray) -> np.ndarray:
         """Values in a tensor's integers: images may exceed the range of those of calibration."""
