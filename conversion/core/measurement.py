@@ -28,6 +28,8 @@ class Concern(StrEnum):
     """int8 is slower than demanded, where a speed is demanded."""
     PREPROCESSING = "preprocessing"
     """Images are prepared for deployment otherwise than for training; the artifact is right."""
+    SUITE = "suite"
+    """This suite itself: a fault of its own ended the check, whatever is allowed."""
     ADVICE = "advice"
     """Nothing: it is said for the reader."""
 

@@ -51,6 +51,8 @@ def code_of(measurement: Measurement, demands: Demands) -> int:
         return 3 if concerns in (Concern.COST, Concern.SPEED) else 1
     if measurement.verdict is not Verdict.UNDECIDED:
         return 0
+    if concerns is Concern.SUITE:
+        return 4
     if measurement.lacks_images or concerns is Concern.SPEED:
         asked = concerns is not Concern.SPEED or measurement.limit is not None
         return 4 if demands.require_decided and asked else 0
@@ -92,6 +94,8 @@ def _meaning(code: int, found: Iterable[Measurement]) -> str:
         prepared = all(m.concerns is Concern.PREPROCESSING for m in found)
         return "images are not prepared as in training" if prepared else "converted wrongly"
     if code == 4:
+        if any(m.concerns is Concern.SUITE for m in found):
+            return "a fault of this suite ended a check"
         few = all(m.lacks_images or m.concerns is Concern.SPEED for m in found)
         return "not decided, as is required" if few else "parity has too little power to decide"
     words = {Concern.COST: "costs more than allowed", Concern.SPEED: "is slower than demanded"}

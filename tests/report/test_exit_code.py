@@ -23,8 +23,12 @@ SLOW = replace(DEAR, name="slow", concerns=Concern.SPEED, limit=1.2)
 HARDLY = replace(SLOW, name="hardly", verdict=Verdict.UNDECIDED)
 NO_SPEED = replace(HARDLY, name="no_speed", limit=None)
 WEAK = replace(FEW, name="weak", concerns=Concern.ADVICE, lacks_images=False)
+ENDED = replace(POWERLESS, name="ended", concerns=Concern.SUITE)
 KERAS = replace(PASSED, name="keras", artifact="keras-fp32")
-EVERY = (PASSED, BROKEN, SKIPPED, POWERLESS, DEAR, FEW, DISAGREEING, SLOW, HARDLY, NO_SPEED, WEAK)
+EVERY = (
+    *(PASSED, BROKEN, SKIPPED, POWERLESS, DEAR, FEW),
+    *(DISAGREEING, SLOW, HARDLY, NO_SPEED, WEAK, ENDED),
+)
 
 DEFAULT, ALLOWED, REQUIRED = (
     Demands(),
@@ -41,6 +45,8 @@ DEFAULT, ALLOWED, REQUIRED = (
         pytest.param([PASSED, BROKEN], 1, 1, 1, id="a failure"),
         pytest.param([PASSED, POWERLESS], 4, 0, 4, id="no power"),
         pytest.param([POWERLESS], 4, 0, 4, id="nothing but no power"),
+        pytest.param([PASSED, ENDED], 4, 4, 4, id="a check that a fault of the suite ended"),
+        pytest.param([ENDED, DEAR], 4, 4, 4, id="a check that was ended before a cost"),
         pytest.param([PASSED, FEW], 0, 0, 4, id="too few images"),
         pytest.param([PASSED, DISAGREEING], 0, 0, 4, id="too few images for agreement"),
         pytest.param([PASSED, DEAR], 3, 3, 3, id="a cost"),
@@ -74,6 +80,11 @@ def test_the_exit_code_of_a_run(measurements, code, if_allowed, if_required):
             DEFAULT,
             "exit 0: every check that was asked for passed; too few images to decide onnx-int8 "
             "few; skipped: torch-int8",
+        ),
+        (
+            [PASSED, ENDED],
+            ALLOWED,
+            "exit 4: a fault of this suite ended a check: onnx-fp32 ended",
         ),
         (
             [PASSED, POWERLESS],

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from conversion.backends import REFERENCE, Backend, Capability, backend
 from conversion.core.errors import NotMapped, NoTruth, RunFailed
-from conversion.core.measurement import Measurement, Verdict
+from conversion.core.measurement import Concern, Measurement, Verdict
 from conversion.core.quantity import Quantity, Question
 from conversion.proof.checks import (
     accuracy,
@@ -101,7 +101,8 @@ class Check:
             error: what nobody expected.
         """
         reason = f"a fault of this suite ended the check: {type(error).__name__}: {error}"
-        return case.about.measure(self._whole, reason=reason, verdict=Verdict.UNDECIDED)
+        found = case.about.measure(self._whole, reason=reason, verdict=Verdict.UNDECIDED)
+        return replace(found, concerns=Concern.SUITE)
 
     @property
     def _whole(self) -> Quantity:
