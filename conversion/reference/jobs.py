@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import math
 import shutil
 import tempfile
 import warnings
@@ -93,11 +94,13 @@ def layer_ranges(models: Models, message: Message) -> Answer:
     return {}, {"ranges": np.stack([low, high, beyond, count], axis=1)}
 
 
+@tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator]
 def _extremes(value: Any, bounds: tuple[float, float]) -> Any:
     """Lowest, highest, how many lie beyond the bounds, and how many there are, ``(1, 4)``."""
-    low, high = bounds
-    beyond = tf.logical_or(value < low, value > high)
-    counts = (tf.math.count_nonzero(beyond), tf.size(value, tf.int64))
+    beyond = tf.zeros((), tf.int64)
+    if tuple(bounds) != (-math.inf, math.inf):
+        beyond = tf.math.count_nonzero(tf.logical_or(value < bounds[0], value > bounds[1]))
+    counts = (beyond, tf.size(value, tf.int64))
     numbers = (tf.reduce_min(value), tf.reduce_max(value), *counts)
     return tf.stack([[tf.cast(number, tf.float64) for number in numbers]])
 
@@ -281,23 +284,29 @@ def _run(
 ) -> dict[str, np.ndarray]:
     """Run a function over the inputs in batches, cast to float32, and gather what it returns.
 
-    It is traced once for all messages that differ in their arrays alone.
+    It is traced once for all messages that differ in their arrays alone; few or small images are
+    done sooner without.
     """
     arrays: Mapping[str, np.ndarray] = message.arrays
     inputs = [arrays[name] for name in message.values["inputs"]]
     asked = f"traced {json.dumps(dict(message.values), sort_keys=True)}"
-    if asked not in models:
+    size = message.values["batch"]
+    if sum(each.nbytes for each in inputs) > UNTRACED and asked not in models:
         models[asked] = tf.function(function, reduce_retracing=True)
-    traced, size = models[asked], message.values["batch"]
+    run = models.get(asked, function)
     parts: list[list[np.ndarray]] = [[] for _ in names]
     for start in range(0, len(inputs[0]), size):
         batch = [tf.constant(a[start : start + size].astype(np.float32)) for a in inputs]
-        results = traced(*batch)
+        results = run(*batch)
         listed = keras.tree.flatten(results)
         for part, result in zip(parts, listed, strict=True):
             part.append(np.asarray(result))
     return {name: np.concatenate(part) for name, part in zip(names, parts, strict=True)}
 
+
+UNTRACED = 2**22
+"""Bytes of images up to which nothing is traced, which takes as long as some ten batches of them:
+300 of CIFAR-10. What layers give for them then stays small too, which a trace would let go of."""
 
 JOBS: dict[str, Callable[[Models, Message], Answer]] = {
     "build_model": build_model,
