@@ -4,6 +4,8 @@ A normalization that is folded into no kernel, as behind a ReLU, multiplies by a
 factor a channel. ONNX Runtime and LiteRT quantize it with one scale: beside channels that hardly
 vary, whose factors are 1 / sqrt(epsilon), all others come to 0. What measures its input at run time
 is many operators in a file, each of which is rounded, the squares too; so are some activations.
+The product by its factors has a range of its own there, before the shift: where means are many
+times the spread, that range is many times the result's.
 """
 
 from __future__ import annotations
@@ -20,6 +22,11 @@ STEPS = 8
 SHARE = 0.1
 """Of the channel that gives most: one that gives less does not matter."""
 LEVELS = 127
+
+WIDE = 8.0
+"""Times the result's range that the product before the shift may span: three of the eight bits."""
+DEVIATIONS = 4.0
+"""Standard deviations that a normalized channel spans to either side."""
 
 STATISTICS = {"BatchNormalization": "moving_variance", "Normalization": "variance"}
 """Class to its weight that says how far channels vary."""
@@ -42,20 +49,22 @@ def with_rules(spec: Spec, settings: Settings) -> Settings:
         spec: the model.
         settings: the choices.
     """
-    apart = uneven(spec)
-    stay = [
-        each.name
-        for each in spec.layers
-        if _measures(each) or each.activation in SPANNING or each.name in apart
-    ]
+    apart, shifted = uneven(spec), wide(spec)
+    alone = [name for name in shifted if not _is_folded(spec, spec.layer(name))]
 
-    def added(chosen: tuple[str, ...]) -> tuple[str, ...]:
+    def added(chosen: tuple[str, ...], shifted: list[str]) -> tuple[str, ...]:
+        stay = (
+            each.name
+            for each in spec.layers
+            if _measures(each) or each.activation in SPANNING or each.name in (*apart, *shifted)
+        )
         return tuple(dict.fromkeys((*chosen, *stay)))
 
+    onnx, litert = settings.onnx, settings.litert
     return replace(
         settings,
-        onnx=replace(settings.onnx, float_layers=added(settings.onnx.float_layers)),
-        litert=replace(settings.litert, float_layers=added(settings.litert.float_layers)),
+        onnx=replace(onnx, float_layers=added(onnx.float_layers, shifted)),
+        litert=replace(litert, float_layers=added(litert.float_layers, alone)),
     )
 
 
@@ -86,6 +95,37 @@ def _is_uneven(layer: Layer) -> bool:
     given = factors * spread
     few = factors < STEPS * factors.max() / LEVELS
     return bool(np.any(few & (given >= SHARE * given.max())))
+
+
+def wide(spec: Spec) -> list[str]:
+    """The BatchNormalizations whose product spans many times what they give, folded in no ONNX.
+
+    tf2onnx folds them into convolutions alone, LiteRT's converter into dense layers too.
+
+    Args:
+        spec: the model.
+    """
+    return [
+        layer.name
+        for layer in spec.layers
+        if layer.kind == "BatchNormalization"
+        and _is_wide(layer)
+        and not (_is_folded(spec, layer) and spec.layer(layer.inputs[0]).kind != "Dense")
+    ]
+
+
+def _is_wide(layer: Layer) -> bool:
+    mean, variance, gamma, beta = (
+        np.float64(layer.weights.get(name, default))
+        for name, default in (
+            *(("moving_mean", 0.0), ("moving_variance", 1.0)),
+            *(("gamma", 1.0), ("beta", 0.0)),
+        )
+    )
+    size = np.abs(gamma)
+    away = size * np.abs(mean) / np.sqrt(variance + layer.config.get("epsilon", 0.0))
+    product, result = (each + DEVIATIONS * size for each in (away, np.abs(beta)))
+    return bool(product.max() > WIDE * result.max())
 
 
 def _is_folded(spec: Spec, layer: Layer) -> bool:

@@ -80,6 +80,29 @@ def test_a_channel_that_gives_next_to_nothing_does_not_count():
     assert uneven(found) == []
 
 
+FAR = {"moving_mean": np.array([60.0, 0, 0, 0, 0, 0])}
+"""The spread is 0.9 and a result spans 4 to a side: the product of this channel spans 71."""
+
+
+@pytest.mark.parametrize(
+    ("kernel", "activation", "mean", "onnx", "litert"),
+    [
+        pytest.param("Dense", "linear", FAR, ("norm",), (), id="dense, into which LiteRT folds it"),
+        pytest.param("Dense", "relu", FAR, ("norm",), ("norm",), id="behind an activation"),
+        pytest.param("Conv2D", "linear", FAR, (), (), id="convolution"),
+        pytest.param("Dense", "linear", {"moving_mean": np.full(6, 5.0)}, (), (), id="near"),
+    ],
+)
+def test_a_normalization_whose_product_spans_many_times_its_result_is_left_in_float(
+    kernel, activation, mean, onnx, litert
+):
+    found = spec(activation=activation)
+    image, layer, norm = found.layers
+    layers = (image, replace(layer, kind=kernel), replace(norm, weights={**norm.weights, **mean}))
+    made = with_rules(replace(found, layers=layers), Settings())
+    assert (made.onnx.float_layers, made.litert.float_layers) == (onnx, litert)
+
+
 def test_what_the_user_chose_stays_chosen_and_nothing_is_added_twice():
     chosen = Settings(onnx=OnnxScheme(float_layers=("norm", "conv")))
     made = with_rules(spec(DEAD), chosen)
