@@ -44,6 +44,8 @@ class Judged:
         fault: what was injected; empty where nothing was.
         caught: the checks that saw it.
         localised: whether the layer at fault was named.
+        told: what the power table had said of the fault, in times of what is seen; None where it
+            has no row of it.
     """
 
     seed: int
@@ -55,6 +57,7 @@ class Judged:
     fault: str = ""
     caught: tuple[str, ...] = ()
     localised: bool = False
+    told: float | None = None
 
     def plain(self) -> dict[str, object]:
         """For a line of a log."""
@@ -104,9 +107,7 @@ def judged(process: Reference, seed: int, folder: Path, faulty: bool = False) ->
         with session.opened(str(path), **given) as workspace:
             names = session.chosen(None, workspace)
             measured, made = session.judge_all(workspace, names, None, TOPICS)
-            found, caught, localised = "", (), False
-            if faulty:
-                found, caught, localised = _injected(workspace, list(made), measured, seed)
+            fault = _injected(workspace, list(made), measured, seed) if faulty else ()
     skipped = {m.artifact: m.reason for m in measured if m.artifact not in made}
     return Judged(
         seed,
@@ -115,9 +116,7 @@ def judged(process: Reference, seed: int, folder: Path, faulty: bool = False) ->
         tuple(made),
         skipped,
         tuple(m.explain() for m in measured if m.verdict in (Verdict.FAIL, Verdict.UNDECIDED)),
-        found,
-        caught,
-        localised,
+        *fault,
     )
 
 
@@ -133,8 +132,14 @@ def _injected(workspace, made, measured, seed):
             found = trial(workspace, fault, False, controls)
         except NotInjectable:
             continue
-        return fault.name, found.caught_by, found.localised
-    return "", (), False
+        return fault.name, found.caught_by, found.localised, _told(fault, measured)
+    return ()
+
+
+def _told(fault, measured):
+    rows = (row for m in measured if m.artifact == fault.artifact for row in m.rows)
+    about = (r for r in rows if (r.get("layer"), r.get("fault")) == (fault.where, fault.magnitude))
+    return next((each["x the limit"] for each in about), None)
 
 
 @contextmanager

@@ -136,4 +136,4 @@ def test_a_summary_names_what_is_red_and_what_was_missed():
     said = "\n".join(summary(rows))
     assert "2 networks, by exit code {0: 1, 1: 1}" in said
     assert "2: 1\n    fail: it" in said
-    assert "1: missed f" in said
+    assert "1: missed f; the power table: no row of it" in said

@@ -66,8 +66,14 @@ def summary(rows: list[dict]) -> list[str]:
         if row["code"] not in (0, 3):
             said += [f"{row['seed']}: {row['code']}"]
             said += [f"    {each[:400]}" for each in row.get("bad", [row.get("error")])[:4]]
-    said += [f"{row['seed']}: missed {row['fault']}" for row in faulty if not row["caught"]]
+    said += [_missed(row) for row in faulty if not row["caught"]]
     return said
+
+
+def _missed(row: dict) -> str:
+    told = row.get("told")
+    words = "no row of it" if told is None else f"{told:.2g} x what is seen"
+    return f"{row['seed']}: missed {row['fault']}; the power table: {words}"
 
 
 if __name__ == "__main__":
