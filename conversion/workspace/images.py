@@ -115,7 +115,10 @@ class ParityImages:
         """What every layer should give, and Keras's noise there."""
         count = self.streaming.layer_images
         inputs = {name: array[:count] for name, array in self.inputs.items()}
-        return LayerReference(self.subject.spec, self.keras, self.store, inputs, self.streaming)
+        tests = min(self._tests, count)
+        return LayerReference(
+            self.subject.spec, self.keras, self.store, inputs, self.streaming, tests
+        )
 
     @property
     def _at_a_time(self) -> int:

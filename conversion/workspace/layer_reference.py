@@ -44,6 +44,7 @@ class LayerReference:
         store: where Keras's noise is kept between runs.
         inputs: input name to ``(N, ...)`` float32.
         streaming: how many images are looked at, and how many at a time.
+        tests: how many of the images, the first ones, are the user's own; the others are drawn.
         seen: fault and the layers at which it is looked for, to the one where it stands out most
             and by how many times the limit.
     """
@@ -53,6 +54,7 @@ class LayerReference:
     store: Store
     inputs: Mapping[str, np.ndarray]
     streaming: Streaming
+    tests: int = 0
     seen: dict[tuple[str, ...], tuple[str, float]] = field(default_factory=dict, init=False)
 
     @property
@@ -87,7 +89,19 @@ class LayerReference:
     @cached_property
     def probes(self) -> tuple[Arrays, Arrays | None]:
         """A few images by which the layers of a file are found, and the truth if it is held."""
-        chosen = np.linspace(0, self.count - 1, min(self.streaming.probes, self.count))
+        return self._spaced(self.count)
+
+    @cached_property
+    def probes_in_range(self) -> tuple[Arrays, Arrays | None]:
+        """The same for a file of integers: the user's own images, where there are enough.
+
+        Drawn images may exceed the ranges of its calibration, which then cut off what is in it.
+        """
+        return self._spaced(self.tests) if self.tests >= self.streaming.probes else self.probes
+
+    def _spaced(self, count: int) -> tuple[Arrays, Arrays | None]:
+        """Some of the first images, evenly spaced, and the truth if it is held."""
+        chosen = np.linspace(0, count - 1, min(self.streaming.probes, count))
         rows = np.unique(chosen.astype(int))
         inputs = {name: array[rows] for name, array in self.inputs.items()}
         if not self.streaming.holds_truth:

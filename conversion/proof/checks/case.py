@@ -156,9 +156,13 @@ class Case:
     @cached_property
     def taps(self) -> Taps:
         """The artifact with its layers in view, found on a few of the parity images."""
-        rounded = ROUNDED if self.backend.is_float else EIGHT_BITS
-        inputs, exact = self.workspace.layers.probes
-        found = align(self.workspace.spec, self.exposed, inputs, exact, rounded)
+        layers = self.workspace.layers
+        rounded, probes = (
+            (ROUNDED, layers.probes)
+            if self.backend.is_float
+            else (EIGHT_BITS, layers.probes_in_range)
+        )
+        found = align(self.workspace.spec, self.exposed, *probes, rounded)
         give_back()
         return found
 

@@ -138,7 +138,7 @@ def _pass_to_the_end(search: Search) -> None:
         if moves(layer) or not behind or not {layer.name, *behind} <= fits.keys():
             continue
         fit = fits[layer.name]
-        if layer.name in search.ends or not layer.inputs or not search.is_sure(fit):
+        if layer.name in search.ends or not layer.inputs or fit.error > RECOGNISED:
             continue
         sources = search.sources(layer, search.known)
         inside = {each.name for each in network.between(sources, fit.tensor)} - {fit.tensor}

@@ -11,7 +11,8 @@ from conversion.proof.taps.moving import moves
 from conversion.proof.taps.network import Computed, Constant, Network
 
 MULTIPLYING = ("conv", "gemm", "matmul", "fully_connected")
-"""What is part of the name of every operator that may multiply by a kernel."""
+"""What is part of the name of every operator that may multiply by a kernel, but for PyTorch's
+``linear``, which is part of ``bilinear`` too."""
 
 KERNELS = ("w", "b", "1")
 """What formats call the operand that is one."""
@@ -19,7 +20,8 @@ KERNELS = ("w", "b", "1")
 
 def multiplies(computed: Computed) -> bool:
     """Whether a tensor is a product, by a kernel or of two others."""
-    return any(part in computed.kind for part in MULTIPLYING)
+    kind = computed.kind
+    return kind.startswith("linear") or any(part in kind for part in MULTIPLYING)
 
 
 def kernel_of(computed: Computed) -> Constant | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from conversion.core.spec import Spec
 from conversion.proof.metrics.int8 import Steps
-from conversion.proof.taps.network import Computed, Network, Run
+from conversion.proof.taps.network import Computed, Constant, Network, Run
 
 MOVES = (
     *("view", "reshape", "_unsafe_view", "flatten", "unflatten", "squeeze", "unsqueeze"),
@@ -58,19 +58,27 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         kind = operator.overloadpacket.__name__
         outputs = [result] if isinstance(result, torch.Tensor) else result
         read = self._reads((args, kwargs))
+        kernels = tuple(_kernels(kind, args)) if self.wanted is None else ()
         listed = outputs if isinstance(outputs, (tuple, list)) else ()
         for index, tensor in enumerate(listed):
             if isinstance(tensor, torch.Tensor):
-                self._keep(f"{kind} {self.count[kind]}.{index}", kind, tensor, read)
+                self._keep(f"{kind} {self.count[kind]}.{index}", kind, tensor, read, kernels)
         self.count[kind] += 1
         return result
 
-    def _keep(self, name: str, kind: str, tensor: torch.Tensor, reads: tuple[str, ...]) -> None:
+    def _keep(
+        self,
+        name: str,
+        kind: str,
+        tensor: torch.Tensor,
+        reads: tuple[str, ...],
+        kernels: tuple[Constant, ...],
+    ) -> None:
         if self.wanted is None:
             self.kept.append(tensor)
             if reads:
                 steps = _steps(tensor)
-                self.found[name] = Computed(name, kind, reads, kind in MOVES, steps=steps)
+                self.found[name] = Computed(name, kind, reads, kind in MOVES, kernels, steps)
                 self.names[id(tensor)] = name
                 self.values[name] = _plain(tensor)
         elif name in self.wanted:
@@ -128,6 +136,28 @@ def _steps(tensor: torch.Tensor) -> Steps | None:
         return None
     zero = np.array(tensor.q_zero_point(), np.int8 if tensor.dtype == torch.qint8 else np.uint8)
     return Steps(np.array(tensor.q_scale(), np.float32), zero)
+
+
+def _kernels(kind: str, given: Sequence[Any]) -> Iterator[Constant]:
+    """The kernel of integers that an operator multiplies by, out of its packed parameters."""
+    for each in given:
+        if isinstance(each, torch.ScriptObject) and hasattr(each, "unpack"):
+            kernel, _ = each.unpack()
+            yield Constant(
+                f"{kind} of {id(each)}",
+                "w",
+                kernel.int_repr().numpy,
+                tuple(kernel.shape),
+                _channel_steps(kernel),
+            )
+
+
+def _channel_steps(kernel: torch.Tensor) -> Steps:
+    """Scale and zero point of a kernel: one of each for every output channel, or for all."""
+    if kernel.qscheme() in (torch.per_channel_affine, torch.per_channel_symmetric):
+        scale, zero = kernel.q_per_channel_scales(), kernel.q_per_channel_zero_points()
+        return Steps(scale.numpy().astype(np.float32), zero.numpy().astype(np.int8))
+    return Steps(np.array(kernel.q_scale(), np.float32), np.array(kernel.q_zero_point(), np.int8))
 
 
 def _plain(tensor: torch.Tensor) -> np.ndarray | None:

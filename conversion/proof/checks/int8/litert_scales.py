@@ -85,7 +85,8 @@ def tied(
             else:
                 kept.pop(name, None)
     for each in reversed(network.tensors):
-        for name in each.reads if each.kind in CHOOSING else ():
+        read = each.reads if each.kind in CHOOSING else ()
+        for name in dict.fromkeys((*read, *map(whole, read))):
             also.setdefault(name, also.get(each.name, each.name))
             if is_shared(network, kept, name):
                 continue

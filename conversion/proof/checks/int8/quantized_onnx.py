@@ -50,6 +50,8 @@ class Recomputed:
         """
         self.file, self.prepared, self.owners, self.scheme = file, prepared, owners, scheme
         self._visited: set[str] = set()
+        found = owners.steps()
+        self._in_float = {step for name in scheme.float_layers for step in found.get(name, ())}
         self._twins = Twins(file, prepared, apart)
         self._steps = ExpectedSteps(file, prepared, self._twins, ranges, scheme)
 
@@ -128,7 +130,8 @@ class Recomputed:
 
     def _is_float(self, step: Computed) -> bool:
         """Whether the scheme leaves a step in float."""
-        return self._layer(step) in self.scheme.float_layers
+        twin = self._twins.of(step.name)
+        return twin is not None and twin.name in self._in_float
 
     def _layer(self, step: Computed) -> str:
         """The layer whose step one is."""
@@ -156,7 +159,9 @@ class Recomputed:
         words = f"the constant of {self._layer(step)}"
         whole = self.file.parameters.constants[stored.name]
         always = base(step) in QUANTIZED[self.scheme.format]
-        plain = self._is_float(step) or not (always or stored.slot is not None)
+        # ONNX Runtime stores a number once for all that read it: in float too it may be whole steps.
+        one = stored.slot is not None and reals.size == 1
+        plain = (self._is_float(step) and not one) or not (always or stored.slot is not None)
         if reals.dtype != np.float32 or plain:
             self._visited.add(stored.name)
             yield Pair("weights", self._named(step.name), words, whole, reals)
@@ -179,7 +184,7 @@ class Recomputed:
         axis = parameters.channel_axis(step.name) if scheme.per_channel else None
         name = self._layer(step)
         plain = base(step) not in QUANTIZED[scheme.format]
-        if name in scheme.float_layers or plain:
+        if self._is_float(step) or plain:
             yield from self._float(step, kernel, reals, added)
             return
         operator = scheme.format == "qoperator"
