@@ -6,17 +6,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from generated.judging import images, save
+from generated.networks import of_seed
 
 pytestmark = pytest.mark.slow
 
 
-def said(script):
-    """The last lines of what a script says, as words to numbers."""
+def lines_of(script, *given):
     pytest.importorskip("ai_edge_litert")
     pytest.importorskip("tensorflow")
-    path = Path(__file__).with_name(script)
-    ran = subprocess.run([sys.executable, path], capture_output=True, text=True, check=True)
-    lines = [line.rpartition(": off by ") for line in ran.stdout.splitlines()]
+    command = [sys.executable, Path(__file__).with_name(script), *given]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+
+
+def said(script):
+    """The last lines of what a script says, as words to numbers."""
+    lines = [line.rpartition(": off by ") for line in lines_of(script)]
     return {words: float(number) for words, found, number in lines if found}
 
 
@@ -43,3 +48,11 @@ def test_litert_cuts_off_what_an_activation_reads_that_chooses():
     assert off["relu"] < 0.05
     assert off["celu"] > 0.5
     assert off["slope and threshold"] > 0.3
+
+
+def test_litert_says_which_tensors_of_a_drawn_network_it_cuts_off(reference, tmp_path):
+    path = save(reference, of_seed(261), 261, tmp_path)
+    np.save(tmp_path / "x.npy", images(of_seed(261), 261)["image"])
+    lines = lines_of("litert_cut_ranges.py", path, tmp_path / "x.npy")
+    (add,) = (line for line in lines if line.startswith("drawn_1/add_3_1/Add"))
+    assert add.endswith("read by DEPTHWISE_CONV_2D, MAXIMUM")

@@ -86,7 +86,8 @@ def tied(
                 kept.pop(name, None)
     for each in reversed(network.tensors):
         read = each.reads if each.kind in CHOOSING else ()
-        for name in dict.fromkeys((*read, *map(whole, read))):
+        alone = (name for name in map(whole, read) if len(network.readers[name]) == 1)
+        for name in dict.fromkeys((*read, *alone)):
             also.setdefault(name, also.get(each.name, each.name))
             if is_shared(network, kept, name):
                 continue

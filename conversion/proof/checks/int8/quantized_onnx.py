@@ -159,7 +159,7 @@ class Recomputed:
         words = f"the constant of {self._layer(step)}"
         whole = self.file.parameters.constants[stored.name]
         always = base(step) in QUANTIZED[self.scheme.format]
-        # ONNX Runtime stores a number once for all that read it: in float too it may be whole steps.
+        # A number that others read too is stored once for all: whole steps, in float as well.
         one = stored.slot is not None and reals.size == 1
         plain = (self._is_float(step) and not one) or not (always or stored.slot is not None)
         if reals.dtype != np.float32 or plain:
