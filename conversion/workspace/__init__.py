@@ -16,7 +16,7 @@ from conversion.core.errors import UserError
 from conversion.core.running import Running
 from conversion.core.settings import Settings
 from conversion.core.spec import Spec
-from conversion.quantization import coverage
+from conversion.quantization import calibration, coverage
 from conversion.quantization.by_rule import with_rules
 from conversion.readers.schema import BY_KERAS
 from conversion.reference import KerasModel, Reference
@@ -25,7 +25,7 @@ from conversion.subjects.data import Dataset
 from conversion.workspace.artifacts import Artifacts
 from conversion.workspace.budget import Streaming, streaming
 from conversion.workspace.images import ParityImages
-from conversion.workspace.layer_reference import LayerReference
+from conversion.workspace.layer_reference import Arrays, LayerReference
 from conversion.workspace.runs import Outputs as Outputs
 from conversion.workspace.runs import Runs
 
@@ -184,6 +184,12 @@ class Workspace:
     def layers(self) -> LayerReference:
         """What every layer should give on the first parity images, and Keras's noise there."""
         return self.images.layers
+
+    @cached_property
+    def calibrated_probes(self) -> tuple[Arrays, Arrays | None]:
+        """A few images of the calibration, which no range of it cuts off, as `probes_of`."""
+        images = next(calibration.batches(self.artifact("calibration").path))
+        return self.layers.probes_of(dict.fromkeys(self.subject.spec.inputs, images))
 
     def artifact(self, name: str) -> Artifact:
         """An artifact by its backend's name, as `Artifacts.artifact`."""

@@ -93,11 +93,20 @@ class LayerReference:
 
     @cached_property
     def probes_in_range(self) -> tuple[Arrays, Arrays | None]:
-        """The same for a file of integers: the user's own images, where there are enough.
+        """The same for a file of integers by others: the user's own images, if there are enough.
 
         Drawn images may exceed the ranges of its calibration, which then cut off what is in it.
         """
         return self._spaced(self.tests) if self.tests >= self.streaming.probes else self.probes
+
+    def probes_of(self, images: Arrays) -> tuple[Arrays, Arrays | None]:
+        """The first of other images instead, and their truth if it is held.
+
+        Args:
+            images: input name to ``(N, ...)`` float32.
+        """
+        few = {name: array[: self.streaming.probes] for name, array in images.items()}
+        return few, dict(self._evaluated(few)) if self.streaming.holds_truth else None
 
     def _spaced(self, count: int) -> tuple[Arrays, Arrays | None]:
         """Some of the first images, evenly spaced, and the truth if it is held."""

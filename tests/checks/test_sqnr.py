@@ -1,10 +1,12 @@
 """SQNR in dB by hand, and the layer that adds most noise of its own."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from conversion.core.quantity import About
-from conversion.proof.metrics.sqnr import LayerSqnr, layer_sqnr, sqnr
+from conversion.proof.metrics.sqnr import LayerSqnr, Sqnr, chance, layer_sqnr, sqnr
 
 ABOUT = About("small", "onnx-int8")
 
@@ -72,3 +74,16 @@ def test_a_layer_of_another_shape_was_not_found_and_keeps_the_rest_from_passing(
     (measured,) = layer_sqnr(ABOUT, rest, "", "", 64, "not found: c has shape (2,)")
     assert measured.verdict.value == verdict
     assert measured.reason.startswith("not found: c has shape (2,)")
+
+
+def test_noise_of_few_values_is_known_less_surely():
+    few, many, signal = Sqnr(), Sqnr(), np.ones(1000)
+    few.add(signal, signal + np.where(np.arange(1000) < 4, 0.5, 0.0))
+    many.add(signal, signal + np.where(np.arange(1000) % 2, 0.1, -0.1))
+    assert (few.count, many.count) == (pytest.approx(4.0), pytest.approx(1000.0))
+    # 2 / sqrt(4) of the power, so twice of it: 3 dB
+    assert chance(few, many) == pytest.approx(3.05, abs=0.05)
+    assert chance(many, many) < 0.4
+    wrong = LayerSqnr("a", 14.0, 14.0, 19.0, None, 0.1)
+    assert wrong.least == 16.0
+    assert replace(wrong, chance=3.05).least < wrong.own

@@ -94,6 +94,8 @@ def _prepared(net: Drawing, value: Value) -> Value:
         value = net.add(way, value, **(net.choose(PIXELS) if way == "Rescaling" else {}))
     if net.one_in(3):
         kind = net.choose(tuple(RANDOM))
+        if kind == "RandomBrightness" and not net.in_settings:
+            kind = "RandomContrast"  # Keras 3.15 cannot save the other one in a .h5 file
         value = net.add(kind, value, **RANDOM[kind])
     return value
 

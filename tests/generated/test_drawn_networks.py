@@ -132,8 +132,10 @@ def test_a_summary_names_what_is_red_and_what_was_missed():
     rows = [
         {"seed": 1, "code": 0, "seconds": 2.0, "fault": "f", "caught": [], "localised": False},
         {"seed": 2, "code": 1, "seconds": 4.0, "bad": ["fail: it"], "fault": ""},
+        {"seed": 3, "code": 1, "bad": ["fail: litert-int8 on x"], "confirmed": ["litert-int8"]},
     ]
     said = "\n".join(summary(rows))
-    assert "2 networks, by exit code {0: 1, 1: 1}" in said
+    assert "3 networks, by exit code {0: 1, 1: 2}" in said
+    assert "1 red as TensorFlow alone shows: 3" in said
     assert "2: 1\n    fail: it" in said
     assert "1: missed f; the power table: no row of it" in said

@@ -1,6 +1,9 @@
 """Judges drawn networks, a line of JSON each; those that the log has are left out.
 
 `PYTHONPATH=tests python -m tools.many_networks LOG --first 0 --count 500 --faulty 2`
+
+A red LiteRT int8 file is held against what TensorFlow alone makes of the network, by a script that
+imports nothing of the package: the red is right where that cuts off the same range.
 """
 
 from __future__ import annotations
@@ -8,16 +11,30 @@ from __future__ import annotations
 import argparse
 import collections
 import json
+import re
+import subprocess
+import sys
 import tempfile
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
 
-from generated.judging import judged
+import numpy as np
+from generated.judging import images, judged
+from generated.networks import of_seed
 
 from conversion.reference import Reference
 
 RENEWED = 10
 """Networks after which the Keras process is started anew: it keeps every model that it opened."""
+
+SCRIPT = Path(__file__).parents[1] / "converter_faults" / "litert_cut_ranges.py"
+RANGES = re.compile(
+    r"range of [^ ]+ is \[(.+?), (.+?)\]; the calibration images give \[(.+?), (.+?)\]"
+)
+CUT = re.compile(r"int8 holds \[(.+?), (.+?)\], the images give \[(.+?), (.+?)\]")
+ALIKE = 2e-3
+"""Of a range: ends that differ by less are the same, written with four digits or rounded once."""
 
 
 def main() -> None:
@@ -43,6 +60,8 @@ def main() -> None:
             with tempfile.TemporaryDirectory() as folder:
                 try:
                     found = judged(process, seed, Path(folder), faulty).plain()
+                    if found["code"]:
+                        found["confirmed"] = confirmed(seed, Path(folder), found["bad"])
                 except Exception as error:  # a crash is a result like any other
                     words = "".join(traceback.format_exception(error)[-4:])
                     found = {"seed": seed, "code": -1, "error": f"{error!r:.300}", "trace": words}
@@ -50,6 +69,41 @@ def main() -> None:
             log.flush()
             if seed % RENEWED == RENEWED - 1:
                 process.close()
+
+
+def confirmed(seed: int, folder: Path, bad: list[str]) -> list[str]:
+    """The artifacts whose red ranges TensorFlow alone gives too, once for each network.
+
+    Args:
+        seed: of the network.
+        folder: where its file is.
+        bad: what is red.
+    """
+    red = [each for each in bad if each.startswith("fail: litert-int8")]
+    if not any(RANGES.search(each) for each in red):
+        return []
+    (path,) = folder.glob(f"drawn_{seed}.*")
+    np.save(folder / "images.npy", images(of_seed(seed), seed)["image"])
+    command = [sys.executable, str(SCRIPT), str(path), str(folder / "images.npy")]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    cut = list(_ranges(CUT, said))
+    same = [any(_alike(one, other) for other in cut) for one in _ranges(RANGES, " ".join(red))]
+    return ["litert-int8"] if same and all(same) else []
+
+
+def _ranges(pattern: re.Pattern, text: str) -> Iterator[tuple[float, ...]]:
+    yield from (tuple(map(float, each)) for each in pattern.findall(text))
+
+
+def _alike(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
+    size = max(map(abs, one))
+    return all(abs(a - b) <= ALIKE * size for a, b in zip(one, other, strict=True))
+
+
+def _is_right(row: dict) -> bool:
+    """Whether all that is red is of an artifact whose fault TensorFlow alone shows."""
+    known = tuple(f"fail: {each}" for each in row.get("confirmed", ()))
+    return bool(known) and all(each.startswith(known) for each in row["bad"])
 
 
 def summary(rows: list[dict]) -> list[str]:
@@ -62,8 +116,10 @@ def summary(rows: list[dict]) -> list[str]:
     said += [f"{len(faulty)} faults: {len(caught)} caught, {named} named"]
     seconds = [row["seconds"] for row in rows if "seconds" in row]
     said += [f"{sum(seconds) / max(len(seconds), 1):.1f} s a network"]
+    right = [row["seed"] for row in rows if _is_right(row)]
+    said += [f"{len(right)} red as TensorFlow alone shows: {', '.join(map(str, right))}"]
     for row in rows:
-        if row["code"] not in (0, 3):
+        if row["code"] not in (0, 3) and row["seed"] not in right:
             said += [f"{row['seed']}: {row['code']}"]
             said += [f"    {each[:400]}" for each in row.get("bad", [row.get("error")])[:4]]
     said += [_missed(row) for row in faulty if not row["caught"]]

@@ -28,6 +28,7 @@ from conversion.proof.taps.opened import Exposed, Taps, align
 from conversion.quantization import coverage
 from conversion.readers.schema_by_keras import OVER_TIME
 from conversion.workspace import Workspace
+from conversion.workspace.layer_reference import Arrays
 
 Found = TypeVar("Found")
 
@@ -155,16 +156,21 @@ class Case:
 
     @cached_property
     def taps(self) -> Taps:
-        """The artifact with its layers in view, found on a few of the parity images."""
-        layers = self.workspace.layers
-        rounded, probes = (
-            (ROUNDED, layers.probes)
-            if self.backend.is_float
-            else (EIGHT_BITS, layers.probes_in_range)
-        )
+        """The artifact with its layers in view, found on a few images."""
+        if self.backend.is_float:
+            rounded, probes = ROUNDED, self.workspace.layers.probes
+        else:
+            rounded, probes = EIGHT_BITS, self._probes_in_range
         found = align(self.workspace.spec, self.exposed, *probes, rounded)
         give_back()
         return found
+
+    @property
+    def _probes_in_range(self) -> tuple[Arrays, Arrays | None]:
+        """Images that the ranges of an int8 artifact should hold."""
+        if self.artifact.external:
+            return self.workspace.layers.probes_in_range
+        return self.workspace.calibrated_probes
 
     def why(self, error: Exception) -> str:
         """Why the artifact does not run, beginning with what may keep it from running.

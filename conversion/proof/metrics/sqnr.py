@@ -16,6 +16,10 @@ EXACT = 150.0
 """Shown for no noise at all, in dB; float32 itself reaches about 140."""
 
 
+SURE = 2.0
+"""Standard deviations by which noises that are alike may be apart."""
+
+
 @dataclass(frozen=True)
 class LayerSqnr:
     """What quantization costs at one layer.
@@ -29,6 +33,7 @@ class LayerSqnr:
         weights: SQNR of its kernel as stored, in dB; None where it has none that can be read.
         damage: rms change of the outputs that its own noise alone causes, as a share of their
             spread.
+        chance: how far `own` and `ideal` may be apart because either comes from few values, in dB.
     """
 
     layer: str
@@ -37,18 +42,19 @@ class LayerSqnr:
     ideal: float
     weights: float | None
     damage: float
+    chance: float = 0.0
 
     @property
     def least(self) -> float:
         """What the layer must reach of its own, in dB."""
-        return min(self.ideal + limits.IDEAL.value, limits.SQNR.value)
+        return min(self.ideal + limits.IDEAL.value - self.chance, limits.SQNR.value)
 
 
 class Sqnr:
     """Signal to quantization noise ratio, a chunk of values at a time."""
 
     def __init__(self) -> None:
-        self._power, self._lost = 0.0, 0.0
+        self._power, self._lost, self._fourth = 0.0, 0.0, 0.0
 
     def add(self, signal: np.ndarray, found: np.ndarray) -> None:
         """Add values.
@@ -67,6 +73,12 @@ class Sqnr:
             raise ValueError("values that are NaN or Inf")
         self._power += float((np.asarray(signal, np.float64) ** 2).sum())
         self._lost += float((noise**2).sum())
+        self._fourth += float((noise**4).sum())
+
+    @property
+    def count(self) -> float:
+        """How many values the noise comes from: ``sum(e^2)^2 / sum(e^4)``, few where few jump."""
+        return self._lost**2 / self._fourth if self._fourth > 0.0 else np.inf
 
     @property
     def decibels(self) -> float:
@@ -74,6 +86,19 @@ class Sqnr:
         if self._lost == 0.0:
             return EXACT
         return float(min(EXACT, 10 * np.log10(max(self._power, 1e-300) / self._lost)))
+
+
+def chance(*noises: Sqnr) -> float:
+    """How far the power of two noises may be apart where they are alike, in dB.
+
+    An activation that jumps, such as hard_shrink, adds most of its noise at the few values that
+    rounding moves over its edge: which those are is chance. The power of a noise of n such values
+    is sure to ``1 / sqrt(n)``; the bound is `SURE` of these.
+
+    Args:
+        noises: the ratios of both.
+    """
+    return float(10 * np.log10(1 + SURE * np.sqrt(sum(1 / each.count for each in noises))))
 
 
 def sqnr(signal: np.ndarray, found: np.ndarray) -> float:

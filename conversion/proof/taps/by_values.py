@@ -25,7 +25,7 @@ ROUNDED = 1e-4
 """Part of a layer's spread by which a float tensor may differ and still be taken for the layer's
 without a doubt; rounding gives 1e-6, another layer's output about 1."""
 
-EIGHT_BITS = 0.1
+EIGHT_BITS = 0.2
 """The same of tensors of eight bits: 20 dB, which a layer's own quantization noise stays below."""
 
 RECOGNISED = 0.5

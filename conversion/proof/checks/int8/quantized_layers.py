@@ -88,6 +88,7 @@ def layer_sqnr(case: Case) -> list[Measurement]:
             ideal=each.ideal.decibels,
             weights=_weights(seen, taps.matches[name].group),
             damage=float(np.sqrt(each.moved / damaged / max(spread, 1e-300))),
+            chance=sqnr.chance(each.own, each.ideal),
         )
         for name, each in gathered.items()
     ]

@@ -110,7 +110,9 @@ class Parameters:
         others = tuple(i for i in range(kernel.ndim) if i != found.wanted.axis)
         scale = np.maximum(np.abs(kernel).max(axis=others), LEAST) / LARGEST
         if bias is not None and bias.at_kernel:
-            scale = np.maximum(scale, np.abs(found.wanted.rest.offset) / (read * LARGEST_BIAS))
+            # The file's, which `biases` compares, may have an activation's constant in it too.
+            added = np.maximum(np.abs(found.wanted.rest.offset), np.abs(bias.real))
+            scale = np.maximum(scale, added / (read * LARGEST_BIAS))
         why = f"{LARGEST} steps are the largest weight of each channel"
         yield Pair("scales", owner, words, steps.scale.reshape(-1), scale, rounding(scale), why)
         zeros = np.zeros_like(steps.zero_point)
