@@ -152,7 +152,7 @@ def test_an_output_may_differ_by_what_eight_bits_cost_it_at_either_level(costs, 
 
 def test_what_eight_bits_cost_is_that_of_the_better_level():
     near, far = (Y + np.float32(each) * np.sign(Y + 0.5) for each in (0.1, 2.0))
-    assert cost(Y.astype(np.float64), far, near) == pytest.approx(0.1 / Y.std(), rel=0.01)
+    assert cost(Y.astype(np.float64), far, near) == pytest.approx(2**0.5 * 0.1 / Y.std(), rel=0.01)
     assert cost(Y.astype(np.float64), far, Y * np.float32(np.nan)) == 0
 
 

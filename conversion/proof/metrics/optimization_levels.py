@@ -46,10 +46,10 @@ LEVELS = 256
 
 
 def cost(exact: np.ndarray, *levels: np.ndarray) -> float:
-    """What eight bits cost the better of two levels: rms, as a part of the spread; 0 without one.
+    """How far rounding may move two levels apart: rms, as a part of the spread; 0 without a truth.
 
-    The levels may differ by no more than that. Each rounds in its own way, which a model may
-    amplify, and what is behind their difference is the same rounding.
+    Each rounds in its own way, which a model may amplify. Two roundings of the size of what eight
+    bits cost the better level are apart by sqrt(2) of that.
 
     Args:
         exact: ``(N, ...)``, what an output should be.
@@ -59,7 +59,7 @@ def cost(exact: np.ndarray, *levels: np.ndarray) -> float:
         found = [compare({"": exact}, {"": each}, dtype=each.dtype) for each in levels]
     except (Incomparable, NoPower):
         return 0.0
-    return min(each.rms / each.spread for (each,) in found)
+    return float(np.sqrt(2) * min(each.rms / each.spread for (each,) in found))
 
 
 def integer_levels(
