@@ -14,6 +14,7 @@ from conversion.proof.checks import checks
 from conversion.proof.checks.batching import rows
 from conversion.proof.checks.case import Case
 from conversion.proof.checks.int8.saturation import saturation
+from conversion.proof.checks.latency import latency_inputs, timed
 from conversion.readers import read_spec
 from conversion.subjects import Subject, find, mlperf_tiny
 from conversion.subjects.data import Dataset
@@ -157,6 +158,18 @@ def test_rows_that_depend_on_each_other_are_advice(small, tmp_path):
     assert [m for m in found if m.verdict is Verdict.FAIL] == []
     (told, *_) = [m for m in found if m.verdict is Verdict.UNDECIDED]
     assert (told.concerns, told.reason.split(":")[0]) == (Concern.ADVICE, "dynamically quantized")
+
+
+def test_an_external_file_is_timed_as_it_is_judged(small, tmp_path):
+    """Without VNNI with an option of ONNX Runtime, which the process that times must set too."""
+    path = tmp_path / "made.onnx"
+    plain(small, path)
+    case = Case(replace(small, external={"onnx-int8": path}), "onnx-int8")
+    times = timed(case.workspace, [case.artifact], budget=0.1)
+    wanted = case.workspace.runner("onnx-int8", threads=1).run(latency_inputs(case, 32))
+    (given,) = times.outputs[32]
+    assert wanted
+    assert all((given[name] == each).all() for name, each in wanted.items())
 
 
 def test_sums_that_overflow_on_other_cpus_are_advice_of_an_external_file(small, tmp_path):

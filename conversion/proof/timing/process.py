@@ -50,7 +50,7 @@ class Timed:
         self.runners: list[Runner] = []
         self.memory: list[int] = []
         for adapter, row in zip(adapters, values["artifacts"], strict=True):
-            artifact = Artifact(row[0], Path(row[1]), row[2], {})
+            artifact = Artifact(row[0], Path(row[1]), row[2], {}, external=row[3])
             before = psutil.Process().memory_info().rss
             runner = adapter.open(artifact, ingredients, values["threads"])
             for inputs in self._inputs.values():

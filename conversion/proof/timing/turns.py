@@ -101,7 +101,9 @@ def take_turns(
         plan: dict[str, Any] = {
             "model": str(model),
             **stated(custom or Custom()),
-            "artifacts": [[each.name, str(each.path), each.digest] for each in artifacts],
+            "artifacts": [
+                [each.name, str(each.path), each.digest, each.external] for each in artifacts
+            ],
             "batches": list(batches),
             "threads": THREADS,
         }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from conversion.proof.taps.network import Network
 
@@ -79,15 +79,15 @@ def tied(
             also.setdefault(name, joined)  # a concatenation in float gave its range all the same
     for each in network.tensors:
         if each.kind in OVERWRITING and (len(each.reads) > 1 or each.constants):
-            name = next((n for n in map(whole, each.reads) if fits(n, each.name)), "")
+            alone = (whole(n) for n in each.reads if len(network.readers[n]) == 1)
+            name = next((n for n in alone if fits(n, each.name)), "")
             if name and each.name in kept:
                 also.setdefault(name, each.name)
             else:
                 kept.pop(name, None)
     for each in reversed(network.tensors):
         read = each.reads if each.kind in CHOOSING else ()
-        alone = (name for name in map(whole, read) if len(network.readers[name]) == 1)
-        for name in dict.fromkeys((*read, *alone)):
+        for name in (behind for operand in read for behind in moved_from(network, operand)):
             also.setdefault(name, also.get(each.name, each.name))
             if is_shared(network, kept, name):
                 continue
@@ -95,6 +95,21 @@ def tied(
             if each.name in kept:
                 kept[name] = kept[each.name]
     return kept, also
+
+
+def moved_from(network: Network, operand: str) -> Iterator[str]:
+    """What a choice reads, and what that is only cast or moved from for the choice alone.
+
+    Args:
+        network: the file's.
+        operand: the tensor.
+    """
+    yield operand
+    each = network.of(operand)
+    while (each.moves or each.kind == "dequantize") and len(network.readers[each.name]) == 1:
+        each = network.of(each.reads[0])
+        if len(network.readers[each.name]) == 1:
+            yield each.name
 
 
 def is_shared(network: Network, places: Mapping[str, Place], operand: str) -> bool:
