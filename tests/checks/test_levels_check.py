@@ -88,8 +88,28 @@ def test_what_follows_a_layer_of_few_steps_inherits_its_limit():
         ABOUT, layers(a=ours), layers(a=theirs, b=off("b", 0.1, 40), c=off("c", 0.9, 60)), {}
     )
     limits = {row["layer"]: row["limit"] for row in found.rows}
-    assert limits["a"] == limits["b"] == limits["c"] == pytest.approx(0.5 / 2.29, abs=0.01)
+    assert limits["a"] == limits["b"] == pytest.approx(0.5 / 2.29, abs=0.01)
+    (moved,) = (row["difference"] for row in found.rows if row["layer"] == "b")
+    assert limits["c"] == 2 * moved
     assert (str(found.verdict), found.layer) == ("fail", "c")
+
+
+@pytest.mark.parametrize(
+    ("shares", "verdict"),
+    [((30, 55, 100, 150), "pass"), ((30, 150), "fail"), ((0, 150), "fail"), ((99, 250), "fail")],
+    ids=["little by little", "at once", "from nothing", "by more than it inherits"],
+)
+def test_a_difference_may_grow_from_layer_to_layer(shares, verdict):
+    random = np.random.RandomState(0)
+    ours = {str(i): random.normal(size=(400, 8)) * 1000 for i in range(len(shares))}
+    moved = zip(ours.values(), shares, strict=True)
+    theirs = [each + random.normal(size=each.shape) * share for each, share in moved]
+    whole = [
+        {n: np.rint(e).astype(np.int32) for n, e in zip(ours, each, strict=True)}
+        for each in (ours.values(), theirs)
+    ]
+    (found,) = integer_levels(ABOUT, *whole, {})
+    assert str(found.verdict) == verdict
 
 
 def test_integers_are_compared_without_wrapping_around():

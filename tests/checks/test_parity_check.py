@@ -359,6 +359,7 @@ def test_the_limits_are_where_the_design_puts_them():
         "AGREEMENT_OUTER": 90,
         "LEVELS": 10,
         "LEVELS_LAYER": 0.1,
+        "LEVELS_GROWN": 2,
         "LEVELS_STEP": 0.5,
         "LEVELS_MOST": 0.25,
         "LEVELS_ANSWERS": 99,

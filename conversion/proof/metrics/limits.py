@@ -188,6 +188,13 @@ LEVELS_LAYER = Limit(
     "rounded in floating point or in integers, a value may fall on the next step; per-channel "
     "scales along the wrong axis give 0.27 and more",
 )
+LEVELS_GROWN = Limit(
+    2.0,
+    "x what layers ahead of it moved",
+    1.5,
+    "what rounding moved is amplified from layer to layer, little by little in a deep network; "
+    "another meaning shows where a layer moves much more than what it reads",
+)
 LEVELS_STEP = Limit(
     0.5,
     "steps",

@@ -72,7 +72,7 @@ def integer_levels(
 
     Where a layer's values spread over a few steps only, as those of a pooling of large windows do
     on its input's scale, half a step may be more than the limit; what follows inherits the
-    difference.
+    difference, and may amplify it.
 
     Args:
         about: what is measured.
@@ -85,7 +85,7 @@ def integer_levels(
     """
     shares: dict[str, float] = {}
     allowed: dict[str, float] = {}
-    coarse = 0.0
+    coarse = grown = 0.0
     for layer, ours in deployed.items():
         theirs = plain[layer]
         if ours.dtype.kind == "f":
@@ -103,7 +103,10 @@ def integer_levels(
         shares[layer] = difference.rms / difference.spread
         half = limits.LEVELS_STEP.value * step / difference.spread
         coarse = max(coarse, min(half, limits.LEVELS_MOST.value))
-        allowed[layer] = max(limits.LEVELS_LAYER.value, coarse, costs.get(layer, 0.0))
+        least = (limits.LEVELS_LAYER.value, coarse, costs.get(layer, 0.0))
+        allowed[layer] = max(*least, limits.LEVELS_GROWN.value * grown)
+        if shares[layer] <= allowed[layer]:
+            grown = max(grown, shares[layer])
     if not shares:
         nothing = NoPower("no layer of the file is quantized and varies")
         return [uncompared(about, LEVELS_LAYERS, nothing)]
