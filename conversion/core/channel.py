@@ -91,6 +91,8 @@ class Child:
                 env={
                     **os.environ,
                     "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+                    # Or a folder of the same name in the current one would be run in its place.
+                    "PYTHONSAFEPATH": "1",
                     **settings,
                 },
             )
