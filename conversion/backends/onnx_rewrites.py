@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 import numpy as np
 from onnx import ModelProto, NodeProto, helper, numpy_helper, shape_inference
 
+from conversion.backends.onnx_means import means_by_axis
 from conversion.backends.onnx_nodes import attributes
 from conversion.backends.onnx_resizing import nearest_gathered, scales_raised
 
@@ -83,6 +84,8 @@ def rewrite(model: ModelProto) -> list[str]:
         done["scales of Resize raised by their last digit, lest a row be lost"] = None
     if _room_behind(model):
         done["negative paddings of ConvTranspose written as its output_padding"] = None
+    if means_by_axis(model):
+        done["means of many values taken axis by axis, which loses fewer digits"] = None
     if _stated_paddings(model):  # last: no size is known behind an operator that ONNX lacks
         done["paddings of grouped convolutions stated, which onnx2torch does not compute"] = None
     return list(done)

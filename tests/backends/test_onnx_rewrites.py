@@ -230,3 +230,41 @@ def test_what_a_kernel_smaller_than_its_stride_leaves_open_lies_behind_it(stride
     painted = np.zeros((4, stride, 4, stride))
     painted[:, :3, :, :3] = np.einsum("cij,cab->iajb", X[0], KERNEL_3[:, 0])
     assert found[0, 0] == pytest.approx(painted.reshape(4 * stride, -1), rel=1e-5)
+
+
+MANY = (np.random.default_rng(0).normal(size=(3, 60, 50, 8)) + 0.5).astype(np.float32)
+
+
+@pytest.mark.parametrize("keepdims", [0, 1])
+@pytest.mark.parametrize("axes", [[1, 2, 3], [-1, 1, 2], [2, 1]], ids=str)
+@pytest.mark.parametrize("shape", [("batch", 60, 50, 8), ("batch", "high", "wide", 8)], ids=str)
+def test_a_mean_of_many_values_is_taken_axis_by_axis(axes, keepdims, shape):
+    made = model([node("ReduceMean", ["x"], ["y"], axes=axes, keepdims=keepdims)], shape)
+    before = run(made, MANY)
+    assert rewrite(made) == ["means of many values taken axis by axis, which loses fewer digits"]
+    exact = MANY.astype(np.float64).mean(axis=tuple(axes), keepdims=bool(keepdims))
+    after = run(made, MANY)
+    assert after.shape == before.shape == exact.shape
+    assert np.abs(after - exact).max() <= np.abs(before - exact).max()
+    assert np.abs(after - exact).max() < 1e-7
+
+
+def test_axes_that_are_an_input_are_taken_one_by_one_too():
+    from onnx import helper
+
+    made = model([node("ReduceMean", ["x", "axes"], ["y"])], MANY.shape, [("axes", [1, 2, 3])])
+    del made.opset_import[:]
+    made.opset_import.append(helper.make_opsetid("", 18))
+    assert rewrite(made)
+    exact = MANY.astype(np.float64).mean(axis=(1, 2, 3), keepdims=True)
+    assert np.abs(run(made, MANY) - exact).max() < 1e-7
+
+
+def test_a_mean_of_one_axis_or_of_few_values_stays():
+    made = model(
+        [
+            node("ReduceMean", ["x"], ["few"], axes=[2, 3]),
+            node("ReduceMean", ["few"], ["y"], axes=[1]),
+        ]
+    )
+    assert rewrite(made) == []
