@@ -145,6 +145,18 @@ def test_an_image_beyond_the_reach_of_rounding_that_is_not_certified_fails():
     assert "1 images are not certified, 1 of them flip" in found["margin_lost"].reason
 
 
+@pytest.mark.parametrize(
+    ("by", "verdict"), [([0, -0.55, 0], "undecided"), ([0, -0.6, 0.6], "fail")]
+)
+def test_what_a_doubtful_truth_leaves_open_is_open_unless_an_answer_flips(by, verdict):
+    candidate = moved([[0, 0, 0], by, [0, 0, 0], [0, 0, 0]])
+    found = certificate(ABOUT, "y", margins(SCORES, candidate, "none"), noise(), doubt="a doubt")
+    (lost,) = (m for m in found if m.name == "margin_lost")
+    assert str(lost.verdict) == verdict
+    assert lost.reason.startswith("a doubt") == (verdict == "undecided")
+    assert str(certified(candidate)["margin_lost"].verdict) == "fail"
+
+
 def test_a_certified_image_does_not_make_up_for_a_lost_one():
     candidate = moved([[0, 0, 0], [0, -0.6, 0.6], [0, 0, 0], [0, 0, 0]])
     found = certified(candidate, of=noise(rms=0.03))  # reach 0.6: images 2 and 3 are within it

@@ -44,7 +44,8 @@ def certificate(case: Case) -> list[Measurement]:
         measured = margins.margins(keras[0], found[0], case.heads[output])
     except (NoPower, Incomparable) as error:
         return [uncompared(case.about, MARGIN_CERTIFIED, error)]
-    certified = margins.certificate(case.about, output, measured, noise, found[1])
+    doubt = workspace.layers.doubt
+    certified = margins.certificate(case.about, output, measured, noise, found[1], doubt)
     if workspace.subject.test is None:
         certified = [replace(each, seed=workspace.synthetic_seed) for each in certified]
     return located(case, certified)

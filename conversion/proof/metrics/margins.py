@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from conversion.core.measurement import Measurement
+from conversion.core.measurement import Measurement, Verdict
 from conversion.core.quantity import About
 from conversion.proof.metrics import limits
 from conversion.proof.metrics.compare import (
@@ -117,6 +117,7 @@ def certificate(
     found: Margins,
     noise: Difference,
     cached: bool = False,
+    doubt: str = "",
 ) -> list[Measurement]:
     """Every answer of a float artifact is certified, unless rounding alone could change it.
 
@@ -126,6 +127,8 @@ def certificate(
         found: Keras's gaps and what the artifact has moved.
         noise: Keras's own distance from the truth in the same view.
         cached: whether the artifact's outputs were kept from an earlier run.
+        doubt: why Keras's noise is not to be believed; empty where it is. What it reaches is not
+            known then: answers that are not certified and do not flip leave it open.
 
     Returns:
         The certified share beside the share that rounding cannot reach, and how many images beyond
@@ -139,12 +142,14 @@ def certificate(
     words = f"{within} within the reach of rounding ({reach:.2g})" if within else ""
     flips = int(np.count_nonzero(found.flipped & lost))
     odd = f"{int(lost.sum())} images are not certified, {flips} of them flip" if lost.any() else ""
-    n = len(found.gaps)
+    n, open_ = len(found.gaps), bool(doubt) and bool(lost.any()) and not flips
+    verdict, doubt = (Verdict.UNDECIDED, doubt) if open_ else (None, "")
     return [
         about.measure(
             MARGIN_CERTIFIED,
             share,
-            "; ".join(filter(None, (found.tolerance(), words))),
+            "; ".join(filter(None, (doubt, found.tolerance(), words))),
+            verdict=verdict if share < least else None,
             limit=least,
             layer=output,
             n=n,
@@ -154,7 +159,8 @@ def certificate(
         about.measure(
             MARGIN_LOST,
             int(np.count_nonzero(lost)),
-            odd,
+            "; ".join(filter(None, (doubt, odd))),
+            verdict=verdict,
             layer=output,
             n=n,
             cached=cached,
