@@ -87,11 +87,17 @@ def layer_ranges(models: Models, message: Message) -> Answer:
         ]
 
     # An array of one row a batch for each; the names of layers may repeat.
-    found = _run(models, message, [str(index) for index in range(len(asked))], extremes)
+    found = _run(models, message, [str(index) for index in range(len(asked))], extremes, UNTRACED)
     batches = np.stack([*found.values()])
     low, high = batches[:, :, 0].min(axis=1), batches[:, :, 1].max(axis=1)
     beyond, count = batches[:, :, 2].sum(axis=1), batches[:, :, 3].sum(axis=1)
     return {}, {"ranges": np.stack([low, high, beyond, count], axis=1)}
+
+
+UNTRACED = 2**22
+"""Bytes of images up to which ranges are taken without a trace, which takes as long as some ten
+batches of them: 300 of CIFAR-10. Values are traced all the same: a trace rounds otherwise (a
+GroupNormalization of single values gives 0 in one and noise without), and that is Keras's noise."""
 
 
 @tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator]
@@ -280,18 +286,22 @@ def _with_statistics(model: Any) -> Any:
 
 
 def _run(
-    models: Models, message: Message, names: list[str], function: Callable[..., Any]
+    models: Models,
+    message: Message,
+    names: list[str],
+    function: Callable[..., Any],
+    untraced: int = 0,
 ) -> dict[str, np.ndarray]:
     """Run a function over the inputs in batches, cast to float32, and gather what it returns.
 
-    It is traced once for all messages that differ in their arrays alone; few or small images are
-    done sooner without.
+    It is traced, as by Keras's `predict`, once for all messages that differ in their arrays alone;
+    up to so many untraced bytes of images it is run as it is.
     """
     arrays: Mapping[str, np.ndarray] = message.arrays
     inputs = [arrays[name] for name in message.values["inputs"]]
     asked = f"traced {json.dumps(dict(message.values), sort_keys=True)}"
     size = message.values["batch"]
-    if sum(each.nbytes for each in inputs) > UNTRACED and asked not in models:
+    if sum(each.nbytes for each in inputs) > untraced and asked not in models:
         models[asked] = tf.function(function, reduce_retracing=True)
     run = models.get(asked, function)
     parts: list[list[np.ndarray]] = [[] for _ in names]
@@ -303,10 +313,6 @@ def _run(
             part.append(np.asarray(result))
     return {name: np.concatenate(part) for name, part in zip(names, parts, strict=True)}
 
-
-UNTRACED = 2**22
-"""Bytes of images up to which nothing is traced, which takes as long as some ten batches of them:
-300 of CIFAR-10. What layers give for them then stays small too, which a trace would let go of."""
 
 JOBS: dict[str, Callable[[Models, Message], Answer]] = {
     "build_model": build_model,
