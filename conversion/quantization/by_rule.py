@@ -23,6 +23,10 @@ SHARE = 0.1
 """Of the channel that gives most: one that gives less does not matter."""
 LEVELS = 127
 
+FOLDED_IN_ONNX = ("Conv2D", "DepthwiseConv2D", "SeparableConv2D", "Conv3D")
+"""Classes into whose kernel ONNX Runtime folds the normalization behind: one along a single axis is
+a Conv and a Squeeze there, which keeps them apart."""
+
 WIDE = 8.0
 """Times the result's range that the product before the shift may span: three of the eight bits."""
 DEVIATIONS = 4.0
@@ -98,9 +102,9 @@ def _is_uneven(layer: Layer) -> bool:
 
 
 def wide(spec: Spec) -> list[str]:
-    """The BatchNormalizations whose product spans many times what they give, folded in no ONNX.
+    """The BatchNormalizations whose product spans many times what they give, not folded in ONNX.
 
-    tf2onnx folds them into convolutions alone, LiteRT's converter into dense layers too.
+    LiteRT's converter folds them into whatever has a kernel.
 
     Args:
         spec: the model.
@@ -110,7 +114,7 @@ def wide(spec: Spec) -> list[str]:
         for layer in spec.layers
         if layer.kind == "BatchNormalization"
         and _is_wide(layer)
-        and not (_is_folded(spec, layer) and spec.layer(layer.inputs[0]).kind != "Dense")
+        and not (_is_folded(spec, layer) and spec.layer(layer.inputs[0]).kind in FOLDED_IN_ONNX)
     ]
 
 

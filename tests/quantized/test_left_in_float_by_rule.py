@@ -90,6 +90,7 @@ FAR = {"moving_mean": np.array([60.0, 0, 0, 0, 0, 0])}
         pytest.param("Dense", "linear", FAR, ("norm",), (), id="dense, into which LiteRT folds it"),
         pytest.param("Dense", "relu", FAR, ("norm",), ("norm",), id="behind an activation"),
         pytest.param("Conv2D", "linear", FAR, (), (), id="convolution"),
+        pytest.param("SeparableConv1D", "linear", FAR, ("norm",), (), id="along one axis"),
         pytest.param("Dense", "linear", {"moving_mean": np.full(6, 5.0)}, (), (), id="near"),
     ],
 )
