@@ -5,9 +5,9 @@ from __future__ import annotations
 from math import prod
 
 import numpy as np
-from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper, shape_inference
+from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
-from conversion.backends.onnx_nodes import attributes
+from conversion.backends.onnx_nodes import attributes, shapes
 
 MANY = 1024
 """Values of a mean from which on their sum in one loses digits that float32 has."""
@@ -26,18 +26,19 @@ def means_by_axis(model: ModelProto) -> bool:
     Returns:
         Whether there were any.
     """
-    if not any(node.op_type == "ReduceMean" for node in model.graph.node):
-        return False
     stored = {each.name: each for each in model.graph.initializer}
-    inferred = shape_inference.infer_shapes(model, data_prop=True).graph
-    shapes = {
-        value.name: [dim.dim_value for dim in value.type.tensor_type.shape.dim]
-        for value in (*inferred.value_info, *inferred.input)
+    means = {
+        node.output[0]: axes
+        for node in model.graph.node
+        if node.op_type == "ReduceMean" and len(axes := _axes(node, stored)) > 1
     }
+    if not means:
+        return False
+    known = shapes(model)
     nodes: list[NodeProto] = []
     for node in model.graph.node:
-        shape = shapes.get(node.input[0], []) if node.op_type == "ReduceMean" else []
-        axes = [] if not shape else sorted({each % len(shape) for each in _axes(node, stored)})
+        shape = known.get(node.input[0], []) if node.output[0] in means else []
+        axes = sorted({each % len(shape) for each in means[node.output[0]]}) if shape else []
         sizes = [shape[each] for each in axes]
         if len(axes) > 1 and (not all(sizes) or prod(sizes) >= MANY):
             nodes += _chain(model, node, axes)

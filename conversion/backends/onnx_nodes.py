@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from onnx import ModelProto, NodeProto, helper, numpy_helper
+from onnx import ModelProto, NodeProto, helper, numpy_helper, shape_inference
 from onnxruntime.capi.onnxruntime_pybind11_state import get_all_operator_schema
 
 INTEGER = (
@@ -35,6 +35,20 @@ def constants(model: ModelProto) -> dict[str, np.ndarray]:
         if node.op_type == "Constant" and "value" in (chosen := attributes(node)):
             found[node.output[0]] = numpy_helper.to_array(chosen["value"])
     return found
+
+
+def shapes(model: ModelProto, followed: bool = True) -> dict[str, list[int]]:
+    """Sizes of tensors as far as they can be inferred, by name; 0 where one is not known.
+
+    Args:
+        model: any.
+        followed: whether values are followed too: sizes that are computed, as of a Reshape.
+    """
+    inferred = shape_inference.infer_shapes(model, data_prop=followed).graph
+    return {
+        value.name: [dim.dim_value for dim in value.type.tensor_type.shape.dim]
+        for value in (*inferred.value_info, *inferred.input)
+    }
 
 
 def attributes(node: NodeProto) -> dict[str, Any]:

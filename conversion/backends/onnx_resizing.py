@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from onnx import ModelProto, NodeProto, helper, numpy_helper, shape_inference
+from onnx import ModelProto, NodeProto, helper, numpy_helper
 
-from conversion.backends.onnx_nodes import attributes
+from conversion.backends.onnx_nodes import attributes, shapes
 
 
 def nearest_gathered(model: ModelProto) -> bool:
@@ -91,11 +91,7 @@ def _resized(model: ModelProto) -> Iterator[tuple[NodeProto, np.ndarray, np.ndar
     resizing = [n for n in model.graph.node if n.op_type == "Resize" and len(n.input) > 2]
     if not resizing:
         return
-    inferred = shape_inference.infer_shapes(model).graph
-    known = {
-        each.name: [dim.dim_value for dim in each.type.tensor_type.shape.dim]
-        for each in (*inferred.value_info, *inferred.input)
-    }
+    known = shapes(model, followed=False)
     stored = {each.name: numpy_helper.to_array(each) for each in model.graph.initializer}
     for node in resizing:
         scales, sizes = stored.get(node.input[2]), np.array(known.get(node.input[0], []), float)

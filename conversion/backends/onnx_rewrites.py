@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 import numpy as np
-from onnx import ModelProto, NodeProto, helper, numpy_helper, shape_inference
+from onnx import ModelProto, NodeProto, helper, numpy_helper
 
 from conversion.backends.onnx_means import means_by_axis
-from conversion.backends.onnx_nodes import attributes
+from conversion.backends.onnx_nodes import attributes, shapes
 from conversion.backends.onnx_resizing import nearest_gathered, scales_raised
 
 ONE = "conversion_one"
@@ -129,11 +129,7 @@ def _stated_paddings(model: ModelProto) -> bool:
     if not asked:
         return False
     # Dense on images is a Reshape to computed sizes, which only values that are followed tell.
-    inferred = shape_inference.infer_shapes(model, data_prop=True).graph
-    sizes = {
-        value.name: [dim.dim_value for dim in value.type.tensor_type.shape.dim]
-        for value in (*inferred.value_info, *inferred.input)
-    }
+    sizes = shapes(model)
     kernels = {tensor.name: list(tensor.dims) for tensor in model.graph.initializer}
     changed = False
     for node in asked:

@@ -29,10 +29,9 @@ RENEWED = 10
 """Networks after which the Keras process is started anew: it keeps every model that it opened."""
 
 SCRIPT = Path(__file__).parents[1] / "converter_faults" / "litert_cut_ranges.py"
-RANGES = re.compile(
-    r"range of [^ ]+ is \[(.+?), (.+?)\]; the calibration images give \[(.+?), (.+?)\]"
-)
-CUT = re.compile(r"int8 holds \[(.+?), (.+?)\], the images give \[(.+?), (.+?)\]")
+RANGES = re.compile(r"range of [^ ]+ is \[(.+?), (.+?)\]; the calibration images give")
+CUT = re.compile(r"int8 holds \[(.+?), (.+?)\], the images give")
+"""What a red measurement says, and the script: the ends that the int8 file holds."""
 ALIKE = 2e-3
 """Of a range: ends that differ by less are the same, written with four digits or rounded once."""
 
@@ -96,9 +95,8 @@ def _ranges(pattern: re.Pattern, text: str) -> Iterator[tuple[float, ...]]:
 
 
 def _alike(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
-    """Whether the int8 file holds the same; what is wanted of it may count another tensor in."""
-    size = max(map(abs, one[:2]))
-    return all(abs(a - b) <= ALIKE * size for a, b in zip(one[:2], other[:2], strict=True))
+    size = max(map(abs, one))
+    return all(abs(a - b) <= ALIKE * size for a, b in zip(one, other, strict=True))
 
 
 def _is_right(row: dict) -> bool:

@@ -26,7 +26,7 @@ ROUNDED = 1e-4
 without a doubt; rounding gives 1e-6, another layer's output about 1."""
 
 EIGHT_BITS = 0.2
-"""The same of tensors of eight bits: 20 dB, which a layer's own quantization noise stays below."""
+"""The same of tensors of eight bits: 14 dB. Layers of several rounded steps come to 18 dB."""
 
 RECOGNISED = 0.5
 """A tensor that is further away is not recognised by its values alone."""

@@ -180,10 +180,8 @@ class Seen:
         if value is None or not added or not self.spec.layer(layer).weights:
             return True
         # What is added is the same for every image: in the mean eight bits hide less of it.
-        ends, wanted = (
-            tuple(range(value.ndim - 1)),
-            self._sum_and_product(self.spec, match.group, layer),
-        )
+        ends = tuple(range(value.ndim - 1))
+        wanted = self._sum_and_product(self.spec, match.group, layer)
         away = [(self._rounded(match.tensor, each) - value).mean(axis=ends) for each in wanted]
         return bool(np.abs(away[0]).mean() <= np.abs(away[1]).mean())
 
