@@ -43,7 +43,8 @@ def build(ingredients: Ingredients, target: Path) -> Mapping[str, Any]:
     content, warnings = ingredients.keras.to_onnx(min(wanted, TF2ONNX_OPSET))
     model = onnx.load_from_string(content)
     route = f"tf2onnx at opset {min(wanted, TF2ONNX_OPSET)}"
-    if rewritten := rewrite(model):
+    grouped = any(each.config.get("groups", 1) != 1 for each in spec.layers)
+    if rewritten := rewrite(model, grouped):
         route += f"; {'; '.join(rewritten)}"
     if wanted > TF2ONNX_OPSET:
         model = version_converter.convert_version(model, wanted)

@@ -43,11 +43,12 @@ UNKNOWN: dict[str, Callable[[NodeProto], list[NodeProto]]] = {"Erfc": _erfc, "Ex
 them."""
 
 
-def rewrite(model: ModelProto) -> list[str]:
+def rewrite(model: ModelProto, grouped: bool = False) -> list[str]:
     """Rewrite what no runtime opens, and what ONNX Runtime makes another network of, in place.
 
     Args:
         model: as tf2onnx writes it.
+        grouped: whether a convolution of the model has groups.
 
     Returns:
         What was rewritten and why, in words.
@@ -86,6 +87,8 @@ def rewrite(model: ModelProto) -> list[str]:
         done["negative paddings of ConvTranspose written as its output_padding"] = None
     if means_by_axis(model):
         done["means of many values taken axis by axis, which loses fewer digits"] = None
+    if grouped and _counted_groups(model):
+        done["groups of convolutions counted, behind sizes that tf2onnx does not follow"] = None
     if _stated_paddings(model):  # last: no size is known behind an operator that ONNX lacks
         done["paddings of grouped convolutions stated, which onnx2torch does not compute"] = None
     return list(done)
@@ -114,6 +117,23 @@ def _room_behind(model: ModelProto) -> bool:
         del node.attribute[:]
         node.attribute.extend(kept)
         node.attribute.extend(helper.make_attribute(*each) for each in chosen.items())
+        changed = True
+    return changed
+
+
+def _counted_groups(model: ModelProto) -> bool:
+    """State the groups of convolutions, which tf2onnx takes for one where a size is not known."""
+    sizes, changed = shapes(model), False
+    kernels = {tensor.name: list(tensor.dims) for tensor in model.graph.initializer}
+    for node in (each for each in model.graph.node if each.op_type == "Conv"):
+        size, kernel = sizes.get(node.input[0], []), kernels.get(node.input[1], [])
+        if len(size) < 2 or len(kernel) < 2 or attributes(node).get("group", 1) != 1:
+            continue
+        if size[1] <= kernel[1]:
+            continue
+        kept = [each for each in node.attribute if each.name != "group"]
+        del node.attribute[:]
+        node.attribute.extend([*kept, helper.make_attribute("group", size[1] // kernel[1])])
         changed = True
     return changed
 

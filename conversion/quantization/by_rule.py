@@ -53,21 +53,21 @@ def with_rules(spec: Spec, settings: Settings) -> Settings:
         spec: the model.
         settings: the choices.
     """
-    apart, shifted = uneven(spec), wide(spec)
-    alone = [name for name in shifted if not _is_folded(spec, spec.layer(name))]
+    lossy = uneven_or_wide(spec)
+    alone = [name for name in lossy if not _is_folded(spec, spec.layer(name))]
 
-    def added(chosen: tuple[str, ...], shifted: list[str]) -> tuple[str, ...]:
+    def added(chosen: tuple[str, ...], lossy: list[str]) -> tuple[str, ...]:
         stay = (
             each.name
             for each in spec.layers
-            if _measures(each) or each.activation in SPANNING or each.name in (*apart, *shifted)
+            if _measures(each) or each.activation in SPANNING or each.name in lossy
         )
         return tuple(dict.fromkeys((*chosen, *stay)))
 
     onnx, litert = settings.onnx, settings.litert
     return replace(
         settings,
-        onnx=replace(onnx, float_layers=added(onnx.float_layers, shifted)),
+        onnx=replace(onnx, float_layers=added(onnx.float_layers, lossy)),
         litert=replace(litert, float_layers=added(litert.float_layers, alone)),
     )
 
@@ -76,8 +76,11 @@ def _measures(layer: Layer) -> bool:
     return layer.kind in MEASURING or bool(layer.kind == "Dot" and layer.config.get("normalize"))
 
 
-def uneven(spec: Spec) -> list[str]:
-    """The normalizations that have a factor of a few steps which matters, and stand alone.
+def uneven_or_wide(spec: Spec) -> list[str]:
+    """The normalizations that lose too much in ONNX, where they are not folded.
+
+    Either a factor that matters has a few steps, or the product spans many times what they give.
+    LiteRT's converter folds them into whatever has a kernel.
 
     Args:
         spec: the model.
@@ -85,7 +88,9 @@ def uneven(spec: Spec) -> list[str]:
     return [
         layer.name
         for layer in spec.layers
-        if layer.kind in STATISTICS and _is_uneven(layer) and not _is_folded(spec, layer)
+        if layer.kind in STATISTICS
+        and (_is_uneven(layer) or _is_wide(layer))
+        and not (_is_folded(spec, layer) and spec.layer(layer.inputs[0]).kind in FOLDED_IN_ONNX)
     ]
 
 
@@ -101,24 +106,9 @@ def _is_uneven(layer: Layer) -> bool:
     return bool(np.any(few & (given >= SHARE * given.max())))
 
 
-def wide(spec: Spec) -> list[str]:
-    """The BatchNormalizations whose product spans many times what they give, not folded in ONNX.
-
-    LiteRT's converter folds them into whatever has a kernel.
-
-    Args:
-        spec: the model.
-    """
-    return [
-        layer.name
-        for layer in spec.layers
-        if layer.kind == "BatchNormalization"
-        and _is_wide(layer)
-        and not (_is_folded(spec, layer) and spec.layer(layer.inputs[0]).kind in FOLDED_IN_ONNX)
-    ]
-
-
 def _is_wide(layer: Layer) -> bool:
+    if layer.kind != "BatchNormalization":
+        return False
     mean, variance, gamma, beta = (
         np.float64(layer.weights.get(name, default))
         for name, default in (

@@ -24,6 +24,10 @@ TIMEOUT = 600.0
 """Seconds that a job may take; a broken HDF5 file can make Keras hang for ever."""
 
 
+ONEDNN = "could not create a primitive descriptor"
+"""What oneDNN says where it lacks a kernel, as of a separable convolution of one channel; the
+process starts anew without it then."""
+
 BATCH = 250
 """Images that Keras computes at a time."""
 
@@ -46,6 +50,7 @@ class Reference:
         self._timeout = timeout
         self._custom = _named(custom)
         self._child: Child | None = None
+        self._onednn = True
 
     def __enter__(self) -> Reference:
         return self
@@ -95,6 +100,10 @@ class Reference:
             sent = {"job": job, "custom": self._custom, **values}
             answer = self._ask(child, job, Message(sent, arrays or {}))
         failure = answer.values.get("error")
+        if self._onednn and failure is not None and ONEDNN in failure:
+            self._onednn = False
+            self.close()
+            return self.call(job, values, arrays)
         if failure is not None and answer.values["kind"] == UserError.__name__:
             raise UserError(failure.removeprefix(f"{UserError.__name__}: "))
         if failure is not None:
@@ -167,7 +176,7 @@ class Reference:
             "KERAS_BACKEND": "tensorflow",
             # TensorFlow's own kernels have no channels_first on a CPU; where this one lacks VNNI it
             # would use them.
-            "TF_ENABLE_ONEDNN_OPTS": "1",
+            "TF_ENABLE_ONEDNN_OPTS": str(int(self._onednn)),
         }
         limit = str(math.ceil(self._timeout))
         self._child = Child(

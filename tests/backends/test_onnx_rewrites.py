@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 
-def rewrite(made):
+def rewrite(made, grouped=False):
     from conversion.backends import onnx_rewrites
 
-    return onnx_rewrites.rewrite(made)
+    return onnx_rewrites.rewrite(made, grouped)
 
 
 def node(*words, **settings):
@@ -100,6 +100,16 @@ def test_paddings_are_stated_behind(before):
     made = model([*nodes, conv], constants=[("k", np.ones((2, 1, 3, 3), np.float32))])
     assert "paddings of grouped convolutions stated" in rewrite(made)[-1]
     assert [a.name for a in made.graph.node[-1].attribute] == ["group", "pads"]
+
+
+@pytest.mark.parametrize(("channels", "groups"), [(1, 2), (2, 1)], ids=["grouped", "of one group"])
+def test_groups_are_counted_behind_sizes_that_are_computed(channels, groups):
+    before = [node(*words, "it") for words in BEFORE["computed sizes"]]
+    conv = node("Conv", ["r", "k"], ["y"], "conv", group=1)
+    kernel = np.ones((2, channels, 3, 3), np.float32)
+    made = model([*before, conv], constants=[("k", kernel)])
+    assert len(rewrite(made, grouped=True)) == (groups > 1)
+    assert [a.i for a in made.graph.node[-1].attribute if a.name == "group"] == [groups]
 
 
 def test_a_graph_without_any_of_it_stays_as_it_is():

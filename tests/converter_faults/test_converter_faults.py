@@ -19,9 +19,9 @@ def lines_of(script, *given):
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
 
 
-def said(script):
+def said(script, *given):
     """The last lines of what a script says, as words to numbers."""
-    lines = [line.rpartition(": off by ") for line in lines_of(script)]
+    lines = [line.rpartition(": off by ") for line in lines_of(script, *given)]
     return {words: float(number) for words, found, number in lines if found}
 
 
@@ -56,3 +56,18 @@ def test_litert_says_which_tensors_of_a_drawn_network_it_cuts_off(reference, tmp
     lines = lines_of("litert_cut_ranges.py", path, tmp_path / "x.npy")
     (add,) = (line for line in lines if line.startswith("drawn_1/add_3_1/Add"))
     assert add.endswith("read by DEPTHWISE_CONV_2D, MAXIMUM")
+
+
+def test_litert_gives_the_same_images_other_outputs_when_it_is_asked_again(reference, tmp_path):
+    path = save(reference, of_seed(152), 152, tmp_path)
+    np.save(tmp_path / "images.npy", images(of_seed(152), 152)["image"])
+    off = said("litert_second_call.py", path, tmp_path / "images.npy")
+    assert off["under XNNPACK, first calls"] < 1e-4
+    assert off["under XNNPACK, later calls"] > 0.1
+    assert off["without it, later calls"] < 1e-4
+
+
+def test_onnx_runtime_gives_0_for_the_softmax_of_one_value():
+    off = said("onnx_softmax_of_one.py")
+    assert off["one value"] == 1
+    assert off["two values"] < 0.01

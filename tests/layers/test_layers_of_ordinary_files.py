@@ -27,6 +27,16 @@ def conv(name, **settings):
 
 
 MODELS = {
+    "a permute of equal sides, left out before a maximum over both": functional(
+        {"x": [8, 8, 3]},
+        [
+            (conv("a", activation="relu"), ["x"]),
+            (layer("Permute", "turned", dims=[2, 1, 3]), ["a"]),
+            (layer("GlobalMaxPooling2D", "most"), ["turned"]),
+            (layer("Dense", "kind", units=3, activation="softmax"), ["most"]),
+        ],
+        ["kind"],
+    ),
     "two heads, each its own average of one tensor": functional(
         {"x": [8, 6, 3]},
         [

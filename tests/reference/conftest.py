@@ -28,6 +28,11 @@ def install():
         print("the last words", flush=True)
         os.kill(os.getpid(), signal.SIGKILL)
 
+    def convolve(models, message):
+        if os.environ["TF_ENABLE_ONEDNN_OPTS"] == "1":
+            raise RuntimeError("could not create a primitive descriptor for the reorder primitive")
+        return {"onednn": False}, {}
+
     def refuse(models, message):
         raise ValueError("the first line\\nthe second line")
 
@@ -36,7 +41,7 @@ def install():
         return {}, {}
 
     module = types.ModuleType("conversion.reference.jobs")
-    module.JOBS = {f.__name__: f for f in (echo, process, sleep, hang, die, refuse, warn)}
+    module.JOBS = {f.__name__: f for f in (echo, process, sleep, hang, die, convolve, refuse, warn)}
     sys.modules["conversion.reference.jobs"] = module
 
 if "-m" in sys.orig_argv and "conversion.core.worker" in sys.orig_argv:

@@ -75,6 +75,13 @@ def test_a_refusal_is_a_user_error_with_the_traceback_as_a_note(light):
     assert light.running
 
 
+def test_what_onednn_has_no_kernel_for_is_done_without_it(light_jobs):
+    with Reference(timeout=30) as process:
+        first = pid_of(process)
+        assert process.call("convolve", {}).values["onednn"] is False
+        assert pid_of(process) != first
+
+
 def test_an_unknown_job_is_refused_and_the_process_goes_on(light):
     with pytest.raises(UserError, match="could not do 'paint': KeyError: 'paint'"):
         light.call("paint", {})

@@ -16,6 +16,8 @@ from conversion.core.channel import Message
 
 SPREAD = 2.0
 """Standard deviation of every output before its activation, so that the answers differ."""
+LEAST_SPREAD = 1e-4
+"""Of the level: less would make a layer raise rounding noise to answers."""
 
 
 def save(models: dict[str, Any], message: Message) -> tuple[dict[str, Any], Any]:
@@ -97,7 +99,9 @@ def _standardise(
     layer.activation = activation
     ends = tuple(range(found.ndim - 1))
     spread = found.std(axis=ends) if is_last else found.std()
-    scale = (SPREAD if is_last else 1.0) / np.maximum(spread, 1e-6)
+    # what a layer before has made the same for every image is nobody's to make differ
+    least = LEAST_SPREAD * float(np.sqrt(np.mean(np.square(found))))
+    scale = (SPREAD if is_last else 1.0) / np.maximum(spread, max(least, 1e-6))
     kernel.assign(np.asarray(kernel) * scale)
     if layer.bias is None:
         return

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 
 from conversion.backends import Capability
 from conversion.core.artifact import Runner
-from conversion.core.measurement import Measurement, advised
+from conversion.core.measurement import Measurement, Verdict, advised
 from conversion.proof.checks.case import Case
 from conversion.proof.metrics import limits, structure
 from conversion.proof.metrics.compare import Incomparable, NoPower, compare, uncompared, views_of
@@ -19,6 +20,9 @@ DYNAMIC = (
     "answer depends on the others in it"
 )
 """What is said of such a file."""
+
+AGAIN = "asked again, the same file gives the same images other outputs: no batch is at fault"
+"""What is said of a runtime that does so."""
 
 COUNTS = (28, 14, 7)
 """Images of the checks on batches and row order, the more the less one costs; multiples of 7."""
@@ -56,6 +60,10 @@ def rows(case: Case) -> list[Measurement]:
         for what, other in ways.items()
         for measured in structure.rows_follow(what, about, straight, other, heads, noise)
     ]
+    if any(each.verdict is Verdict.FAIL for each in found):
+        again = structure.rows_follow(ROW_ORDER, about, straight, runner.run(inputs), heads, noise)
+        if any(each.verdict is Verdict.FAIL for each in again):
+            found = [replace(e, reason="; ".join(filter(None, (AGAIN, e.reason)))) for e in found]
     if _fixed(runner):
         found += case.skip(
             BATCH_1, "the file's batch is fixed, so there is no other to compare with"

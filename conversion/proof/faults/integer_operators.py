@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from conversion.core.spec import Spec
+from conversion.proof.faults.fault import NotInjectable
 from conversion.proof.faults.places import layouts
 from conversion.proof.faults.stored_weights import following
 from conversion.proof.metrics.folding import affine
@@ -93,6 +94,17 @@ def first_times(array: np.ndarray, factor: float) -> np.ndarray:
     return array
 
 
+def rolled(scales: np.ndarray) -> np.ndarray:
+    """Every number in the place of the next.
+
+    Raises:
+        NotInjectable: they are one and the same.
+    """
+    if (scales == scales.flat[0]).all():
+        raise NotInjectable("nothing changes: all scales are the same")
+    return np.roll(scales, 1)
+
+
 def of_smallest(step: Callable[[int], int]) -> OfValue:
     """Another value in the byte of smallest size."""
 
@@ -162,7 +174,7 @@ OPERATORS: Mapping[str, OfStored] = {
     "zero-point-off": of("zero_point", moved),
     "scales-times": of_all("scale", times),
     "zero-points-off": of_all("zero_point", moved),
-    "kernel-scales-rolled": of("kernel_scale", lambda scale, _: np.roll(scale, 1)),
+    "kernel-scales-rolled": of("kernel_scale", lambda scale, _: rolled(scale)),
     "channel-scale-times": of("kernel_scale", first_times),
     "channel-scale-off": of("kernel_scale", lambda scale, share: first_times(scale, 1 + share)),
     "kernel-of-one-scale": each(of_one_scale),

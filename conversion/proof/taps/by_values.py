@@ -64,7 +64,7 @@ def _take(search: Search, layer: Layer) -> None:
     """Find the next layer."""
     search.wanted[layer.name] = wanted = search.supposed(layer.name, search.known)
     fit = search.input(layer) if not layer.inputs else search.fit(layer, wanted, search.known)
-    if fit is not None and search.is_sure(fit) and search.owns(layer, fit):
+    if fit is not None and search.is_sure(wanted, fit) and search.owns(layer, fit):
         if search.is_rounded(layer.name, fit) or not suspects.is_fused(search, layer, fit):
             search.place(layer, fit)
     else:
@@ -105,7 +105,7 @@ def _say_if_followed(search: Search, layer: Layer) -> None:
     """Note that what an output should be is there, but is not what the file gives."""
     if layer.name in search.ends:
         inside = search.candidates.fits(search.wanted[layer.name])
-        if inside and search.is_sure(inside[0]):
+        if inside and search.is_sure(search.wanted[layer.name], inside[0]):
             search.notes[layer.name] = search.followed(search.ends[layer.name])
 
 
@@ -115,13 +115,15 @@ def _leave_to_the_last(search: Search) -> None:
     A ReLU6 that changes nothing on the few images here may cut off something on others.
     """
     root, fits, sure = search.network.root, search.known.fits, search.is_sure
+    wanted = search.wanted
     for layer in reversed(search.spec.layers):
         (name, *others) = layer.inputs or ("",)
         if others or moves(layer) or not {name, layer.name} <= fits.keys():
             continue
         alone = search.after[name] == [layer.name] and name not in search.ends
         first, last = fits[name], fits[layer.name]
-        if alone and root(first.tensor) == root(last.tensor) and sure(first) and sure(last):
+        both = root(first.tensor) == root(last.tensor) and sure(wanted[name], first)
+        if alone and both and sure(wanted[layer.name], last):
             del fits[name]
 
 
@@ -134,7 +136,7 @@ def _pass_to_the_end(search: Search) -> None:
     network, fits = search.network, search.known.fits
     taken = {network.root(fit.tensor) for fit in fits.values()}
     for layer in search.spec.layers:
-        behind = search.after[layer.name]
+        moved, behind = _behind(search, layer.name)
         if moves(layer) or not behind or not {layer.name, *behind} <= fits.keys():
             continue
         fit = fits[layer.name]
@@ -142,7 +144,6 @@ def _pass_to_the_end(search: Search) -> None:
             continue
         sources = search.sources(layer, search.known)
         inside = {each.name for each in network.between(sources, fit.tensor)} - {fit.tensor}
-        capped = layer.activation == "relu6" or layer.config.get("max_value") is not None
         later = [
             each
             for each in search.fits(layer.name, search.wanted[layer.name])
@@ -151,12 +152,35 @@ def _pass_to_the_end(search: Search) -> None:
             and network.descends(each.tensor, fit.tensor)
             and all(network.descends(fits[name].tensor, each.tensor) for name in behind)
             and (
-                capped
+                _is_capped(layer)
                 or inside & {e.name for e in network.between((*sources, fit.tensor), each.tensor)}
             )
         ]
         if later:
-            search.place(layer, max(later, key=lambda each: network.position[each.tensor]))
+            last = max(later, key=lambda each: network.position[each.tensor])
+            search.place(layer, last)
+            for name in moved & fits.keys():
+                orders = search.candidates.orders(search.wanted[name], last.tensor)
+                search.place(search.layers[name], min(orders, key=lambda each: each.error))
+
+
+def _behind(search: Search, name: str) -> tuple[set[str], set[str]]:
+    """The layers behind one that only move its values, and those that first compute with them."""
+    moved, behind, waiting = set[str](), set[str](), list(search.after[name])
+    while waiting:
+        each = waiting.pop()
+        if moves(search.layers[each]) and each not in search.ends:
+            moved.add(each)
+            waiting += search.after[each]
+        else:
+            behind.add(each)
+    return moved, behind
+
+
+def _is_capped(layer: Layer) -> bool:
+    """Whether a layer ends with a ceiling."""
+    own = layer.applied["config"] if isinstance(layer.applied, Mapping) else layer.config
+    return layer.activation == "relu6" or own.get("max_value") is not None
 
 
 def _result(search: Search) -> dict[str, Match]:

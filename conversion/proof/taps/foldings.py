@@ -10,6 +10,7 @@ import numpy as np
 from conversion.core.spec import Layer, Spec
 from conversion.proof.metrics import folding
 from conversion.proof.metrics.folding import Affine
+from conversion.proof.taps.kernels import kernels
 from conversion.proof.taps.moving import moves
 
 ENDS = {"squareplus": 0.5, **dict.fromkeys(("hard_sigmoid", "hard_swish", "hard_silu"), 1 / 6)}
@@ -97,7 +98,7 @@ def ahead(spec: Spec, layer: Layer, following: Mapping[str, list[Layer]]) -> Ite
     """
     found, times = Folding(), 1
     yield found
-    while len(layer.inputs) == 1 and len(following[layer.inputs[0]]) == 1:
+    while len(layer.inputs) == 1 and _may_leave(following[layer.inputs[0]]):
         layer = spec.layer(layer.inputs[0])
         if is_affine(layer):
             step = _repeated(folding.affine(layer), times)
@@ -116,6 +117,11 @@ def ahead(spec: Spec, layer: Layer, following: Mapping[str, list[Layer]]) -> Ite
                 last = folding.scaled(factor).then(found.affine)
                 yield Folding(found.layers, last, f"the last factor of {layer.name}")
             return
+
+
+def _may_leave(read_by: list[Layer]) -> bool:
+    """Whether what reads a layer can take over what it does: one reader, or each by its kernel."""
+    return len(read_by) == 1 or all(map(kernels, read_by))
 
 
 def _does_nothing(layer: Layer) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import permutations
 from math import prod
 
 import numpy as np
@@ -22,10 +23,12 @@ class Reading:
     Attributes:
         shape: of an image in the file, however its axes are put together there.
         turn: whether its first axis goes to the end, the last to the front, or none moves.
+        axes: the axes in the layer's order, where that is another one; empty where it is not.
     """
 
     shape: tuple[int, ...]
     turn: int
+    axes: tuple[int, ...] = ()
 
     def of(self, value: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
         """A tensor as a layer's output.
@@ -45,6 +48,8 @@ class Reading:
             images = np.moveaxis(images, 1, -1)
         elif self.turn == FROM_LAST:
             images = np.moveaxis(images, -1, 1)
+        elif self.axes:
+            images = images.transpose(0, *(axis + 1 for axis in self.axes))
         return images.reshape(len(images), *shape)
 
     def places(self, wanted: np.ndarray) -> np.ndarray:
@@ -73,6 +78,11 @@ def readings(found: tuple[int, ...], wanted: tuple[int, ...]) -> Iterator[Readin
         turned.append(Reading((wanted[-1], *wanted[:-1]), FROM_FIRST))
         turned.append(Reading((*wanted[1:], wanted[0]), FROM_LAST))
     yield from (each for each in turned if len(each.shape) > 1)
+    # what only permutes may be done before a layer or behind it
+    if len(found) == len(wanted) > 2 and sorted(found) == sorted(wanted):
+        for axes in permutations(range(len(found))):
+            if tuple(found[axis] for axis in axes) == wanted:
+                yield Reading(found, AS_IT_IS, axes)
 
 
 def sampled(size: int) -> np.ndarray:

@@ -21,6 +21,12 @@ OWN_STEPS = 1.0
 measure 0.3 to 0.6, the rounding of kernels included; layers of several operators up to 4."""
 
 
+COARSE_ERROR, COARSE_STEPS = 0.7, 0.5
+"""Part of a layer's spread, and of a step, rms, by which a tensor may be off that has steps as
+coarse as the layer itself. Rounding alone leaves 0.29 of a step; another tensor is off by 1.4
+spreads, and one that is 0 by 1."""
+
+
 def as_good_as(error: float) -> float:
     """The error up to which another tensor fits a layer as well.
 
@@ -68,16 +74,28 @@ class Search:
         known.other.discard(layer.name)
         return known
 
-    def is_sure(self, fit: Fit) -> bool:
-        """Whether a tensor is a layer's without a doubt."""
-        return fit.error <= self.rounded
+    def is_sure(self, wanted: np.ndarray, fit: Fit) -> bool:
+        """Whether a tensor is without a doubt that of a layer that should give `wanted`."""
+        if fit.error <= self.rounded:
+            return True
+        steps, away = self._steps(fit), fit.error * spread_of(wanted)
+        if steps is None or fit.error > COARSE_ERROR or away > COARSE_STEPS * steps:
+            return False
+        least = as_good_as(fit.error)
+        alike = (f for f in self.candidates.fits(wanted) if f.error <= least)
+        return len({self.network.root(each.tensor) for each in alike}) == 1
 
     def is_rounded(self, layer: str, fit: Fit) -> bool:
         """Whether a tensor is no further from a layer than the rounding to its own integers."""
+        steps = self._steps(fit)
+        away = fit.error * spread_of(self.wanted[layer])
+        return steps is None or away <= OWN_STEPS * steps
+
+    def _steps(self, fit: Fit) -> float | None:
+        """The step of a tensor's own integers, or of those that it becomes."""
         tensors = (self.network.of(fit.tensor), *self.network.readers[fit.tensor])
         steps = next((each.steps for each in tensors if each.steps is not None), None)
-        away = fit.error * spread_of(self.wanted[layer])
-        return steps is None or away <= OWN_STEPS * float(steps.scale)
+        return None if steps is None else float(steps.scale)
 
     def place(self, layer: Layer, fit: Fit, passing: bool = True) -> None:
         """Take a tensor for a layer's output, as all that read it have it.

@@ -8,7 +8,7 @@ import numpy as np
 
 from conversion.core.spec import Layer
 from conversion.proof.taps.candidates import Fit
-from conversion.proof.taps.matches import Known
+from conversion.proof.taps.matches import EQUAL, Known
 from conversion.proof.taps.moving import moves
 from conversion.proof.taps.searching import Search
 
@@ -63,7 +63,7 @@ def left_out(search: Search, layer: Layer, later: Mapping[str, Fit]) -> Fit | No
         if held is None or search.known.values[name].shape != wanted.shape:
             continue
         error = _error(search, layer, held, search.known.values[name], first, later[first].tensor)
-        if error < later[first].error / CLOSER:
+        if later[first].error > EQUAL and error < later[first].error / CLOSER:
             return held
     return None
 
@@ -172,10 +172,10 @@ def following(
         except (ValueError, IndexError):  # the values are of another shape than the layer's
             break
         found = search.fit(layer, wanted, known, behind=fit.tensor if fit else "")
-        if found is not None and search.is_sure(found):
-            value = search.candidates.read(found, wanted.shape[1:])
-            known.put(each, value, found, search.exact[each])
-            if not moves(layer):
+        if found is not None and search.is_sure(wanted, found):
+            if not moves(layer):  # that has what the layer before has, and is not judged alone
+                value = search.candidates.read(found, wanted.shape[1:])
+                known.put(each, value, found, search.exact[each])
                 right[each] = found
             if enough and len(right) == enough:
                 break

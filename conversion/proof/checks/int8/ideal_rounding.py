@@ -36,6 +36,8 @@ class IdealRounding:
         self._seen, self._spec = seen, seen.spec
         self._rounded = {each.name: rounded(each, _found(seen, each)) for each in seen.spec.layers}
         self._results = {name: _steps(seen, name) for name in seen.values}
+        self._results |= {name: _rounded_to(seen, each) for name, each in seen.by_kernels.items()}
+        self._folded = {each.name: _folded(_found(seen, each)) for each in seen.spec.layers}
         self._sums, self._products = _held(seen, seen.sums), _held(seen, seen.products)
         self._between = _between(seen)
         self._dynamic = seen.network.is_dynamic
@@ -96,16 +98,26 @@ class IdealRounding:
         if between is not None:
             spread, own = halves(own)
             read = [in_steps(truth.evaluate_layer(self._spec, spread, read), between)]
-        before = self._products.get(layer.name)
-        if steps is None and before is None:
+        before, offset = self._products.get(layer.name), self._folded[layer.name]
+        if steps is None and before is None and offset is None:
             return truth.evaluate_layer(self._spec, own, read)
         linear = replace(own, config={**own.config, "activation": "linear"})
         whole = truth.evaluate_layer(self._spec, linear, read)
+        if offset is not None:
+            whole = whole + self._unrounded(
+                layer, linear, np.broadcast_to(offset, read[0][:1].shape)
+            )
         if before is not None:
             nothing = [np.zeros_like(each[:1]) for each in read]
             offset = truth.evaluate_layer(self._spec, linear, nothing)
             whole = in_steps(whole - offset, before) + offset
         return activate(layer, whole if steps is None else in_steps(whole, steps))
+
+    def _unrounded(self, layer: Layer, rounded: Layer, offset: np.ndarray) -> np.ndarray:
+        """What a kernel's rounding would make of an offset that is added as a bias instead."""
+        exact = replace(layer, config=rounded.config)
+        one, other = (truth.evaluate_layer(self._spec, each, [offset]) for each in (exact, rounded))
+        return np.asarray(one - other)
 
     def _in_steps(self, name: str, value: np.ndarray) -> np.ndarray:
         steps = self._results.get(name)
@@ -184,6 +196,14 @@ def _whole(kernel: np.ndarray, axis: int, held: Found | None) -> np.ndarray:
 
 def _found(seen: Seen, layer: Layer) -> list[Found | None]:
     return seen.kernels.found(layer) if kernels(layer) else []
+
+
+def _folded(found: list[Found | None]) -> np.ndarray | None:
+    """What a layer before adds whose factor is in the first kernel; None where that is nothing."""
+    held = found[0] if found else None
+    if held is None or not held.is_located or not np.any(held.wanted.before.affine.offset):
+        return None
+    return held.wanted.before.affine.offset
 
 
 def _steps(seen: Seen, name: str) -> Steps | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import product
 
 import numpy as np
@@ -44,6 +44,7 @@ class Wanted:
         axis: its axis of output channels.
         rest: what is added after it.
         covers: arrays of the spec that it is made of.
+        before: what is done to each channel that it reads, and is folded into it.
     """
 
     layer: str
@@ -52,6 +53,7 @@ class Wanted:
     axis: int
     rest: folding.Affine
     covers: tuple[np.ndarray, ...] = ()
+    before: Folding = field(default_factory=Folding)
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,18 +119,16 @@ def ways(spec: Spec, layer: Layer, following: Mapping[str, list[Layer]]) -> list
     before = list(ahead(spec, layer, following))
     *first, last = kernels(layer)
     *their_roles, role = (role for role in KERNELS if role in layer.weights)
-    words, axis, found = f"kernel of {layer.name}", output_axis(layer), []
+    words, axis = f"kernel of {layer.name}", output_axis(layer)
+    found = list[list[Wanted]]()
     for kernel, own in zip(first, their_roles, strict=True):
         none, what = folding.identity(np.zeros(len(kernel))), f"the depthwise {words}"
-        found.append(
-            [
-                Wanted(
-                    *(layer.name, what, _behind(layer, kernel, each.affine, depthwise=True)[0]),
-                    *(0, none, (layer.weights[own], *each.arrays)),
-                )
-                for each in before
-            ]
-        )
+        options = []
+        for each in before:
+            turned = _behind(layer, kernel, each.affine, depthwise=True)[0]
+            covers = (layer.weights[own], *each.arrays)
+            options.append(Wanted(layer.name, what, turned, 0, none, covers, each))
+        found.append(options)
         before = [Folding()]
     bias = np.zeros(last.shape[axis]) if "bias" not in layer.weights else layer.weights["bias"]
     options = []
@@ -140,7 +140,7 @@ def ways(spec: Spec, layer: Layer, following: Mapping[str, list[Layer]]) -> list
         ).then(after.affine)
         rest = folding.Affine(np.ones(()), rest.offset, rest.terms)
         covers = (layer.weights[role], *given.arrays, *after.arrays)
-        options.append(Wanted(layer.name, f"the {words}", whole, axis, rest, covers))
+        options.append(Wanted(layer.name, f"the {words}", whole, axis, rest, covers, given))
     return [*found, options]
 
 

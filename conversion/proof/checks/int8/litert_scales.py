@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from conversion.proof.taps.network import Network
+from conversion.proof.taps.network import Computed, Network
 
 Place = tuple[str, bool]
 """A layer, and whether it is meant as it is before its own activation."""
@@ -38,6 +38,9 @@ OVERWRITING = ("add", "sub", "mul", "div")
 EXTREMES = ("maximum", "minimum")
 CHOOSING = ("select", "select_v2", *EXTREMES)
 """Operators that give one or the other of their operands, each with the result's scale."""
+
+COMPARING = ("greater", "greater_equal", "less", "less_equal", "equal", "not_equal")
+"""Operators that give a truth value."""
 
 
 def tied(
@@ -113,12 +116,21 @@ def moved_from(network: Network, operand: str) -> Iterator[str]:
 
 
 def is_shared(network: Network, places: Mapping[str, Place], operand: str) -> bool:
-    """Whether what a choice reads is a layer's output that something else reads as well.
+    """Whether what a choice reads is a layer's value that something else computes with as well.
+
+    Of a value before an activation that is part of the choice, what compares it needs no more of
+    it than the choice.
 
     Args:
         network: the file's.
         places: tensor to the layer that it holds.
         operand: the tensor.
     """
-    inside = operand not in places or places[operand][1]
-    return not inside and len(network.readers[operand]) > 1
+    if operand not in places:
+        return False
+    inside, read_by = places[operand][1], network.readers[operand]
+    return any(map(_computes, read_by)) if inside else len(read_by) > 1
+
+
+def _computes(step: Computed) -> bool:
+    return not step.moves and step.kind not in (*CHOOSING, *COMPARING, "dequantize")

@@ -85,7 +85,8 @@ def _behind_lost(seen: Seen, name: str) -> bool:
 
 def _places(seen: Seen) -> dict[str, Place]:
     """What the tensors of a file hold that hold a layer's values, moved or not."""
-    places = {name: (layer, True) for name, layer in seen.sums.items()}
+    places = {seen.network.root(name): (layer, False) for layer, name in seen.by_kernels.items()}
+    places |= {name: (layer, True) for name, layer in seen.sums.items()}
     known = [
         (name, each)
         for name, each in seen.taps.seen.items()

@@ -21,6 +21,7 @@ from conversion.proof.taps.by_values import RECOGNISED
 from conversion.proof.taps.candidates import apart
 from conversion.proof.taps.kernels import kernels
 from conversion.proof.taps.matches import Match
+from conversion.proof.taps.moving import moves
 from conversion.proof.taps.network import Computed
 from conversion.proof.taps.opened import Taps, align, open_onnx
 from conversion.proof.taps.owners import Owners, kernel_of
@@ -211,6 +212,26 @@ class Seen:
     def kernels(self) -> Kernels:
         """The kernels that the file holds."""
         return Kernels(self.owners)
+
+    @cached_property
+    def by_kernels(self) -> dict[str, str]:
+        """Layer that was not found by its values to the tensor that the next one's kernel reads.
+
+        Of what has means of next to 0, eight bits leave too little to tell it by.
+        """
+        root, matches = self.network.root, self.taps.matches
+        taken = {root(each.tensor) for each in matches.values() if each.tensor}
+        found: dict[str, str] = {}
+        for layer in self.spec.layers:
+            held = self.kernels.found(layer)[0] if kernels(layer) else None
+            if held is None or not held.is_located or not held.wanted.before.is_plain:
+                continue
+            (tensor, *_), name = held.step.reads, layer.inputs[0]
+            while moves(self.spec.layer(name)) and not matches[name].tensor:
+                name = self.spec.layer(name).inputs[0]
+            if not matches[name].tensor and root(tensor) not in taken:
+                found[name] = tensor
+        return found
 
     @cached_property
     def in_float(self) -> frozenset[str]:

@@ -129,12 +129,14 @@ class Weights:
             and "add" in each.kind
         ]
         later += [each for each in self._following(step) if "add" in each.kind][:1]
-        count = found.wanted.kernel.shape[found.wanted.axis]
+        sizes = {found.wanted.kernel.shape[found.wanted.axis]}
+        if any(_is_one_number(each.rest.offset) for each in (found.wanted, *found.alike)):
+            sizes.add(1)
         added = (
             self._read(constant, found, each is step)
             for each in (step, *later)
             for constant in each.constants
-            if constant is not found.constant and int(np.prod(constant.shape)) in (1, count)
+            if constant is not found.constant and int(np.prod(constant.shape)) in sizes
         )
         first = next(added, None)
         if first is None or first.real.any() or not np.any(found.wanted.rest.offset):
@@ -162,3 +164,11 @@ class Weights:
         product = product * (1.0 if read is None else float(read.scale))
         unit = np.broadcast_to(product, (stored.size,))
         return Bias(constant, stored.reshape(-1) * unit, unit, None, at_kernel)
+
+
+def _is_one_number(offset: np.ndarray) -> bool:
+    """Whether all channels get the same, which a converter may store once.
+
+    Another single number behind a kernel is a constant of its activation, as sparse plus adds 1.
+    """
+    return bool(np.any(offset)) and float(np.ptp(offset)) == 0
