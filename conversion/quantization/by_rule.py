@@ -60,7 +60,10 @@ def with_rules(spec: Spec, settings: Settings) -> Settings:
         stay = (
             each.name
             for each in spec.layers
-            if _measures(each) or each.activation in SPANNING or each.name in lossy
+            if _measures(each)
+            or _is_certain(each)
+            or each.activation in SPANNING
+            or each.name in lossy
         )
         return tuple(dict.fromkeys((*chosen, *stay)))
 
@@ -74,6 +77,16 @@ def with_rules(spec: Spec, settings: Settings) -> Settings:
 
 def _measures(layer: Layer) -> bool:
     return layer.kind in MEASURING or bool(layer.kind == "Dot" and layer.config.get("normalize"))
+
+
+def _is_certain(layer: Layer) -> bool:
+    """Whether it is a softmax of one value: ONNX Runtime stores that 1 as 256 steps, or 0."""
+    if layer.kind != "Softmax" and layer.activation != "softmax":
+        return False
+    axis = layer.config.get("axis", -1) if layer.kind == "Softmax" else -1
+    axes = axis if isinstance(axis, list | tuple) else [axis]
+    sizes = (1, *layer.shape)
+    return all(sizes[each] == 1 for each in axes)
 
 
 def uneven_or_wide(spec: Spec) -> list[str]:

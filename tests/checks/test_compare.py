@@ -144,6 +144,20 @@ def test_a_float64_truth_is_not_rounded_to_its_candidate():
     assert alone(truth, truth.astype(np.float32), dtype=np.float32).largest == pytest.approx(2e-9)
 
 
+@pytest.mark.parametrize("shift", [0.0, 0.4], ids=["zero", "shifted by a normalization"])
+def test_the_noise_of_a_channel_that_is_the_same_in_all_images_but_one_is_no_chance(shift):
+    """In that one Keras may be right to the last digit, and another runtime as right as ever."""
+    truth = np.random.default_rng(0).normal(size=(200, 3))
+    truth[:, 2] = 0
+    truth[7, 2] = 1.5
+    keras = (truth + shift).astype(np.float32)
+    truth = keras.astype(np.float64)
+    truth[:, :2] += 1e-6
+    (noise,) = compare({"y": truth}, {"y": keras}, dtype=np.float32)
+    assert noise.showing.tolist() == [199, 199, 1]  # one is the median itself
+    assert noise.channel_noise[2] > 0.5e-6
+
+
 def test_each_output_has_a_view_of_its_own():
     chances = np.array([[0.25, 0.75], [0.5, 0.5]])
     found = compare(

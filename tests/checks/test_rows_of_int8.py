@@ -87,3 +87,28 @@ def test_one_answer_in_int8_for_all_images_is_undecided_on_real_ones_and_skipped
     (drawn,) = rows(case(constant, False, seed=0))
     assert drawn.verdict is Verdict.SKIPPED
     assert "in eight bits, for drawn images: pass --data FILE" in drawn.reason
+
+
+class Forgetful(Runner):
+    """Gives what is asked for the first time, and something else afterwards."""
+
+    asked: set = set()
+
+    def run(self, inputs):
+        found, size = super().run(inputs), len(inputs["x"])
+        if size in self.asked:
+            found["y"] += 1
+        self.asked = {*self.asked, size}
+        return found
+
+
+@pytest.mark.parametrize(("runner", "said"), [(Forgetful, True), (Runner, False)])
+def test_a_runtime_that_gives_the_same_images_other_outputs_is_told_from_a_batch_that_matters(
+    runner, said
+):
+    asked = case(another_image, True)
+    kept = runner(another_image)
+    asked.workspace.runner = lambda name: kept
+    found = [each for each in rows(asked) if each.verdict is Verdict.FAIL]
+    assert found
+    assert all(each.reason.startswith("asked again") is said for each in found)

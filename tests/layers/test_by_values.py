@@ -181,11 +181,12 @@ def test_a_layer_ends_with_its_last_operator_and_no_later(reads, end):
     assert found["b"].tensor == "t5"
 
 
+@pytest.mark.parametrize("fused", [(), ("b",)], ids=["", "what follows is fused"])
 @pytest.mark.parametrize("moved", [False, True], ids=["read at once", "moved first"])
-def test_a_ceiling_that_no_image_reaches_here_is_still_the_layers(moved):
+def test_a_ceiling_that_no_image_reaches_here_is_still_the_layers(moved, fused):
     kept = layer("Dropout", "kept", "a_relu", (6, 5, 4), rate=0.5)
     given = beside("a_relu", kept) if moved else SPEC
-    network, values = file_of(given)
+    network, values = file_of(given, fused)
     tensors = list[Computed]()
     for each in network.tensors:
         turned = tuple("cut" if name == "t4" else name for name in each.reads)
@@ -201,7 +202,7 @@ def test_a_ceiling_that_no_image_reaches_here_is_still_the_layers(moved):
     exact = truth.evaluate(spec, IMAGES).layers
     found = match(spec, exact, replace(network, tensors=tuple(tensors)), values)
     assert found["a_relu"].tensor == ("t5" if moved else "cut")
-    assert found["b"].tensor == ("t6" if moved else "t5")
+    assert found["b_norm"].tensor == ("t7" if moved else "t6")
 
 
 def test_a_factor_is_not_taken_for_the_layer():

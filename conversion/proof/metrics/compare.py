@@ -21,6 +21,9 @@ FLAT = 1e-6
 STEADY = 200
 """Values that pool to a steady rms."""
 
+LOOKED_AT = 15
+"""Values of a channel by which it is seen that most are one and the same."""
+
 PRIOR = 4.0
 """Values that the pooled noise counts for in the noise of a channel of very few."""
 
@@ -75,7 +78,8 @@ class Difference:
         level: rms of the reference.
         positions: values that an image has of each channel.
         showing: values of each channel that can show rounding, ``(C,)``; the others are held at an
-            end by the view or by a ReLU, and have no error in any correct file.
+            end by the view or by a ReLU, or are what a later layer makes of that end, and have no
+            error, or all the same one, in any correct file.
     """
 
     output: str
@@ -242,6 +246,16 @@ def odd_one(reference: Mapping[str, np.ndarray], candidate: Mapping[str, np.ndar
     return ""
 
 
+def _common(values: np.ndarray) -> np.ndarray:
+    """The value that most of a channel's are, where they are one, ``(C,)``: some are looked at.
+
+    Args:
+        values: ``(N, positions, C)``.
+    """
+    flat = values.reshape(-1, values.shape[-1])
+    return np.asarray(np.median(flat[:: max(len(flat) // LOOKED_AT, 1)][:LOOKED_AT], axis=0))
+
+
 class Comparison:
     """One output of a candidate beside the reference's, a chunk of images at a time.
 
@@ -271,6 +285,7 @@ class Comparison:
         self._images: list[np.ndarray] = []
         self._channels: np.ndarray | float = 0.0
         self._showing: np.ndarray | int = 0
+        self._common: np.ndarray | None = None
         self._size, self._largest, self._odd = 0, 0.0, 0
         self._spread = _Spread()
         self._error: Incomparable | NoPower | None = None
@@ -294,7 +309,10 @@ class Comparison:
         shaped = error.reshape(len(error), -1, error.shape[-1] if error.ndim > 1 else 1)
         if self._known is None:
             self._spread.add(ours)
-            showing = self._view.showing(reference).reshape(shaped.shape)
+            values = reference.reshape(shaped.shape)
+            if self._common is None:
+                self._common = _common(values)
+            showing = self._view.showing(values) & (values != self._common)
             self._showing = self._showing + np.count_nonzero(showing, axis=(0, 1))
         self._images.append(np.einsum("npc,npc->n", shaped, shaped))
         self._channels = self._channels + np.einsum("npc,npc->c", shaped, shaped)

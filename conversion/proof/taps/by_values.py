@@ -165,7 +165,10 @@ def _pass_to_the_end(search: Search) -> None:
 
 
 def _behind(search: Search, name: str) -> tuple[set[str], set[str]]:
-    """The layers behind one that only move its values, and those that first compute with them."""
+    """The layers behind one that only move its values, and those that first compute with them.
+
+    Those where they are seen: a Dense may be fused with its activation.
+    """
     moved, behind, waiting = set[str](), set[str](), list(search.after[name])
     while waiting:
         each = waiting.pop()
@@ -173,7 +176,7 @@ def _behind(search: Search, name: str) -> tuple[set[str], set[str]]:
             moved.add(each)
             waiting += search.after[each]
         else:
-            behind.add(each)
+            behind.add(_end(search, each))
     return moved, behind
 
 

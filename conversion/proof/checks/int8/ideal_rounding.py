@@ -94,30 +94,44 @@ class IdealRounding:
         own, steps = self._rounded[layer.name], self._sums.get(layer.name)
         if self._dynamic and kernels(layer):
             read = [in_steps(each, of_range(each.min(), each.max(), "uint8")) for each in read]
-        between = self._between.get(layer.name)
+        moved, between = self._unrounded(layer, own, read), self._between.get(layer.name)
         if between is not None:
             spread, own = halves(own)
             read = [in_steps(truth.evaluate_layer(self._spec, spread, read), between)]
-        before, offset = self._products.get(layer.name), self._folded[layer.name]
-        if steps is None and before is None and offset is None:
+        before = self._products.get(layer.name)
+        if steps is None and before is None and moved is None:
             return truth.evaluate_layer(self._spec, own, read)
         linear = replace(own, config={**own.config, "activation": "linear"})
         whole = truth.evaluate_layer(self._spec, linear, read)
-        if offset is not None:
-            whole = whole + self._unrounded(
-                layer, linear, np.broadcast_to(offset, read[0][:1].shape)
-            )
+        if moved is not None:
+            whole = whole + moved
         if before is not None:
             nothing = [np.zeros_like(each[:1]) for each in read]
             offset = truth.evaluate_layer(self._spec, linear, nothing)
             whole = in_steps(whole - offset, before) + offset
         return activate(layer, whole if steps is None else in_steps(whole, steps))
 
-    def _unrounded(self, layer: Layer, rounded: Layer, offset: np.ndarray) -> np.ndarray:
-        """What a kernel's rounding would make of an offset that is added as a bias instead."""
-        exact = replace(layer, config=rounded.config)
-        one, other = (truth.evaluate_layer(self._spec, each, [offset]) for each in (exact, rounded))
-        return np.asarray(one - other)
+    def _unrounded(self, layer: Layer, rounded: Layer, read: list[np.ndarray]) -> np.ndarray | None:
+        """What is off where the offset of a layer before is added as a bias, by an exact kernel.
+
+        Args:
+            layer: any.
+            rounded: the same with its kernels rounded.
+            read: what it reads; that layer's offset among it.
+
+        Returns:
+            ``(1, ...)``; None where nothing with an offset is folded in.
+        """
+        if (offset := self._folded[layer.name]) is None:
+            return None
+        alone = [np.broadcast_to(offset, (1, *read[0].shape[1:]))]
+        exact, other = (
+            truth.evaluate_layer(
+                self._spec, replace(each, config={**layer.config, "activation": "linear"}), alone
+            )
+            for each in (layer, rounded)
+        )
+        return np.asarray(exact - other)
 
     def _in_steps(self, name: str, value: np.ndarray) -> np.ndarray:
         steps = self._results.get(name)

@@ -122,12 +122,12 @@ def ways(spec: Spec, layer: Layer, following: Mapping[str, list[Layer]]) -> list
     words, axis = f"kernel of {layer.name}", output_axis(layer)
     found = list[list[Wanted]]()
     for kernel, own in zip(first, their_roles, strict=True):
-        none, what = folding.identity(np.zeros(len(kernel))), f"the depthwise {words}"
-        options = []
+        what, options = f"the depthwise {words}", list[Wanted]()
         for each in before:
-            turned = _behind(layer, kernel, each.affine, depthwise=True)[0]
+            turned, added = _behind(layer, kernel, each.affine, depthwise=True)
+            rest = folding.Affine(np.ones(()), added.sum(axis=1), np.abs(added).sum(axis=1))
             covers = (layer.weights[own], *each.arrays)
-            options.append(Wanted(layer.name, what, turned, 0, none, covers, each))
+            options.append(Wanted(layer.name, what, turned, 0, rest, covers, each))
         found.append(options)
         before = [Folding()]
     bias = np.zeros(last.shape[axis]) if "bias" not in layer.weights else layer.weights["bias"]

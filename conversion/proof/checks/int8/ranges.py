@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import lru_cache
@@ -28,6 +28,7 @@ from conversion.proof.metrics.compare import Incomparable, NoPower
 from conversion.proof.metrics.quantities import RANGES, RANGES_AGAIN
 from conversion.proof.metrics.ranges import STEPS, Recorded
 from conversion.proof.taps.by_values import RECOGNISED
+from conversion.proof.taps.network import Network
 from conversion.quantization import calibration
 from conversion.reference import KerasModel
 from conversion.subjects.data import Dataset
@@ -157,7 +158,14 @@ def litert_ranges(case: Case) -> list[Measurement]:
     sizes = {name: prod(each.shape) for name, each in seen.taps.matches.items()}
     places, overwritten = tied(seen.network, _places(seen), sizes)
     rule = Rule(True, limits.RANGE_ROUNDED.value, holds_zero=True)
-    return _compared(case, recorded, places, rule, overwritten, _nearly(seen, places))
+    nearly, cropped = _nearly(seen, places), _cropped(seen.network)
+    return _compared(case, recorded, places, rule, overwritten, nearly, cropped)
+
+
+def _cropped(network: Network) -> set[str]:
+    """The convolutions whose last rows are cut off: a dilated one is computed beyond its image."""
+    crops = (each for each in network.tensors if each.kind == "batch_to_space_nd")
+    return {each.reads[0] for each in crops}
 
 
 def _nearly(seen: Seen, places: Mapping[str, Place]) -> dict[str, Place]:
@@ -251,6 +259,7 @@ def _compared(
     rule: Rule,
     overwritten: Mapping[str, str] | None = None,
     nearly: Mapping[str, Place] | None = None,
+    cropped: Collection[str] = (),
 ) -> list[Measurement]:
     """Recorded ranges beside the reference's over the images drawn again.
 
@@ -264,6 +273,7 @@ def _compared(
             one is no layer's value, as a product that a shift follows, its recorded range is all
             that is known of it.
         nearly: tensor to another layer that it may hold; it counts as the one that its range fits.
+        cropped: tensors with more values than the layer, which may span up to twice its range.
     """
     workspace, honest = case.workspace, honest_images(case)
     if not places:
@@ -288,12 +298,15 @@ def _compared(
         held = [_with_zero(each) if rule.holds_zero else each for each in (both, own)]
         if other in recorded and other not in ends:
             held.append(_within(recorded[name], held[1], _joined(held[1], recorded[other])))
+        if name in cropped:
+            held.append(_within(recorded[name], held[1], (2 * held[1][0], 2 * held[1][1])))
         wanted = min(held, key=lambda each: _apart(recorded[name], each))
         rows.append(Recorded(name, layer, recorded[name], wanted, int(cut), int(size)))
     beyond = [row.tensor for row in rows if row.deviation > rule.limit]
     doubtful = {name: place for name, place in (nearly or {}).items() if name in beyond}
     if doubtful:
-        return _compared(case, recorded, {**places, **doubtful}, rule, overwritten)
+        places = {**places, **doubtful}
+        return _compared(case, recorded, places, rule, overwritten, None, cropped)
     if rule.exact:
         return [ranges.exact_ranges(case.about, rows, rule.limit, len(honest), missed)]
     return ranges.fitted_ranges(case.about, rows, rule.limit, len(honest), missed)

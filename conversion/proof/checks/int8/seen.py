@@ -19,6 +19,7 @@ from conversion.proof.metrics.int8 import in_steps
 from conversion.proof.metrics.sqnr import sqnr
 from conversion.proof.taps.by_values import RECOGNISED
 from conversion.proof.taps.candidates import apart
+from conversion.proof.taps.foldings import is_affine
 from conversion.proof.taps.kernels import kernels
 from conversion.proof.taps.matches import Match
 from conversion.proof.taps.moving import moves
@@ -161,7 +162,7 @@ class Seen:
         best: dict[bool, tuple[float, str]] = {}
         for name, value in self.taps.exposed.run(self.inputs, names).items():
             read = match.read(value)
-            if read.shape != wanted[0].shape:
+            if read.shape != wanted[0].shape or np.ptp(read) == 0:
                 continue
             away = [apart(self._rounded(name, each), read) for each in wanted]
             is_whole = away[0] <= away[1]
@@ -197,11 +198,17 @@ class Seen:
     def _sum_and_product(
         self, spec: Spec, group: Sequence[str], layer: str
     ) -> tuple[np.ndarray, np.ndarray]:
-        """What a layer gives for its inputs in the file, and that without what it gives for 0."""
+        """What a layer gives for its inputs in the file, and that without what it gives for 0.
+
+        For 0 before whatever may be folded into its kernel from before it, and no further back.
+        """
         whole = own_truth(spec, group, self.values, layer, self.inputs)
-        nothing = {name: np.zeros_like(each[:1]) for name, each in self.values.items()}
+        chain, before = [layer], spec.layer(layer).inputs
+        while len(before) == 1 and before[0] in group and _is_folded(spec.layer(before[0])):
+            chain, before = [before[0], *chain], spec.layer(before[0]).inputs
+        nothing = {n: np.zeros((1, *match.shape)) for n, match in self.taps.matches.items()}
         inputs = {name: np.zeros_like(each[:1]) for name, each in self.inputs.items()}
-        return whole, whole - own_truth(spec, group, nothing, layer, inputs)
+        return whole, whole - own_truth(spec, chain, nothing, layer, inputs)
 
     def _rounded(self, tensor: str, value: np.ndarray) -> np.ndarray:
         """Values in a tensor's integers: images may exceed the range of those of calibration."""
@@ -268,3 +275,7 @@ class Seen:
             or held.steps is None
             or bool((np.abs(away) <= CONSTANT * float(held.steps.scale)).all())
         )
+
+
+def _is_folded(layer: Layer) -> bool:
+    return is_affine(layer) or moves(layer)
