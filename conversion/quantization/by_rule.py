@@ -2,10 +2,11 @@
 
 A normalization that is folded into no kernel, as behind a ReLU, multiplies by a constant of one
 factor a channel. ONNX Runtime and LiteRT quantize it with one scale: beside channels that hardly
-vary, whose factors are 1 / sqrt(epsilon), all others come to 0. What measures its input at run time
-is many operators in a file, each of which is rounded, the squares too; so are some activations.
-The product by its factors has a range of its own there, before the shift: where means are many
-times the spread, that range is many times the result's.
+vary, whose factors are 1 / sqrt(epsilon), all others come to 0. LiteRT multiplies them into the
+kernel behind it, whose channels then have that scale. What measures its input at run time is many
+operators in a file, each of which is rounded, the squares too; so are some activations. The product
+by its factors has a range of its own there, before the shift: where means are many times the
+spread, that range is many times the result's.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import numpy as np
 
 from conversion.core.settings import Settings
 from conversion.core.spec import KERNELS, Layer, Spec
+from conversion.readers.schema_elementwise import TRAINING_ONLY
 
 STEPS = 8
 """Steps that a factor needs: 6 % of it is lost at most."""
@@ -55,6 +57,7 @@ def with_rules(spec: Spec, settings: Settings) -> Settings:
     """
     lossy = uneven_or_wide(spec)
     alone = [name for name in lossy if not _is_folded(spec, spec.layer(name))]
+    alone += [taker for name in alone for taker in _takers(spec, name)]
 
     def added(chosen: tuple[str, ...], lossy: list[str]) -> tuple[str, ...]:
         stay = (
@@ -87,6 +90,20 @@ def _is_certain(layer: Layer) -> bool:
     axes = axis if isinstance(axis, list | tuple) else [axis]
     sizes = (1, *layer.shape)
     return all(sizes[each] == 1 for each in axes)
+
+
+def _takers(spec: Spec, name: str) -> list[str]:
+    """The layers whose kernels take over a normalization in LiteRT, however its values are moved.
+
+    A kernel has a scale for each channel that it gives, and none for those that it reads.
+    """
+    found = []
+    for layer in spec.layers:
+        if name in layer.inputs and any(role in layer.weights for role in KERNELS):
+            found.append(layer.name)
+        elif name in layer.inputs and layer.kind in TRAINING_ONLY:
+            found += _takers(spec, layer.name)
+    return found
 
 
 def uneven_or_wide(spec: Spec) -> list[str]:

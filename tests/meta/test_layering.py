@@ -152,7 +152,10 @@ def test_only_the_reference_process_imports_tensorflow():
     assert found == TENSORFLOW
 
 
-PROCESSES_OF_THEIR_OWN = ("tests/tools/", "tests/converter_faults/litert_")
+PROCESSES_OF_THEIR_OWN = (
+    "tests/tools/",
+    *(f"tests/converter_faults/{of}" for of in ("litert_", "onnx_")),
+)
 """Scripts, which no test imports."""
 
 TESTS = [p for p in files("tests", "fixtures") if not p.startswith(PROCESSES_OF_THEIR_OWN)]

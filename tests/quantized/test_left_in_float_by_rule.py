@@ -56,6 +56,19 @@ def test_a_normalization_behind_a_dense_layer_is_left_in_float_in_onnx_alone():
     assert made.litert.float_layers == ()
 
 
+@pytest.mark.parametrize("between", ["Dropout", "ReLU"])
+def test_what_takes_over_such_a_normalization_in_litert_is_left_in_float_too(between):
+    """It has a scale for each channel that it gives, and none for those that it reads."""
+    found = spec(DEAD, "relu")
+    after = (
+        Layer("kept", between, {}, ("norm",), {}, (8, 8, 6)),
+        Layer("dense", "Dense", {}, ("kept",), {"kernel": np.ones((6, 4))}, (8, 8, 4)),
+    )
+    made = with_rules(replace(found, layers=(*found.layers, *after)), Settings())
+    assert made.onnx.float_layers == ("norm",)
+    assert made.litert.float_layers == (("norm", "dense") if between == "Dropout" else ("norm",))
+
+
 @pytest.mark.parametrize(
     ("variance", "invert", "left"),
     [(np.array([1, 1, 1, 1, 1, 900]), False, ["norm"]), (EVEN, False, []), (DEAD, True, [])],
