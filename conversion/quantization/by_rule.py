@@ -59,21 +59,20 @@ def with_rules(spec: Spec, settings: Settings) -> Settings:
     alone = [name for name in lossy if not _is_folded(spec, spec.layer(name))]
     alone += [taker for name in alone for taker in _takers(spec, name)]
 
+    certain = [each.name for each in spec.layers if _is_certain(each)]
+
     def added(chosen: tuple[str, ...], lossy: list[str]) -> tuple[str, ...]:
         stay = (
             each.name
             for each in spec.layers
-            if _measures(each)
-            or _is_certain(each)
-            or each.activation in SPANNING
-            or each.name in lossy
+            if _measures(each) or each.activation in SPANNING or each.name in lossy
         )
         return tuple(dict.fromkeys((*chosen, *stay)))
 
     onnx, litert = settings.onnx, settings.litert
     return replace(
         settings,
-        onnx=replace(onnx, float_layers=added(onnx.float_layers, lossy)),
+        onnx=replace(onnx, float_layers=added(onnx.float_layers, [*lossy, *certain])),
         litert=replace(litert, float_layers=added(litert.float_layers, alone)),
     )
 

@@ -35,6 +35,10 @@ ALMOST = 0.05
 """A tensor that is no further away is the layer's, wrong as it may be."""
 
 
+FLOORS = ("relu", "clip", "clamp", "clamp_min", "max", "maximum")
+"""Operators that may be a ReLU."""
+
+
 def match(
     spec: Spec,
     exact: Mapping[str, np.ndarray],
@@ -152,7 +156,7 @@ def _pass_to_the_end(search: Search) -> None:
             and network.descends(each.tensor, fit.tensor)
             and all(network.descends(fits[name].tensor, each.tensor) for name in behind)
             and (
-                _is_capped(layer)
+                _may_cut(layer, network.kind(each.tensor))
                 or inside & {e.name for e in network.between((*sources, fit.tensor), each.tensor)}
             )
         ]
@@ -180,10 +184,16 @@ def _behind(search: Search, name: str) -> tuple[set[str], set[str]]:
     return moved, behind
 
 
-def _is_capped(layer: Layer) -> bool:
-    """Whether a layer ends with a ceiling."""
+def _may_cut(layer: Layer, kind: str) -> bool:
+    """Whether an operator may be a layer's own end that changes nothing on few images.
+
+    Args:
+        layer: one with a ceiling, whatever the operator, or with a floor.
+        kind: of the operator.
+    """
     own = layer.applied["config"] if isinstance(layer.applied, Mapping) else layer.config
-    return layer.activation == "relu6" or own.get("max_value") is not None
+    capped = layer.activation == "relu6" or own.get("max_value") is not None
+    return capped or (layer.activation == "relu" and kind in FLOORS)
 
 
 def _result(search: Search) -> dict[str, Match]:

@@ -63,7 +63,7 @@ class ExpectedSteps:
             return self.of(self.file.root(step.reads[0]))
         if self._twins.of(root) is None:
             return None
-        if base(step) == "softmax":
+        if base(step) == "softmax" and not self._in_float(step):
             return self._of_softmax()
         return self._of_range(self.stands_for(root))
 
@@ -87,6 +87,10 @@ class ExpectedSteps:
             is_cast = cast is not None and cast.kind == "dequantizelinear"
             return is_cast and len(self.behind(step.name)) < 2
         return self.file.holds_integers(step.reads[0])
+
+    def _in_float(self, step: Computed) -> bool:
+        """Whether an operator that could have integers was left in float."""
+        return self.scheme.format != "qdq" and not step.kind.startswith("qlinear")
 
     def _of_softmax(self) -> tuple[Steps, str]:
         """A softmax has no range of its own: 1/256 in QOperator format, 0 to 1 in QDQ."""
