@@ -71,3 +71,10 @@ def test_onnx_runtime_gives_0_for_the_softmax_of_one_value():
     off = said("onnx_softmax_of_one.py")
     assert off["one value"] == 1
     assert off["two values"] < 0.01
+
+
+def test_litert_stops_on_a_transposed_convolution_with_a_hard_sigmoid_and_no_bias():
+    lines = lines_of("litert_transposed_bias.py")
+    assert "linear: runs" in lines
+    (stops,) = (line for line in lines if line.startswith("hard_sigmoid: "))
+    assert stops.startswith("hard_sigmoid: stops, ")

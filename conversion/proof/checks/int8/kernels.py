@@ -61,12 +61,23 @@ def onnx_steps(case: Case) -> list[Step]:
     results = onnx_cost.run_on_zeros(found.model, [node.output[0] for node in nodes], images)
     layers = DeployedLayers(owners_in(case), file, found.model)
     named = {name: layers.of(node) for node in nodes if (name := node.output[0]) in costs}
+    totals: dict[str, int] = {}
+    for name, layer in named.items():
+        totals[layer] = totals.get(layer, 0) + costs[name]
+
+    def share(name: str) -> int:
+        """A node's part of its layer: a separable convolution is two of them."""
+        cost, layer = costs.get(name, 0), named.get(name, "")
+        if layer not in of_layers or not totals[layer]:
+            return cost
+        return round(of_layers[layer] * cost / totals[layer])
+
     return [
         Step(
             name=node.name or node.output[0],
             operator=node.op_type,
             layer=named.get(node.output[0], ""),
-            macs=of_layers.get(named.get(node.output[0], ""), costs.get(node.output[0], 0)),
+            macs=share(node.output[0]),
             integer=node.op_type in INTEGER or results[node.output[0]].dtype.kind in "iu",
             computes=node.op_type not in onnx_cost.MOVING,
             seconds=found.seconds.get(node.name, 0.0),
