@@ -59,8 +59,6 @@ def with_rules(spec: Spec, settings: Settings) -> Settings:
     alone = [name for name in lossy if not _is_folded(spec, spec.layer(name))]
     alone += [taker for name in alone for taker in _takers(spec, name)]
 
-    certain = [each.name for each in spec.layers if _is_certain(each)]
-
     def added(chosen: tuple[str, ...], lossy: list[str]) -> tuple[str, ...]:
         stay = (
             each.name
@@ -72,23 +70,13 @@ def with_rules(spec: Spec, settings: Settings) -> Settings:
     onnx, litert = settings.onnx, settings.litert
     return replace(
         settings,
-        onnx=replace(onnx, float_layers=added(onnx.float_layers, [*lossy, *certain])),
+        onnx=replace(onnx, float_layers=added(onnx.float_layers, lossy)),
         litert=replace(litert, float_layers=added(litert.float_layers, alone)),
     )
 
 
 def _measures(layer: Layer) -> bool:
     return layer.kind in MEASURING or bool(layer.kind == "Dot" and layer.config.get("normalize"))
-
-
-def _is_certain(layer: Layer) -> bool:
-    """Whether it is a softmax of one value: ONNX Runtime stores that 1 as 256 steps, or 0."""
-    if layer.kind != "Softmax" and layer.activation != "softmax":
-        return False
-    axis = layer.config.get("axis", -1) if layer.kind == "Softmax" else -1
-    axes = axis if isinstance(axis, list | tuple) else [axis]
-    sizes = (1, *layer.shape)
-    return all(sizes[each] == 1 for each in axes)
 
 
 def _takers(spec: Spec, name: str) -> list[str]:

@@ -24,9 +24,10 @@ TIMEOUT = 600.0
 """Seconds that a job may take; a broken HDF5 file can make Keras hang for ever."""
 
 
-ONEDNN = "could not create a primitive descriptor"
-"""What oneDNN says where it lacks a kernel, as of a separable convolution of one channel; the
-process starts anew without it then."""
+KERNELS = {True: "could not create a primitive descriptor", False: "UnimplementedError"}
+"""Whether TensorFlow uses oneDNN, to what it says where it lacks a kernel then: of oneDNN's one for
+separable convolutions of one channel, of its own those for channels_first. Another process tries
+the others."""
 
 BATCH = 250
 """Images that Keras computes at a time."""
@@ -74,7 +75,11 @@ class Reference:
         return int(psutil.Process(child.process.pid).memory_full_info().uss)
 
     def call(
-        self, job: str, values: Mapping[str, Any], arrays: Mapping[str, np.ndarray] | None = None
+        self,
+        job: str,
+        values: Mapping[str, Any],
+        arrays: Mapping[str, np.ndarray] | None = None,
+        again: bool = False,
     ) -> Message:
         """Have the process do one job.
 
@@ -82,6 +87,7 @@ class Reference:
             job: a name in `conversion.reference.jobs.JOBS`, or ``module:function`` of the caller's.
             values: the job's plain arguments.
             arrays: the job's arrays, by name.
+            again: whether it is tried once more, by the other of TensorFlow's kernels.
 
         Returns:
             What the job answers; ``values["warnings"]`` holds what the libraries warned of.
@@ -100,10 +106,10 @@ class Reference:
             sent = {"job": job, "custom": self._custom, **values}
             answer = self._ask(child, job, Message(sent, arrays or {}))
         failure = answer.values.get("error")
-        if self._onednn and failure is not None and ONEDNN in failure:
-            self._onednn = False
+        if not again and failure is not None and KERNELS[self._onednn] in failure:
+            self._onednn = not self._onednn
             self.close()
-            return self.call(job, values, arrays)
+            return self.call(job, values, arrays, again=True)
         if failure is not None and answer.values["kind"] == UserError.__name__:
             raise UserError(failure.removeprefix(f"{UserError.__name__}: "))
         if failure is not None:

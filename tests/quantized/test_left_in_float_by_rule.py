@@ -90,19 +90,6 @@ def test_a_layer_with_an_activation_that_eight_bits_cannot_hold_is_left_in_float
     assert made.onnx.float_layers == made.litert.float_layers == left
 
 
-@pytest.mark.parametrize(
-    ("axis", "left"), [(-1, ()), (3, ()), (1, ("it",)), ([1], ("it",)), ([1, 2], ())], ids=str
-)
-def test_a_softmax_of_one_value_is_left_in_float_in_onnx(axis, left):
-    layers = (
-        Layer("x", "InputLayer", {}, (), {}, (1, 8, 6)),
-        Layer("it", "Softmax", {"axis": axis}, ("x",), {}, (1, 8, 6)),
-    )
-    made = with_rules(Spec("model", layers, ("x",), ("it",), "digest", "3.15"), Settings())
-    assert made.onnx.float_layers == left
-    assert made.litert.float_layers == ()
-
-
 def test_litert_leaves_an_activation_of_exponentials_in_float_and_not_its_kernel():
     found = spec(activation="selu")
     assert [*float_steps(found, Settings())] == ["conv"]

@@ -29,9 +29,12 @@ def install():
         os.kill(os.getpid(), signal.SIGKILL)
 
     def convolve(models, message):
-        if os.environ["TF_ENABLE_ONEDNN_OPTS"] == "1":
+        onednn = os.environ["TF_ENABLE_ONEDNN_OPTS"] == "1"
+        if onednn and message.values["channels"] == 1:
             raise RuntimeError("could not create a primitive descriptor for the reorder primitive")
-        return {"onednn": False}, {}
+        if not onednn and message.values["channels_first"]:
+            raise RuntimeError("UnimplementedError: NCHW")
+        return {"onednn": onednn}, {}
 
     def refuse(models, message):
         raise ValueError("the first line\\nthe second line")

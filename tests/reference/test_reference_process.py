@@ -75,11 +75,13 @@ def test_a_refusal_is_a_user_error_with_the_traceback_as_a_note(light):
     assert light.running
 
 
-def test_what_onednn_has_no_kernel_for_is_done_without_it(light_jobs):
+def test_what_one_kind_of_kernels_lacks_is_done_by_the_other(light_jobs):
+    one, first = ({"channels": n, "channels_first": n > 1} for n in (1, 3))
     with Reference(timeout=30) as process:
-        first = pid_of(process)
-        assert process.call("convolve", {}).values["onednn"] is False
-        assert pid_of(process) != first
+        used = [process.call("convolve", each).values["onednn"] for each in (first, one, first)]
+        assert used == [True, False, True]
+        with pytest.raises(UserError, match="NCHW"):
+            process.call("convolve", {"channels": 1, "channels_first": True})
 
 
 def test_an_unknown_job_is_refused_and_the_process_goes_on(light):
