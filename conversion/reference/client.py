@@ -24,10 +24,10 @@ TIMEOUT = 600.0
 """Seconds that a job may take; a broken HDF5 file can make Keras hang for ever."""
 
 
-KERNELS = {True: "could not create a primitive descriptor", False: "UnimplementedError"}
-"""Whether TensorFlow uses oneDNN, to what it says where it lacks a kernel then: of oneDNN's one for
-separable convolutions of one channel, of its own those for channels_first. Another process tries
-the others."""
+LACKING = "could not create a primitive descriptor"
+"""What oneDNN says where it lacks a kernel, as for a separable convolution of one channel. Such a
+model is computed by a process without it, which lacks others, as those for channels_first.
+"""
 
 BATCH = 250
 """Images that Keras computes at a time."""
@@ -51,7 +51,7 @@ class Reference:
         self._timeout = timeout
         self._custom = _named(custom)
         self._child: Child | None = None
-        self._onednn = True
+        self._onednn, self._without = True, set[str]()
 
     def __enter__(self) -> Reference:
         return self
@@ -75,11 +75,7 @@ class Reference:
         return int(psutil.Process(child.process.pid).memory_full_info().uss)
 
     def call(
-        self,
-        job: str,
-        values: Mapping[str, Any],
-        arrays: Mapping[str, np.ndarray] | None = None,
-        again: bool = False,
+        self, job: str, values: Mapping[str, Any], arrays: Mapping[str, np.ndarray] | None = None
     ) -> Message:
         """Have the process do one job.
 
@@ -87,7 +83,6 @@ class Reference:
             job: a name in `conversion.reference.jobs.JOBS`, or ``module:function`` of the caller's.
             values: the job's plain arguments.
             arrays: the job's arrays, by name.
-            again: whether it is tried once more, by the other of TensorFlow's kernels.
 
         Returns:
             What the job answers; ``values["warnings"]`` holds what the libraries warned of.
@@ -98,6 +93,10 @@ class Reference:
             ReferenceCrashed: the process died or did not answer in time; the next call starts
                 another one.
         """
+        digest = values.get("digest", "")
+        if self._onednn is (digest in self._without):
+            self.close()
+            self._onednn = not self._onednn
         child = self._child if self.running else None
         words = f"Keras: {job.replace('_', ' ')}" if child else f"starting TensorFlow for '{job}'"
         with stage(words):
@@ -106,10 +105,9 @@ class Reference:
             sent = {"job": job, "custom": self._custom, **values}
             answer = self._ask(child, job, Message(sent, arrays or {}))
         failure = answer.values.get("error")
-        if not again and failure is not None and KERNELS[self._onednn] in failure:
-            self._onednn = not self._onednn
-            self.close()
-            return self.call(job, values, arrays, again=True)
+        if failure is not None and LACKING in failure and digest and self._onednn:
+            self._without.add(digest)
+            return self.call(job, values, arrays)
         if failure is not None and answer.values["kind"] == UserError.__name__:
             raise UserError(failure.removeprefix(f"{UserError.__name__}: "))
         if failure is not None:

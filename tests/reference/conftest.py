@@ -32,8 +32,6 @@ def install():
         onednn = os.environ["TF_ENABLE_ONEDNN_OPTS"] == "1"
         if onednn and message.values["channels"] == 1:
             raise RuntimeError("could not create a primitive descriptor for the reorder primitive")
-        if not onednn and message.values["channels_first"]:
-            raise RuntimeError("UnimplementedError: NCHW")
         return {"onednn": onednn}, {}
 
     def refuse(models, message):

@@ -75,13 +75,11 @@ def test_a_refusal_is_a_user_error_with_the_traceback_as_a_note(light):
     assert light.running
 
 
-def test_what_one_kind_of_kernels_lacks_is_done_by_the_other(light_jobs):
-    one, first = ({"channels": n, "channels_first": n > 1} for n in (1, 3))
+def test_a_model_for_which_onednn_lacks_a_kernel_is_computed_without_it_and_no_other(light_jobs):
+    one, other = ({"digest": f"of {count}", "channels": count} for count in (1, 3))
     with Reference(timeout=30) as process:
-        used = [process.call("convolve", each).values["onednn"] for each in (first, one, first)]
-        assert used == [True, False, True]
-        with pytest.raises(UserError, match="NCHW"):
-            process.call("convolve", {"channels": 1, "channels_first": True})
+        used = [process.call("convolve", e).values["onednn"] for e in (other, one, one, other)]
+    assert used == [True, False, False, True]
 
 
 def test_an_unknown_job_is_refused_and_the_process_goes_on(light):

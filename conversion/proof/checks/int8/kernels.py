@@ -11,7 +11,7 @@ from typing import Any
 
 from conversion.backends import Capability
 from conversion.core.measurement import Measurement, advised
-from conversion.core.spec import Spec
+from conversion.core.spec import KERNELS, Spec
 from conversion.proof.checks.case import Case
 from conversion.proof.metrics import kernels, limits
 from conversion.proof.metrics.kernels import Step
@@ -66,11 +66,12 @@ def onnx_steps(case: Case) -> list[Step]:
         totals[layer] = totals.get(layer, 0) + costs[name]
 
     def share(name: str) -> int:
-        """A node's part of its layer: a separable convolution is two of them."""
+        """What a node costs of its layer: of a separable convolution there are two."""
         cost, layer = costs.get(name, 0), named.get(name, "")
-        if layer not in of_layers or not totals[layer]:
+        if layer not in of_layers:
             return cost
-        return round(of_layers[layer] * cost / totals[layer])
+        parts = sum(role in spec.layer(layer).weights for role in KERNELS)
+        return of_layers[layer] if parts < 2 else round(of_layers[layer] * cost / totals[layer])
 
     return [
         Step(
