@@ -247,13 +247,15 @@ def odd_one(reference: Mapping[str, np.ndarray], candidate: Mapping[str, np.ndar
 
 
 def _common(values: np.ndarray) -> np.ndarray:
-    """The value that most of a channel's are, where they are one, ``(C,)``: some are looked at.
+    """The value that most of a channel's are, ``(C,)``: some are looked at; NaN where none is.
 
     Args:
         values: ``(N, positions, C)``.
     """
     flat = values.reshape(-1, values.shape[-1])
-    return np.asarray(np.median(flat[:: max(len(flat) // LOOKED_AT, 1)][:LOOKED_AT], axis=0))
+    some = flat[:: max(len(flat) // LOOKED_AT, 1)][:LOOKED_AT]
+    common = np.median(some, axis=0)
+    return np.where(2 * np.count_nonzero(some == common, axis=0) > len(some), common, np.nan)
 
 
 class Comparison:
