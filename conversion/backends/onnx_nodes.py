@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from functools import cache
 from typing import Any
 
@@ -54,6 +55,20 @@ def shapes(model: ModelProto, followed: bool = True) -> dict[str, list[int]]:
 def attributes(node: NodeProto) -> dict[str, Any]:
     """A node's attributes by name."""
     return {each.name: helper.get_attribute_value(each) for each in node.attribute}
+
+
+def state(node: NodeProto, chosen: Mapping[str, Any], without: Collection[str] = ()) -> None:
+    """Give a node attributes, in place.
+
+    Args:
+        node: any.
+        chosen: name to value.
+        without: names of those that it is to have no more.
+    """
+    kept = [each for each in node.attribute if each.name not in (*chosen, *without)]
+    del node.attribute[:]
+    node.attribute.extend(kept)
+    node.attribute.extend(helper.make_attribute(*each) for each in chosen.items())
 
 
 @cache

@@ -8,7 +8,7 @@ import numpy as np
 from onnx import ModelProto, NodeProto, helper, numpy_helper
 
 from conversion.backends.onnx_means import means_by_axis
-from conversion.backends.onnx_nodes import attributes, shapes
+from conversion.backends.onnx_nodes import attributes, shapes, state
 from conversion.backends.onnx_resizing import nearest_gathered, scales_raised
 
 ONE = "conversion_one"
@@ -113,10 +113,7 @@ def _room_behind(model: ModelProto) -> bool:
             "pads": [0 if each else pad for each, pad in zip(open_, pads, strict=True)],
             "output_padding": [max(-total, 0) for total in totals],
         }
-        kept = [each for each in node.attribute if each.name not in chosen]
-        del node.attribute[:]
-        node.attribute.extend(kept)
-        node.attribute.extend(helper.make_attribute(*each) for each in chosen.items())
+        state(node, chosen)
         changed = True
     return changed
 
@@ -131,9 +128,7 @@ def _counted_groups(model: ModelProto) -> bool:
             continue
         if size[1] <= kernel[1]:
             continue
-        kept = [each for each in node.attribute if each.name != "group"]
-        del node.attribute[:]
-        node.attribute.extend([*kept, helper.make_attribute("group", size[1] // kernel[1])])
+        state(node, {"group": size[1] // kernel[1]})
         changed = True
     return changed
 
@@ -164,11 +159,8 @@ def _stated_paddings(model: ModelProto) -> bool:
             strict=True,
         )
         totals = [max((-(-n // s) - 1) * s + (k - 1) * d + 1 - n, 0) for n, k, s, d in steps]
-        kept = [each for each in node.attribute if each.name not in ("auto_pad", "pads")]
-        del node.attribute[:]
-        node.attribute.extend(kept)
         pads = [t // 2 for t in totals] + [t - t // 2 for t in totals]
-        node.attribute.append(helper.make_attribute("pads", pads))
+        state(node, {"pads": pads}, without=["auto_pad"])
         changed = True
     return changed
 

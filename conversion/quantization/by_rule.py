@@ -86,9 +86,11 @@ def _takers(spec: Spec, name: str) -> list[str]:
     """
     found = []
     for layer in spec.layers:
-        if name in layer.inputs and any(role in layer.weights for role in KERNELS):
+        if name not in layer.inputs:
+            continue
+        if _has_kernel(layer):
             found.append(layer.name)
-        elif name in layer.inputs and layer.kind in TRAINING_ONLY:
+        elif layer.kind in TRAINING_ONLY:
             found += _takers(spec, layer.name)
     return found
 
@@ -143,6 +145,9 @@ def _is_folded(spec: Spec, layer: Layer) -> bool:
     """Whether it alone reads a layer with a kernel and no activation, and tf2onnx folds it."""
     before = spec.layer(layer.inputs[0])
     readers = [each for each in spec.layers if before.name in each.inputs]
-    has_kernel = any(role in before.weights for role in KERNELS)
-    alone = has_kernel and before.activation == "linear" and len(readers) == 1
+    alone = _has_kernel(before) and before.activation == "linear" and len(readers) == 1
     return alone and layer.kind == "BatchNormalization"
+
+
+def _has_kernel(layer: Layer) -> bool:
+    return any(role in layer.weights for role in KERNELS)

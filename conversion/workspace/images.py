@@ -117,8 +117,8 @@ class ParityImages:
     @property
     def are_all_tests(self) -> bool:
         """Whether they are the subject's test images, each one and no other."""
-        few = self.streaming.least_images <= self._tests <= self.streaming.most_images
-        return few and not self._decided
+        fits = self.streaming.least_images <= self._tests <= self.streaming.most_images
+        return fits and not self._decided
 
     @property
     def _tests(self) -> int:

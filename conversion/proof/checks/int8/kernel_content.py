@@ -179,6 +179,7 @@ class Kernels:
             owners: the layers in the file.
         """
         self._owners, self._following = owners, readers(owners.spec)
+        self._found: dict[str, list[Found | None]] = {}
         self._held = [
             (step, constant)
             for step in owners.network.tensors
@@ -191,10 +192,13 @@ class Kernels:
         Args:
             layer: one with kernels.
         """
-        spec, match = self._owners.spec, self._owners.matches.get(layer.name)
-        end = layer.name if match is None else match.group[-1]
-        place = {each.name for each in self._owners.parts.get(end, ())}
-        return [self._best(options, place) for options in ways(spec, layer, self._following)]
+        if layer.name not in self._found:
+            match = self._owners.matches.get(layer.name)
+            end = layer.name if match is None else match.group[-1]
+            place = {each.name for each in self._owners.parts.get(end, ())}
+            options = ways(self._owners.spec, layer, self._following)
+            self._found[layer.name] = [self._best(each, place) for each in options]
+        return self._found[layer.name]
 
     def _best(self, options: Sequence[Wanted], place: Collection[str]) -> Found | None:
         found = [each for option in options for each in self._fits(option)]
