@@ -80,8 +80,13 @@ class GroupNorm(Scaled):
         self.eps = float(config["epsilon"])
 
     def forward(self, value: Tensor) -> Tensor:
-        """Normalise a tensor whose channels lie at the axis."""
-        moved = value.movedim(self.axis, 1)
+        """Normalise a tensor whose channels lie at the axis.
+
+        Of values whose channels lie last in memory PyTorch takes the variance as the mean of the
+        squares less the square of the mean: with means of 10 times the spread that is 17 times as
+        far off as over values in order.
+        """
+        moved = value.movedim(self.axis, 1).contiguous()
         normal = torch.group_norm(moved, self.groups, self.weight, self.bias, self.eps)
         return normal.movedim(1, self.axis)
 

@@ -18,12 +18,16 @@ from conversion.core.heap import give_back
 from conversion.core.progress import stage
 from conversion.core.spec import Spec
 from conversion.proof import truth
-from conversion.proof.metrics.compare import Difference
+from conversion.proof.metrics.compare import Difference, with_rounding
 from conversion.proof.metrics.layers import Layers
 from conversion.proof.metrics.limits import SAME_LAYER
+from conversion.proof.truth import in_float32
 from conversion.reference import KerasModel
 from conversion.workspace.budget import Streaming
 from conversion.workspace.entries import Build, kept, load_outputs, save_outputs
+
+SOME = 64
+"""Images on which it is seen what right runtimes round differently."""
 
 ALONE = 4
 """Images on which Keras's layers are looked at one by one."""
@@ -144,7 +148,28 @@ class LayerReference:
             return {}
 
         entry = self._kept("layer-noise", build)
-        return _load(entry.file(SCALARS), entry.file(ARRAYS))
+        measured = _load(entry.file(SCALARS), entry.file(ARRAYS))
+        return {
+            name: each if isinstance(each, str) else with_rounding(each, self.rounding.get(name))
+            for name, each in measured.items()
+        }
+
+    @cached_property
+    def rounding(self) -> Mapping[str, Difference]:
+        """Layer name to what is lost where right runtimes round differently, on some images.
+
+        Of layers that none of it reaches, it is half a unit in their values' last place.
+        """
+        if not in_float32.rounds(self.spec):
+            return {}
+        compared = Layers({name: self.spec.head(name) for name in self.spec.outputs})
+        with stage("rounding layers as in float32"):
+            for inputs, exact in self.chunks(SOME):
+                rounded = self._evaluated(inputs, rounded=True)
+                for (name, value), (_, other) in zip(exact, rounded, strict=True):
+                    compared.add(name, value, other.astype(np.float32))
+        found = compared.differences().items()
+        return {name: each for name, each in found if isinstance(each, Difference)}
 
     def _kept(self, kind: str, build: Build) -> Entry:
         """What Keras gives on these images, kept between runs."""
@@ -208,9 +233,11 @@ class LayerReference:
         with self._stage():
             return dict(self._evaluated(self.inputs))
 
-    def _evaluated(self, inputs: Mapping[str, np.ndarray]) -> Iterator[tuple[str, np.ndarray]]:
+    def _evaluated(
+        self, inputs: Mapping[str, np.ndarray], rounded: bool = False
+    ) -> Iterator[tuple[str, np.ndarray]]:
         names = {layer.name for layer in self.spec.layers}
-        for layer, _, value in truth.walk(self.spec, inputs, names):
+        for layer, _, value in truth.walk(self.spec, inputs, names, rounded=rounded):
             yield layer.name, np.concatenate(value)
 
     def _stage(self) -> Any:
@@ -219,7 +246,7 @@ class LayerReference:
 
 SCALARS, ARRAYS = "noise.json", "noise.npz"
 LOGITS = ("truth.npz", "keras.npz")
-FIELDS = ("channels", "images", "showing")
+FIELDS = ("channels", "images", "showing", "levels")
 """Of a difference, those that are arrays."""
 
 

@@ -32,3 +32,25 @@ def test_what_a_choice_reads_must_hold_its_own_range_where_something_computes_wi
     places = {"sum": ("dense", True), end: ("dense", False)}
     kept, _ = tied(network(*more), places, {"dense": 8})
     assert (kept.get("sum") == ("dense", True)) is own
+
+
+def test_what_is_pooled_for_a_choice_and_for_another_has_the_range_of_both():
+    """Pooled values read by a sum and by a maximum: LiteRT gives all of them the maximum's scale.
+
+    The ends of a scale that is wider than what a layer gives are no fault, those of a narrower one
+    cut off what the sum reads.
+    """
+    tensors = (
+        Computed("x", "", ()),
+        Computed("scaled", "mul", ("x",)),
+        Computed("pooled", "max_pool_2d", ("scaled",)),
+        Computed("summed", "conv_2d", ("pooled",)),
+        Computed("chosen", "maximum", ("summed", "pooled")),
+    )
+    places = {name: (name, False) for name in ("scaled", "pooled", "summed", "chosen")}
+    kept, also = tied(Network(tensors, ("x",), ("chosen",)), places, dict.fromkeys(places, 8))
+    assert {name: kept[name] for name in ("scaled", "pooled")} == {
+        name: (name, False) for name in ("scaled", "pooled")
+    }
+    assert kept["summed"] == ("chosen", False)
+    assert {also[name] for name in ("scaled", "pooled", "summed")} == {"chosen"}

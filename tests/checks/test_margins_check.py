@@ -20,7 +20,10 @@ SCORES = np.array([[5, 1, 0], [0, 3, 2], [1, 0, 1.5], [9, 9, 0]], np.float32)
 
 
 def noise(rms=0.001, spread=1000.0):
-    return Difference("y", 4, rms, np.zeros(3), np.zeros(4), rms, spread, spread, 1, np.full(3, 4))
+    levels = np.full(4, spread)
+    return Difference(
+        "y", 4, rms, np.zeros(3), np.zeros(4), rms, spread, spread, 1, np.full(3, 4), levels
+    )
 
 
 def moved(by):

@@ -112,3 +112,16 @@ def test_a_runtime_that_gives_the_same_images_other_outputs_is_told_from_a_batch
     found = [each for each in rows(asked) if each.verdict is Verdict.FAIL]
     assert found
     assert all(each.reason.startswith("asked again") is said for each in found)
+
+
+def test_the_images_of_a_batch_are_some_that_get_different_outputs():
+    held = np.concatenate([np.ones((2 * COUNT, CLASSES)), TRUTH])
+
+    def swapped(image, alone):
+        return held[image - alone]
+
+    found = case(swapped, True)
+    found.workspace.parity_inputs["x"] = np.arange(len(held), dtype=np.float32)[:, None]
+    found.workspace.truth["y"] = held
+    assert Verdict.FAIL in {m.verdict for m in rows(found)}
+    assert Verdict.UNDECIDED not in {m.verdict for m in rows(found)}

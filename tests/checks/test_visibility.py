@@ -69,7 +69,8 @@ def noise(name, share=1e-7):
     of_images = np.full(40, share * level)
     showing = np.full(len(of_channels), 200)
     own = share * level
-    return Difference(name, 200, own, of_channels, of_images, 0.0, level, level, 1, showing)
+    levels = np.full(40, level)
+    return Difference(name, 200, own, of_channels, of_images, 0.0, level, level, 1, showing, levels)
 
 
 def reference_of(tmp_path, spec=SPEC, images=40):

@@ -12,7 +12,14 @@ from conversion.core.artifact import Runner
 from conversion.core.measurement import Measurement, Verdict, advised
 from conversion.proof.checks.case import Case
 from conversion.proof.metrics import limits, structure
-from conversion.proof.metrics.compare import Incomparable, NoPower, compare, uncompared, views_of
+from conversion.proof.metrics.compare import (
+    Incomparable,
+    NoPower,
+    compare,
+    is_flat,
+    uncompared,
+    views_of,
+)
 from conversion.proof.metrics.quantities import BATCH_1, BATCH_7, ROW_ORDER, ROWS
 
 Outputs = Mapping[str, np.ndarray]
@@ -41,7 +48,8 @@ def rows(case: Case) -> list[Measurement]:
         return [uncompared(case.about, ROWS.whole, NoPower(str(error)))]
     batch = case.workspace.streaming.batch
     count = next((each for each in COUNTS if each <= batch), COUNTS[-1])
-    inputs = {name: array[:count] for name, array in case.workspace.parity_inputs.items()}
+    images = _varied(case, count)
+    inputs = {name: array[images] for name, array in case.workspace.parity_inputs.items()}
     runner = case.workspace.runner(case.name)
     straight = runner.run(inputs)
     dynamic = _is_dynamic(case)
@@ -50,7 +58,7 @@ def rows(case: Case) -> list[Measurement]:
         return case.skip(BATCH_1, same)
     # What a dynamic file's rows owe each other is said, not judged, so it keeps the finer limit.
     if not case.backend.is_float and not dynamic:
-        noise = _of_steps(case, straight, noise)
+        noise = _of_steps(case, straight, noise, images)
     order = np.random.RandomState(0).permutation(count)
     shuffled = runner.run({name: array[order] for name, array in inputs.items()})
     ways = {
@@ -102,12 +110,29 @@ def _changes_its_mind(
     return False
 
 
+def _varied(case: Case, count: int) -> np.ndarray:
+    """Images for the batches, ``(count,)``: the first, or those that get the rarest outputs.
+
+    A batch shows nothing where all of its images get the same, as where a sigmoid is saturated.
+    """
+    views, first = views_of(case.heads), np.arange(count)
+    for name, exact in case.workspace.truth.items():
+        if is_flat(exact[:count], exact[:count].astype(np.float32), views[name]):
+            seen = views[name](exact).reshape(len(exact), -1)
+            far = np.abs(seen - np.median(seen, axis=0)).max(axis=1)
+            return np.sort(np.argsort(-far, kind="stable")[:count])
+    return first
+
+
 def _fails(measured: Measurement) -> bool:
     return measured.verdict is Verdict.FAIL
 
 
 def _of_steps(
-    case: Case, straight: Mapping[str, np.ndarray], noise: Mapping[str, float]
+    case: Case,
+    straight: Mapping[str, np.ndarray],
+    noise: Mapping[str, float],
+    images: np.ndarray,
 ) -> dict[str, float]:
     """Output name to how far rounding moves it in an integer file.
 
@@ -116,7 +141,7 @@ def _of_steps(
     anyway.
     """
     views = views_of(case.heads)
-    exact = {name: array[: len(straight[name])] for name, array in case.workspace.truth.items()}
+    exact = {name: array[images] for name, array in case.workspace.truth.items()}
     try:
         own = compare(exact, straight, views, np.float32)
     except (NoPower, Incomparable):

@@ -21,7 +21,7 @@ from conversion.core.spec import KERNELS
 from conversion.proof.checks.logits import Logits, logits_of, saturated
 from conversion.proof.metrics import accuracy
 from conversion.proof.metrics.accuracy import Tally
-from conversion.proof.metrics.compare import SATURATED, Difference, compare, views_of
+from conversion.proof.metrics.compare import SATURATED, Difference, compare, views_of, with_rounding
 from conversion.proof.taps.before_activation import logits_in
 from conversion.proof.taps.by_values import EIGHT_BITS, ROUNDED
 from conversion.proof.taps.opened import Exposed, Taps, align
@@ -193,7 +193,14 @@ class Case:
         """
         views = views_of(self.heads)
         keras = self.workspace.outputs(REFERENCE).arrays
-        return compare(self.workspace.truth, keras, views, np.float32)
+        found = compare(self.workspace.truth, keras, views, np.float32)
+        return tuple(with_rounding(each, self.rounding.get(each.output)) for each in found)
+
+    @property
+    def rounding(self) -> dict[str, Difference]:
+        """Output name to what any right runtime may be off by, beside Keras's noise."""
+        known = self.workspace.layers.rounding
+        return {name: each for name, each in known.items() if self.heads.get(name) != SATURATED}
 
     def skip(self, what: Quantity, reason: str) -> list[Measurement]:
         """What cannot be measured, and why."""

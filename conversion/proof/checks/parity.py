@@ -31,7 +31,9 @@ def output_error(case: Case) -> list[Measurement]:
         return _of_outputs(case, noise)
     found = workspace.outputs(case.name)
     theirs = {**found.arrays, **{name: each.file for name, each in before.items()}}
-    measured = parity.output_error(case.about, truth, ours, theirs, heads, found.cached, doubt)
+    measured = parity.output_error(
+        case.about, truth, ours, theirs, heads, found.cached, doubt, case.rounding
+    )
     measured = [*_of_outputs(case, measured), *other_size(case)]
     demands = workspace.demands
     if demands.atol is not None or demands.rtol is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -23,6 +23,9 @@ STEADY = 200
 
 LOOKED_AT = 15
 """Values of a channel by which it is seen that most are one and the same."""
+
+TINY = 1e-300
+"""In place of a level of 0."""
 
 PRIOR = 4.0
 """Values that the pooled noise counts for in the noise of a channel of very few."""
@@ -80,6 +83,7 @@ class Difference:
         showing: values of each channel that can show rounding, ``(C,)``; the others are held at an
             end by the view or by a ReLU, or are what a later layer makes of that end, and have no
             error, or all the same one, in any correct file.
+        levels: rms of the reference by image, ``(N,)``.
     """
 
     output: str
@@ -92,6 +96,7 @@ class Difference:
     level: float
     positions: int
     showing: np.ndarray
+    levels: np.ndarray
 
     @property
     def samples(self) -> int:
@@ -114,6 +119,28 @@ class Difference:
     def noise(self) -> float:
         """The rms as rounding noise, which is never less than half a unit in the last place."""
         return max(self.rms, limits.LEAST_ERROR.value * self.level)
+
+    @property
+    def image_noise(self) -> np.ndarray:
+        """The pooled noise as that of each image, ``(N,)``: more where its values are larger."""
+        return np.asarray(self.noise * np.maximum(self.levels / max(self.level, TINY), 1.0))
+
+
+def with_rounding(noise: Difference, other: Difference | None) -> Difference:
+    """Keras's noise where another right runtime may round more, be it by chance or by its order.
+
+    Args:
+        noise: Keras's.
+        other: what float32 arithmetic of another order is off by, on any images; None for nothing.
+    """
+    if other is None:
+        return noise
+    return replace(
+        noise,
+        rms=float(np.hypot(noise.rms, other.rms)),
+        channels=np.hypot(noise.channels, other.channels),
+        images=np.hypot(noise.images, other.rms),
+    )
 
 
 HELD = 2.0**-6
@@ -285,6 +312,7 @@ class Comparison:
         """
         self.output, self._view, self._dtype, self._known = output, view, dtype, known
         self._images: list[np.ndarray] = []
+        self._levels: list[np.ndarray] = []
         self._channels: np.ndarray | float = 0.0
         self._showing: np.ndarray | int = 0
         self._common: np.ndarray | None = None
@@ -311,6 +339,7 @@ class Comparison:
         shaped = error.reshape(len(error), -1, error.shape[-1] if error.ndim > 1 else 1)
         if self._known is None:
             self._spread.add(ours)
+            self._levels.append(np.sqrt(np.square(ours).reshape(len(ours), -1).mean(axis=1)))
             values = reference.reshape(shaped.shape)
             if self._common is None:
                 self._common = _common(values)
@@ -367,6 +396,7 @@ class Comparison:
             level=level,
             positions=self._size // (len(images) * len(channels)),
             showing=np.atleast_1d(self._known.showing if self._known else self._showing),
+            levels=self._known.levels if self._known else np.concatenate(self._levels),
         )
 
 

@@ -128,7 +128,7 @@ def _layer_error(compared: Comparison, noise: Difference | str) -> LayerError:
         name,
         error.rms / noise.noise,
         float((error.channels / noise.channel_noise).max()),
-        float(error.images.max()) / noise.noise,
+        float((error.images / noise.image_noise[: error.n]).max()),
         error.rms / (noise.spread or noise.level),
     )
 

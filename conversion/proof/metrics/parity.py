@@ -20,6 +20,7 @@ from conversion.proof.metrics.compare import (
     compare,
     uncompared,
     views_of,
+    with_rounding,
 )
 from conversion.proof.metrics.quantities import (
     OUTPUT_ERROR_CHANNEL,
@@ -39,6 +40,7 @@ def output_error(
     heads: Mapping[str, str],
     cached: bool = False,
     doubt: str = "",
+    rounding: Mapping[str, Difference] | None = None,
 ) -> list[Measurement]:
     """The candidate's distance from the truth as a multiple of Keras's own.
 
@@ -51,6 +53,7 @@ def output_error(
             centred logarithms.
         cached: whether the candidate's outputs were kept from an earlier run.
         doubt: why the truth is not to be believed; empty where it is.
+        rounding: output name to what any right runtime may be off by, beside Keras's noise.
 
     Returns:
         For each output the error pooled over everything, of the worst channel, and of the worst
@@ -68,7 +71,8 @@ def output_error(
         return [uncompared(about, OUTPUT_ERROR_POOLED, why)]
     found: list[Measurement] = []
     for noise, error in zip(noises, errors, strict=True):
-        found += _multiples(about, noise, error, cached, doubt)
+        allowed = with_rounding(noise, (rounding or {}).get(noise.output))
+        found += _multiples(about, allowed, error, cached, doubt)
         if heads.get(noise.output) == "softmax":
             found.append(_sum(about, noise.output, candidate[noise.output], cached))
     return found
@@ -178,7 +182,7 @@ def _multiples(
     values = (
         (OUTPUT_ERROR_POOLED, error.rms / noise.noise, ""),
         (OUTPUT_ERROR_CHANNEL, float(channels.max()), worst),
-        (OUTPUT_ERROR_IMAGE, float(error.images.max()) / noise.noise, ""),
+        (OUTPUT_ERROR_IMAGE, float((error.images / noise.image_noise).max()), ""),
     )
     doubt = doubt or _doubt(noise)
     return [

@@ -190,7 +190,7 @@ OUTPUT_ERROR_IMAGE = Quantity(
     "output_error_image",
     OUTPUT_ERROR,
     "the rms distance from the float64 truth of the worst image, as a multiple of Keras's over all "
-    "images",
+    "images, or of as much more as its values are larger",
     limits.IMAGE,
     among="converted",
 )
@@ -257,7 +257,7 @@ LAYER_ERROR_IMAGE = Quantity(
     "layer_error_image",
     LAYERS,
     "the rms distance from the float64 truth of the worst image at any layer, as a multiple of "
-    "Keras's over all images",
+    "Keras's over all images, or of as much more as its values are larger",
     limits.IMAGE,
 )
 TAPS_AGAINST_DEPLOYED = Quantity(

@@ -23,6 +23,7 @@ from conversion.proof.truth import (
     applications,
     custom,
     elementwise,
+    in_float32,
     normalization,
     reshaping,
     spatial,
@@ -101,6 +102,7 @@ def walk(
     inputs: Mapping[str, np.ndarray],
     wanted: Collection[str],
     given: Mapping[str, np.ndarray] | None = None,
+    rounded: bool = False,
 ) -> Iterator[tuple[Layer, list[np.ndarray], list[np.ndarray]]]:
     """Layers in the spec's order as they are evaluated, all images at once.
 
@@ -111,6 +113,7 @@ def walk(
         inputs: input name to ``(N, ...)``.
         wanted: the layers that are asked for.
         given: layer name to the output that it is to have, ``(N, ...)``.
+        rounded: whether what float32 runtimes round differently is computed as in float32.
 
     Yields:
         A wanted layer with its values before and after its activation, some images in each array.
@@ -128,7 +131,7 @@ def walk(
                 plain = [each[layer.name] for each in values]
             else:  # a user's function, or Keras's process, may know no threads
                 run = map if layer.whole else threads.map
-                compute = partial(_watched, np.geterr(), spec, layer)
+                compute = partial(_watched, np.geterr(), spec, layer, rounded)
                 plain = _put(values, layer, run(compute, images, values))
             if layer.name in wanted:
                 yield layer, plain, [each[layer.name] for each in values]
@@ -140,11 +143,16 @@ def walk(
 
 
 def _watched(
-    errors: Mapping[str, Any], spec: Spec, layer: Layer, chunk: Arrays, values: Arrays
+    errors: Mapping[str, Any],
+    spec: Spec,
+    layer: Layer,
+    rounded: bool,
+    chunk: Arrays,
+    values: Arrays,
 ) -> tuple[np.ndarray, np.ndarray]:
     """`_layer` with what NumPy warns of as in the thread that asks for it."""
     with np.errstate(**errors):
-        return _layer(spec, layer, chunk, values)
+        return _layer(spec, layer, rounded, chunk, values)
 
 
 def _put(
@@ -177,7 +185,7 @@ def evaluate_layer(spec: Spec, layer: Layer, inputs: Sequence[np.ndarray]) -> np
         ValueError: an input has a shape that the layer cannot take.
     """
     given = {n: np.asarray(a, np.float64) for n, a in zip(layer.inputs, inputs, strict=True)}
-    return _layer(spec, layer, {}, given)[1]
+    return _layer(spec, layer, False, {}, given)[1]
 
 
 def _needed(spec: Spec, kept: Collection[str], given: Collection[str]) -> set[str]:
@@ -190,7 +198,11 @@ def _needed(spec: Spec, kept: Collection[str], given: Collection[str]) -> set[st
 
 
 def _layer(
-    spec: Spec, layer: Layer, chunk: Arrays, values: Arrays
+    spec: Spec,
+    layer: Layer,
+    rounded: bool,
+    chunk: Arrays,
+    values: Arrays,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The layer's values before and after its activation."""
     if layer.kind == "InputLayer":
@@ -202,11 +214,13 @@ def _layer(
     own = spec.custom.layers.get(layer.kind)
     if own is not None:
         plain = custom.compute(own, layer, sources)
+    elif rounded and layer.kind in in_float32.LAYERS:
+        plain = in_float32.LAYERS[layer.kind](layer, *sources)
     elif layer.kind in LAYERS:
         plain = LAYERS[layer.kind](layer, *sources)
     else:
         plain = custom.by_keras(spec.custom, layer, sources)
-    return plain, activations.activate(layer, plain)
+    return plain, (in_float32 if rounded else activations).activate(layer, plain)
 
 
 LAYERS: dict[str, Callable[..., np.ndarray]] = {

@@ -32,6 +32,9 @@ SAME = (
 )
 """Operators whose output must have the scale and zero point of what they read (the same)."""
 
+MIXING = ("average_pool_2d", "concatenation", "resize_bilinear", "pad", "padv2")
+"""Of these, those that do not commute with cutting off."""
+
 OVERWRITING = ("add", "sub", "mul", "div")
 """Operators that are written over what they read."""
 
@@ -90,9 +93,11 @@ def tied(
                 kept.pop(name, None)
     for each in reversed(network.tensors):
         read = each.reads if each.kind in CHOOSING else ()
-        for name in (behind for operand in read for behind in moved_from(network, operand)):
+        for name, owned in (
+            behind for operand in read for behind in scaled(network, kept, operand)
+        ):
             also.setdefault(name, also.get(each.name, each.name))
-            if is_shared(network, kept, name):
+            if owned:
                 continue
             kept.pop(name, None)
             if each.name in kept:
@@ -100,19 +105,29 @@ def tied(
     return kept, also
 
 
-def moved_from(network: Network, operand: str) -> Iterator[str]:
-    """What a choice reads, and what that is only cast or moved from for the choice alone.
+def scaled(
+    network: Network, places: Mapping[str, Place], operand: str
+) -> Iterator[tuple[str, bool]]:
+    """What a choice reads, and what has its scale as it is only moved, cast or pooled from it.
 
     Args:
         network: the file's.
+        places: tensor to the layer that it holds.
         operand: the tensor.
+
+    Yields:
+        A tensor, and whether it must hold its own range as well, as something else computes with it
+        or with what is made of it on the way.
     """
-    yield operand
-    each = network.of(operand)
-    while (each.moves or each.kind == "dequantize") and len(network.readers[each.name]) == 1:
-        each = network.of(each.reads[0])
-        if len(network.readers[each.name]) == 1:
-            yield each.name
+
+    def behind(name: str, owned: bool) -> Iterator[tuple[str, bool]]:
+        yield name, owned
+        each = network.of(name)
+        for read in each.reads if each.moves or each.kind in (*SAME, "dequantize") else ():
+            several = any(len(network.readers[tensor]) > 1 for tensor in (name, read))
+            yield from behind(read, owned or several or each.kind in MIXING)
+
+    yield from behind(operand, is_shared(network, places, operand))
 
 
 def is_shared(network: Network, places: Mapping[str, Place], operand: str) -> bool:
