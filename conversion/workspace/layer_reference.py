@@ -21,6 +21,7 @@ from conversion.proof import truth
 from conversion.proof.metrics.compare import Difference, with_rounding
 from conversion.proof.metrics.layers import Layers
 from conversion.proof.metrics.limits import SAME_LAYER
+from conversion.proof.taps.opened import MOST_PROBES
 from conversion.proof.truth import in_float32
 from conversion.reference import KerasModel
 from conversion.workspace.budget import Streaming
@@ -109,8 +110,14 @@ class LayerReference:
         Args:
             images: input name to ``(N, ...)`` float32.
         """
-        few = {name: array[: self.streaming.probes] for name, array in images.items()}
-        return few, dict(self._evaluated(few)) if self.streaming.holds_truth else None
+        count, most = len(next(iter(images.values()))), self.streaming.probes
+        if not self.streaming.holds_truth:
+            return {name: array[:most] for name, array in images.items()}, None
+        some = {name: array[: min(count, SOME)] for name, array in images.items()}
+        held = dict(self._evaluated(some))
+        rows = showing(held, np.arange(min(count, most)))
+        few, exact = ({n: a[rows] for n, a in arrays.items()} for arrays in (some, held))
+        return few, exact
 
     def _spaced(self, count: int) -> tuple[Arrays, Arrays | None]:
         """Some of the first images, evenly spaced, and the truth if it is held."""
@@ -119,7 +126,11 @@ class LayerReference:
         inputs = {name: array[rows] for name, array in self.inputs.items()}
         if not self.streaming.holds_truth:
             return inputs, None
-        return inputs, {name: array[rows] for name, array in self._held.items()}
+        rows = showing({name: array[:count] for name, array in self._held.items()}, rows)
+        inputs, exact = (
+            {n: a[rows] for n, a in each.items()} for each in (self.inputs, self._held)
+        )
+        return inputs, exact
 
     @cached_property
     def logits(self) -> tuple[Arrays, Arrays]:
@@ -242,6 +253,27 @@ class LayerReference:
 
     def _stage(self) -> Any:
         return stage(f"evaluating {len(self.spec.layers)} layers in float64 on {self.count} images")
+
+
+def showing(layers: Arrays, rows: np.ndarray) -> np.ndarray:
+    """Images by which every layer can be told from a constant, if any image does.
+
+    Args:
+        layers: layer name to its values, ``(N, ...)``.
+        rows: images to begin with, ``(n,)``.
+
+    Returns:
+        The same and at most as many as make `MOST_PROBES`, for layers that give one and the same
+        for all of them, as a gate that is shut in most images.
+    """
+    for array in layers.values():
+        if len(rows) >= MOST_PROBES:
+            break
+        if np.array_equal(array[rows], np.broadcast_to(array[rows[:1]], array[rows].shape)):
+            far = np.abs(array - array[rows[0]]).reshape(len(array), -1).max(axis=1)
+            if far.max() > 0:
+                rows = np.sort(np.append(rows, far.argmax()))
+    return rows
 
 
 SCALARS, ARRAYS = "noise.json", "noise.npz"

@@ -80,3 +80,24 @@ def test_a_fault_before_or_behind_them_is_seen(saturated, wrong, one_process, tm
     assert any(
         m.verdict == "fail" and m.name.startswith("output_error") for m in found.measurements
     )
+
+
+def test_a_model_that_gives_the_same_for_all_images_is_undecided_and_said_once(
+    saturated, one_process, tmp_path
+):
+    with h5py.File(saturated, "r+") as file:
+        weights = next(iter(file["model_weights/out"].values()))
+        weights = weights.get("out", weights)
+        kernel = next(array for name, array in weights.items() if "kernel" in name)
+        kernel[...] = 0
+    images = np.random.default_rng(0).integers(0, 256, (60, 8, 8, 1)).astype(np.uint8)
+    data = {"x_train": images[:30], "x_test": images[30:]}
+    topics = ["structure", "parity", "quantization", "accuracy"]
+    own = {"data": data, "topics": topics, "store": Store(tmp_path / "store")}
+    ran = conversion.verify(str(saturated), backends=[*BACKENDS, "onnx-int8"], **own)
+    assert ran.exit_code() == 4
+    odd = [m for m in ran.measurements if str(m.verdict) in ("undecided", "fail")]
+    converted = [m.artifact for m in odd if m.artifact != "keras-fp32"]
+    assert sorted(converted) == sorted([*BACKENDS[1:], "onnx-int8"]), [m.explain() for m in odd]
+    (said,) = [m.reason for m in odd if m.artifact == "onnx-int8"]
+    assert "gives all images the same outputs" in said

@@ -59,6 +59,8 @@ class Check:
         needs: what it asks of a backend; the check is skipped where that is not offered.
         on_parity_inputs: whether it runs a file on these, which are synthetic where there are too
             few images.
+        constant: what it gives where the model gives all images the same outputs, so that layers
+            cannot be told apart nor images; None where it is made all the same.
     """
 
     name: str
@@ -67,6 +69,7 @@ class Check:
     applies: Callable[[Backend], bool] = _all
     needs: Capability | None = None
     on_parity_inputs: bool = False
+    constant: Verdict | None = None
 
     @property
     def _needed(self) -> Capability | None:
@@ -83,6 +86,8 @@ class Check:
         """
         if not self.can_judge(case.backend):
             return case.skip(self._whole, f"{case.name} does not show its {self._needed}")
+        if self.constant and case.name != REFERENCE and (reason := case.says_nothing):
+            return [case.about.measure(self._whole, reason=reason, verdict=self.constant)]
         try:
             return self._seeded(case, self._measuring(case.backend)(case))
         except NotMapped as error:
@@ -150,7 +155,13 @@ CHECKS: tuple[Check, ...] = (
     Check("onnx-valid", "structure", structure.onnx_valid, _is_onnx),
     Check("onnx-ports", "structure", structure.onnx_ports, _is_onnx),
     Check("onnx-operators", "structure", structure.onnx_operators, _is_onnx),
-    Check("integer-weights", "structure", Capability.EIGHT_BIT_WEIGHTS, _is_int8),
+    Check(
+        "integer-weights",
+        "structure",
+        Capability.EIGHT_BIT_WEIGHTS,
+        _is_int8,
+        constant=Verdict.SKIPPED,
+    ),
     Check("weights", "structure", Capability.STORED_WEIGHTS, _is_converted_float),
     Check("provenance", "structure", structure.provenance, _is_converted),
     Check(
@@ -159,6 +170,7 @@ CHECKS: tuple[Check, ...] = (
         levels.optimisation_levels,
         _is_onnx,
         on_parity_inputs=True,
+        constant=Verdict.SKIPPED,
     ),
     Check(
         "integer-kernels",
@@ -167,8 +179,16 @@ CHECKS: tuple[Check, ...] = (
         _is_int8,
         needs=Capability.INTEGER_KERNELS,
         on_parity_inputs=True,
+        constant=Verdict.SKIPPED,
     ),
-    Check("rows", "structure", rows.rows, _is_converted, on_parity_inputs=True),
+    Check(
+        "rows",
+        "structure",
+        rows.rows,
+        _is_converted,
+        on_parity_inputs=True,
+        constant=Verdict.SKIPPED,
+    ),
     Check("output-error", "parity", parity.output_error, _is_float, on_parity_inputs=True),
     Check(
         "layers",
@@ -177,23 +197,25 @@ CHECKS: tuple[Check, ...] = (
         _is_converted_float,
         needs=Capability.TAPS,
         on_parity_inputs=True,
+        constant=Verdict.SKIPPED,
     ),
-    Check("margins", "parity", margins.certificate, _is_converted_float),
+    Check("margins", "parity", margins.certificate, _is_converted_float, constant=Verdict.SKIPPED),
     Check("preprocessing", "parity", preprocessing.preprocessing, _is_reference),
     Check("top1", "accuracy", accuracy.top1),
-    Check("evidence", "accuracy", evidence.evidence_of),
+    Check("evidence", "accuracy", evidence.evidence_of, constant=Verdict.SKIPPED),
     Check("quantized-top1", "quantization", accuracy.quantized_top1, _is_int8),
     Check("classes", "quantization", accuracy.class_changes, _is_int8),
-    Check("agreement", "quantization", margins.agreement, _is_int8),
+    Check("agreement", "quantization", margins.agreement, _is_int8, constant=Verdict.SKIPPED),
     Check("calibration", "quantization", calibration.calibration_of, _is_int8),
     Check("calibration-stability", "quantization", stability.calibration_stability, _is_int8),
-    Check("ranges", "quantization", Capability.RANGES, _is_int8),
+    Check("ranges", "quantization", Capability.RANGES, _is_int8, constant=Verdict.SKIPPED),
     Check(
         "quantized-parameters",
         "quantization",
         quantized.quantized_parameters,
         _is_int8,
         needs=Capability.QUANTIZATION_PARAMETERS,
+        constant=Verdict.SKIPPED,
     ),
     Check(
         "quantized-layers",
@@ -202,6 +224,7 @@ CHECKS: tuple[Check, ...] = (
         _is_int8,
         needs=Capability.TAPS,
         on_parity_inputs=True,
+        constant=Verdict.UNDECIDED,
     ),
     Check(
         "saturation",
@@ -209,6 +232,7 @@ CHECKS: tuple[Check, ...] = (
         Capability.NARROW_SUMS,
         _is_int8,
         on_parity_inputs=True,
+        constant=Verdict.SKIPPED,
     ),
     Check("speed", "latency", latency.speed, _is_converted, on_parity_inputs=True),
 )

@@ -21,7 +21,15 @@ from conversion.core.spec import KERNELS
 from conversion.proof.checks.logits import Logits, logits_of, saturated
 from conversion.proof.metrics import accuracy
 from conversion.proof.metrics.accuracy import Tally
-from conversion.proof.metrics.compare import SATURATED, Difference, compare, views_of, with_rounding
+from conversion.proof.metrics.compare import (
+    LOGITS,
+    SATURATED,
+    Difference,
+    compare,
+    is_constant,
+    views_of,
+    with_rounding,
+)
 from conversion.proof.taps.before_activation import logits_in
 from conversion.proof.taps.by_values import EIGHT_BITS, ROUNDED
 from conversion.proof.taps.opened import Exposed, Taps, align
@@ -31,6 +39,15 @@ from conversion.workspace import Workspace
 from conversion.workspace.layer_reference import Arrays
 
 Found = TypeVar("Found")
+
+VARIES = 1e-3
+"""Of an output's largest value: one that varies by more needs no truth to be seen to vary."""
+
+CONSTANT = (
+    "the model gives all images the same outputs, so that no file of it can be judged by what it "
+    "computes: pass --data FILE with images of its task, or train the model"
+)
+"""What is said of such a model."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -201,6 +218,24 @@ class Case:
         """Output name to what any right runtime may be off by, beside Keras's noise."""
         known = self.workspace.layers.rounding
         return {name: each for name, each in known.items() if self.heads.get(name) != SATURATED}
+
+    @property
+    def says_nothing(self) -> str:
+        """That the model gives all images the same outputs; empty where one of them varies.
+
+        A softmax or sigmoid that is saturated says nothing, but what it reads may.
+        """
+        spec, keras = self.workspace.spec, self.workspace.outputs(REFERENCE).arrays
+        if any(array.std(axis=0).max() > VARIES * np.abs(array).max() for array in keras.values()):
+            return ""
+        exact = self.workspace.truth
+        if not all(is_constant(exact[name], spec.head(name)) for name in spec.outputs):
+            return ""
+        before, _ = self.workspace.layers.logits
+        heads = {n: {"softmax": LOGITS}.get(spec.head(n), "none") for n in spec.outputs}
+        if not all(is_constant(before[name], head) for name, head in heads.items()):
+            return ""
+        return CONSTANT
 
     def skip(self, what: Quantity, reason: str) -> list[Measurement]:
         """What cannot be measured, and why."""

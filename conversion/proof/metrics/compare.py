@@ -240,6 +240,11 @@ def is_flat(reference: np.ndarray, candidate: np.ndarray, view: View = identity)
     return False
 
 
+def is_constant(reference: np.ndarray, head: str) -> bool:
+    """Whether an output ``(N, ...)`` is the same for all images, as what it means is compared."""
+    return is_flat(reference, reference.astype(np.float32), VIEWS[head])
+
+
 def uncompared(about: About, what: Quantity, error: Incomparable | NoPower) -> Measurement:
     """What stands where nothing could be compared: a failure, or that nothing is decided."""
     if isinstance(error, Incomparable):

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 PROBES = 4
 """Images by which layers are told apart."""
 
+MOST_PROBES = 2 * PROBES
+"""The same where layers give one and the same for fewer of them."""
+
 MOVED = 0.1
 """Part of its variance by which a tensor may differ in another batch, as steps of int8 do; values
 in another order differ by twice the variance."""
@@ -123,7 +126,8 @@ def align(
 def probes_of(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The images by which layers are told apart, the same places of every array ``(N, ...)``."""
     count = len(next(iter(arrays.values())))
-    chosen = np.unique(np.linspace(0, count - 1, PROBES).astype(int))
+    most = count if count <= MOST_PROBES else PROBES
+    chosen = np.unique(np.linspace(0, count - 1, most).astype(int))
     return {name: array[chosen] for name, array in arrays.items()}
 
 

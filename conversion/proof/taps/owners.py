@@ -14,6 +14,9 @@ MULTIPLYING = ("conv", "gemm", "matmul", "fully_connected")
 """What is part of the name of every operator that may multiply by a kernel, but for PyTorch's
 ``linear``, which is part of ``bilinear`` too."""
 
+ARITHMETIC = ("mul", "add", "sub", "div")
+"""Operators that may have a ReLU as their end, in LiteRT."""
+
 KERNELS = ("w", "b", "1")
 """What formats call the operand that is one."""
 
@@ -72,14 +75,23 @@ class Owners:
     def around(self, tensor: str) -> set[str]:
         """The layers that may compute a tensor: its group, ahead of its kernel what that reads too.
 
-        Where rounding is coarse a layer is taken to end a few steps too early.
+        Where rounding is coarse a layer is taken to end a few steps too early; and what computes a
+        ReLU without being one computes what the ReLU reads, too: a normalization without a scale
+        ends where its last step begins, which multiplies by 1 and cuts off.
         """
         group = self.group(tensor)
         end = self.of(tensor)
+        if end and self.spec.layer(end).kind == "ReLU" and self._cuts_off(end):
+            return {*group, *self.spec.layer(end).inputs}
         holding = [each.name for each in self.parts.get(end, ()) if kernel_of(each) is not None]
         if not holding or any(self.network.descends(tensor, each) for each in holding):
             return set(group)
         return {*group, *(name for each in group for name in self.spec.layer(each).inputs)}
+
+    def _cuts_off(self, end: str) -> bool:
+        """Whether a ReLU is part of the one operator that computes it and does something else."""
+        kinds = [each.kind for each in self.parts.get(end, ())]
+        return len(kinds) == 1 and kinds[0] in ARITHMETIC
 
     def is_output(self, tensor: str) -> bool:
         """Whether a tensor is a layer's output, not something inside a layer."""
