@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -64,14 +65,21 @@ def onnx_steps(case: Case) -> list[Step]:
     totals: dict[str, int] = {}
     for name, layer in named.items():
         totals[layer] = totals.get(layer, 0) + costs[name]
+    nodes_of = Counter(named.values())
 
     def share(name: str) -> int:
-        """What a node costs of its layer: of a separable convolution there are two."""
+        """What a node costs of its layer: of a separable convolution there are two.
+
+        The calls of a layer that is called twice may be taken for one and the same.
+        """
         cost, layer = costs.get(name, 0), named.get(name, "")
         if layer not in of_layers:
             return cost
         parts = sum(role in spec.layer(layer).weights for role in KERNELS)
-        return of_layers[layer] if parts < 2 else round(of_layers[layer] * cost / totals[layer])
+        if parts < 2:
+            return of_layers[layer]
+        calls = max(nodes_of[layer] // parts, 1)
+        return round(of_layers[layer] * calls * cost / totals[layer])
 
     return [
         Step(

@@ -18,7 +18,7 @@ from conversion.backends import Ingredients
 from conversion.core.artifact import Artifact
 from conversion.core.measurement import Measurement
 from conversion.core.settings import Settings
-from conversion.core.spec import Spec
+from conversion.core.spec import Layer, Spec
 from conversion.proof.checks.case import Case
 from conversion.proof.checks.int8.calibration import honest_images, unknown
 from conversion.proof.checks.int8.fitting_ranges import fitting_ranges
@@ -30,6 +30,7 @@ from conversion.proof.metrics.ranges import STEPS, Recorded
 from conversion.proof.taps.by_values import RECOGNISED
 from conversion.proof.taps.network import Network
 from conversion.quantization import calibration
+from conversion.readers.activations import activation_layer
 from conversion.reference import KerasModel
 from conversion.subjects.data import Dataset
 
@@ -298,6 +299,9 @@ def _compared(
         held = [_with_zero(each) if rule.holds_zero else each for each in (both, own)]
         if other in recorded and other not in ends:
             held.append(_within(recorded[name], held[1], _joined(held[1], recorded[other])))
+        if places[name][1] and (most := _ceiling(workspace.spec.layer(layer))) is not None:
+            high = max(min(own[1], most), 0.0)  # what is beyond it is cut off behind it anyway
+            held.append(_within(recorded[name], (held[1][0], high), held[1]))
         if name in cropped:
             held.append(_within(recorded[name], held[1], (2 * held[1][0], 2 * held[1][1])))
         wanted = min(held, key=lambda each: _apart(recorded[name], each))
@@ -310,6 +314,12 @@ def _compared(
     if rule.exact:
         return [ranges.exact_ranges(case.about, rows, rule.limit, len(honest), missed)]
     return ranges.fitted_ranges(case.about, rows, rule.limit, len(honest), missed)
+
+
+def _ceiling(layer: Layer) -> float | None:
+    """Where a ReLU that a layer applies itself stops; None where it does not, or has none."""
+    kind, settings = activation_layer(layer.applied) or (layer.activation, {})
+    return 6.0 if kind == "relu6" else settings.get("max_value") if kind == "ReLU" else None
 
 
 def _joined(one: Range, other: Range) -> Range:
