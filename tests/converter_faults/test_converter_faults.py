@@ -78,3 +78,11 @@ def test_litert_stops_on_a_transposed_convolution_with_a_hard_sigmoid_and_no_bia
     assert "linear: runs" in lines
     (stops,) = (line for line in lines if line.startswith("hard_sigmoid: "))
     assert stops.startswith("hard_sigmoid: stops, ")
+
+
+@pytest.mark.parametrize(("seed", "runs"), [(41, False), (441, False), (261, True)])
+def test_litert_stops_at_a_layer_that_is_zero_on_every_image(reference, tmp_path, seed, runs):
+    path = save(reference, of_seed(seed), seed, tmp_path)
+    np.save(tmp_path / "x.npy", images(of_seed(seed), seed)["image"])
+    *_, last = lines_of("litert_stops.py", path, tmp_path / "x.npy")
+    assert (last == "runs") is runs

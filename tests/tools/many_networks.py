@@ -2,8 +2,8 @@
 
 `PYTHONPATH=tests python -m tools.many_networks LOG --first 0 --count 500 --faulty 2`
 
-A red LiteRT int8 file is held against what TensorFlow alone makes of the network, by a script that
-imports nothing of the package: the red is right where that cuts off the same range.
+A red LiteRT int8 file is held against what TensorFlow alone makes of the network, by scripts that
+import nothing of the package: it is right where that cuts off the same range, or stops as well.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from conversion.reference import Reference
 RENEWED = 10
 """Networks after which the Keras process is started anew: it keeps every model that it opened."""
 
-SCRIPT = Path(__file__).parents[1] / "converter_faults" / "litert_cut_ranges.py"
+SCRIPTS = Path(__file__).parents[1] / "converter_faults"
 RANGES = re.compile(r"range of [^ ]+ is \[(.+?), (.+?)\]; the calibration images give")
 CUT = re.compile(r"int8 holds \[(.+?), (.+?)\], the images give")
 """What a red measurement says, and the script: the ends that the int8 file holds."""
@@ -71,7 +71,7 @@ def main() -> None:
 
 
 def confirmed(seed: int, folder: Path, bad: list[str]) -> list[str]:
-    """The artifacts whose red ranges TensorFlow alone gives too, once for each network.
+    """The artifacts that are red as TensorFlow and LiteRT alone show too.
 
     Args:
         seed: of the network.
@@ -79,15 +79,37 @@ def confirmed(seed: int, folder: Path, bad: list[str]) -> list[str]:
         bad: what is red.
     """
     red = [each for each in bad if each.startswith("fail: litert-int8")]
-    if not any(RANGES.search(each) for each in red):
+    known = [shown for words, shown in SHOWN.items() if any(words in each for each in red)]
+    if not known:
         return []
     (path,) = folder.glob(f"drawn_{seed}.*")
     np.save(folder / "images.npy", images(of_seed(seed), seed)["image"])
-    command = [sys.executable, str(SCRIPT), str(path), str(folder / "images.npy")]
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    cut = list(_ranges(CUT, said))
+    return ["litert-int8"] if known[0](red, path, folder / "images.npy") else []
+
+
+def _said(script: str, path: Path, data: Path) -> str:
+    command = [sys.executable, str(SCRIPTS / script), str(path), str(data)]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def _stops(red: list[str], path: Path, data: Path) -> bool:
+    """Whether LiteRT stops at TensorFlow's own file too."""
+    return _said("litert_stops.py", path, data).splitlines()[-1] != "runs"
+
+
+def _cut_off(red: list[str], path: Path, data: Path) -> bool:
+    """Whether TensorFlow alone cuts off the same ranges."""
+    cut = list(_ranges(CUT, _said("litert_cut_ranges.py", path, data)))
     same = [any(_alike(one, other) for other in cut) for one in _ranges(RANGES, " ".join(red))]
-    return ["litert-int8"] if same and all(same) else []
+    return bool(same) and all(same)
+
+
+SHOWN = {
+    "LiteRT stops": _stops,
+    "crashes the process": _stops,
+    "range of ": _cut_off,
+}
+"""What is said of a red file, to what shows that it is right; the first that fits is asked."""
 
 
 def _ranges(pattern: re.Pattern, text: str) -> Iterator[tuple[float, ...]]:
