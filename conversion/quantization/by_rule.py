@@ -43,9 +43,10 @@ LEAST = 1e-7
 MEASURING = ("LayerNormalization", "GroupNormalization", "RMSNormalization", "UnitNormalization")
 """PyTorch computes them in float too (`coverage.WITHOUT_KERNEL`)."""
 
-SPANNING = ("exponential", "sparse_plus", "sparsemax")
-"""Activations whose values in between eight bits cannot hold. They are rare, so that their kernels
-may stay in float with them; of others LiteRT leaves the activation alone (`LITERT_SPANNING`)."""
+SPANNING = ("exponential", "sparse_plus", "sparsemax", "squareplus")
+"""Activations whose values in between, as squares, eight bits cannot hold. They are rare, so that
+their kernels may stay in float with them; of others LiteRT leaves the activation alone
+(`LITERT_SPANNING`)."""
 
 
 def with_rules(spec: Spec, settings: Settings) -> Settings:
