@@ -63,3 +63,11 @@ def test_an_image_at_a_jump_gives_its_place_to_the_one_before(reference, one_pro
     assert (judged[row] == drawn[row - 1]).all()
     assert (judged[0] == drawn[1]).all()
     assert (judged[row + 1 :] == drawn[row + 1 :]).all()
+
+
+def test_two_relus_of_other_thresholds_that_read_the_same_both_count():
+    image = Layer("x", "InputLayer", {}, (), {}, (1,))
+    cuts = [Layer(f"cut{t}", "ReLU", {"threshold": t}, ("x",), {}, (1,)) for t in (0.25, 0.75)]
+    spec = Spec("s", (image, *cuts), ("x",), tuple(each.name for each in cuts), "", "3")
+    images = np.array([[0.25], [0.5], [0.75]])
+    assert at_a_jump(spec, {"x": images}, 3).tolist() == [True, False, True]

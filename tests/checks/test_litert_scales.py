@@ -54,3 +54,18 @@ def test_what_is_pooled_for_a_choice_and_for_another_has_the_range_of_both():
     }
     assert kept["summed"] == ("chosen", False)
     assert {also[name] for name in ("scaled", "pooled", "summed")} == {"chosen"}
+
+
+@pytest.mark.parametrize(("pooling", "own"), [("max_pool_2d", False), ("average_pool_2d", True)])
+def test_what_is_only_pooled_and_concatenated_may_lose_its_lowest_values(pooling, own):
+    """As of an adaptive pooling; a mean of values that were cut off is another."""
+    tensors = (
+        Computed("x", "", ()),
+        Computed("summed", "conv_2d", ("x",)),
+        Computed("one", pooling, ("summed",)),
+        Computed("other", pooling, ("summed",)),
+        Computed("whole", "concatenation", ("one", "other")),
+    )
+    places = {"summed": ("conv", False), "whole": ("pooled", False)}
+    kept, _ = tied(Network(tensors, ("x",), ("whole",)), places, {"conv": 8, "pooled": 8})
+    assert ("summed" in kept) is own

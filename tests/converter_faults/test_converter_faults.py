@@ -50,6 +50,12 @@ def test_litert_cuts_off_what_an_activation_reads_that_chooses():
     assert off["slope and threshold"] > 0.3
 
 
+def test_litert_cuts_off_what_an_adaptive_average_pooling_reads():
+    off = said("litert_adaptive_pooling.py")
+    assert off["average pooling"] < 0.05
+    assert off["adaptive average pooling"] > 0.1
+
+
 def test_litert_says_which_tensors_of_a_drawn_network_it_cuts_off(reference, tmp_path):
     path = save(reference, of_seed(261), 261, tmp_path)
     np.save(tmp_path / "x.npy", images(of_seed(261), 261)["image"])

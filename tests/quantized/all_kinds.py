@@ -332,4 +332,7 @@ def workspace(reference, folder, name, described=None, count=200, **settings):
 def judged(workspace, backend, topics=("structure", "quantization")):
     """Every measurement of the topics."""
     case = Case(workspace, backend)
-    return [m for check in checks(backend, topics) for m in check.measure(case)]
+    try:
+        return [m for check in checks(backend, topics) for m in check.measure(case)]
+    finally:
+        workspace.runs.forget(backend)  # or a process stays for each of hundreds of models

@@ -21,9 +21,14 @@ from conversion.proof.checks.weights import file_weights
 INT8, FLOAT = "litert-int8", "litert-fp32"
 ALL = {**MODELS, **nested_kinds.MODELS}
 DAILY = ("Conv2DTranspose", "branches", "dilated", "LayerNormalization", "sum of three")
-CUT = {"activation celu": {"ranges"}}
-"""Models of which the converter cuts off what an activation reads, and what is red for it, which is
-right: `tests/converter_faults/litert_choice.py`."""
+CUT = {
+    "activation celu": {"ranges"},
+    "AdaptiveAveragePooling1D": {"ranges"},
+    "AdaptiveAveragePooling2D": {"ranges"},
+}
+"""Models of which the converter cuts off what an activation or a pooling reads, and what is red for
+it, which is right: `litert_choice.py` and `litert_adaptive_pooling.py` in
+`tests/converter_faults`."""
 IN_FLOAT = ("LayerNormalization", "GroupNormalization", "RMSNormalization", "UnitNormalization")
 """Models of which no kernel is left in eight bits: a rule leaves such layers in float."""
 MERGED = ("activation hard_sigmoid", "dense, norm")

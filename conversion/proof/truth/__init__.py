@@ -184,8 +184,20 @@ def evaluate_layer(spec: Spec, layer: Layer, inputs: Sequence[np.ndarray]) -> np
     Raises:
         ValueError: an input has a shape that the layer cannot take.
     """
-    given = {n: np.asarray(a, np.float64) for n, a in zip(layer.inputs, inputs, strict=True)}
-    return _layer(spec, layer, False, {}, given)[1]
+    given = dict(zip(layer.inputs, inputs, strict=True))
+    counts = {len(array) for array in given.values()}
+    large = max(array.size for array in given.values()) > PART and not layer.whole
+    parts = _parts(spec, max(counts)) if large and len(counts) == 1 else []
+
+    def evaluated(part: slice) -> np.ndarray:
+        values = {name: np.asarray(a[part], np.float64) for name, a in given.items()}
+        return _watched(errors, spec, layer, False, {}, values)[1]
+
+    errors = np.geterr()
+    if len(parts) < 2:
+        return evaluated(slice(None))
+    with ThreadPoolExecutor(os.cpu_count()) as threads, one_thread():
+        return np.concatenate(list(threads.map(evaluated, parts)))
 
 
 def _needed(spec: Spec, kept: Collection[str], given: Collection[str]) -> set[str]:

@@ -46,7 +46,9 @@ def at_a_jump(spec: Spec, inputs: Mapping[str, np.ndarray], chunk: int) -> np.nd
     """
     jumping = [layer for layer in spec.layers if edges_of(layer)]
     inside = {layer.name: edges_of(layer) for layer in jumping if layer.kind != "ReLU"}
-    read = {layer.inputs[0]: edges_of(layer) for layer in jumping if layer.kind == "ReLU"}
+    read: dict[str, tuple[float, ...]] = {}
+    for layer in (each for each in jumping if each.kind == "ReLU"):
+        read[layer.inputs[0]] = read.get(layer.inputs[0], ()) + edges_of(layer)
     found = np.zeros(len(next(iter(inputs.values()))), bool)
     for start in range(0, len(found) if jumping else 0, chunk):
         part = {name: array[start : start + chunk] for name, array in inputs.items()}

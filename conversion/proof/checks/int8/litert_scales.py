@@ -83,6 +83,8 @@ def tied(
         joined = also.get(each.name, each.name if each.kind == "concatenation" else "")
         for name in each.reads if joined and each.kind in (*SAME, "dequantize") else ():
             also.setdefault(name, joined)  # a concatenation in float gave its range all the same
+    for name in [name for name in also if only_pooled(network, name)]:
+        kept.pop(name, None)
     for each in network.tensors:
         if each.kind in OVERWRITING and (len(each.reads) > 1 or each.constants):
             alone = (whole(n) for n in each.reads if len(network.readers[n]) == 1)
@@ -103,6 +105,20 @@ def tied(
             if each.name in kept:
                 kept[name] = kept[each.name]
     return kept, also
+
+
+POOLING = ("max_pool_2d", "reduce_max")
+
+
+def only_pooled(network: Network, name: str) -> bool:
+    """Whether all that reads a tensor takes the largest of its values.
+
+    The scale of what they are concatenated to, which it has too, may then cut off its lowest.
+    """
+    return bool(network.readers[name]) and all(
+        each.kind in POOLING or (each.moves and only_pooled(network, each.name))
+        for each in network.readers[name]
+    )
 
 
 def scaled(
