@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from conversion.backends import Capability, implementation
+from conversion.core.errors import NoTruth
 from conversion.core.measurement import Measurement
 from conversion.proof.checks.case import Case
 from conversion.proof.metrics import structure, weights
@@ -143,12 +145,14 @@ def litert_integer_weights(case: Case) -> list[Measurement]:
 
 def _outside(case: Case) -> set[int]:
     """Tensors that the layers compute of which a step may be in float."""
-    from conversion.proof.checks.int8.seen import owners_in
+    from conversion.proof.checks.int8.seen import owners_in, seen_in
     from conversion.quantization.coverage import float_steps
 
     spec = case.workspace.spec
     if case.artifact.external or not float_steps(spec, case.workspace.settings):
         return set()
+    with suppress(NoTruth):  # of a file that does not run no operator is seen to be a layer's
+        seen_in(case)
     owners, layers = owners_in(case), float_steps(spec, case.workspace.settings)
     known = {
         each.name

@@ -93,10 +93,12 @@ def litert_parameters(case: Case) -> list[Measurement]:
     """Kernels, biases, and what LiteRT fixes; `ranges` has the scales that a calibration gives."""
     case.require_map()
     from conversion.proof.checks.int8.quantized_litert import Parameters
-    from conversion.proof.checks.int8.seen import held_in
+    from conversion.proof.checks.int8.seen import held_in, seen_in
     from conversion.quantization.coverage import float_steps
 
-    spec, external, seen = case.workspace.spec, case.artifact.external, held_in(case)
+    spec, external = case.workspace.spec, case.artifact.external
+    # Of a file that does not run no parameter is seen to be a layer's.
+    seen = held_in(case) if external else seen_in(case)
     partly = () if external else float_steps(spec, case.workspace.settings)
     found = Parameters(seen, external, case.in_float, partly)
     wide = {t.steps.zero_point.dtype.name for t in seen.network.tensors if t.steps is not None}
