@@ -40,7 +40,7 @@ from conversion.workspace.layer_reference import Arrays
 
 Found = TypeVar("Found")
 
-VARIES = 1e-3
+VARIES = 1e-2
 """Of an output's largest value: one that varies by more needs no truth to be seen to vary."""
 
 CONSTANT = (
