@@ -50,7 +50,7 @@ def _row(row: Mapping[str, Any]) -> tuple[str, ...]:
         "-" if row["change"] is None else f"{row['change']:+.2f} {_interval(row['interval'], '+')}",
         f"{row['share']:.2f} %",
         f"{row['sqnr']:.1f}",
-        *(_speed(row["speed"][batch]) for batch in ("1", "32")),
+        *(_speed(row["speed"].get(batch)) for batch in ("1", "32")),
         f"{row['size'] / 1000:.0f}",
         f"{row['memory'] / 1e6:.0f}",
         row["remark"],
@@ -61,5 +61,7 @@ def _interval(pair: tuple[float, float], sign: str = "") -> str:
     return f"[{pair[0]:{sign}.2f}, {pair[1]:{sign}.2f}]"
 
 
-def _speed(speed: Mapping[str, Any]) -> str:
+def _speed(speed: Mapping[str, Any] | None) -> str:
+    if speed is None:  # so many images at a time are not timed
+        return "-"
     return f"{speed['ratio']:.2f}x {_interval((speed['low'], speed['high']))}"

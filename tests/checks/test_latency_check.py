@@ -153,3 +153,15 @@ def test_no_round_is_a_failure():
 def test_memory_is_the_median_growth_in_megabytes():
     found = memory(ABOUT, np.array([1e6, 9e6, 2e6]))
     assert (found.value, found.unit, found.n) == (2.0, "MB", 3)
+
+
+@pytest.mark.parametrize(
+    ("largest", "runners", "batches"),
+    [(32 * 32 * 16, 10, (1, 32)), (540 * 540 * 32, 10, (1,)), (540 * 540 * 32, 1, (1, 32))],
+    ids=["a small model", "large layers in five processes", "large layers in one"],
+)
+def test_a_batch_is_timed_where_all_processes_together_fit_the_machine(largest, runners, batches):
+    """Five processes of two files took 23 GB for 32 images of 540 x 540 x 32, and were killed."""
+    from conversion.proof.checks.latency import fitting
+
+    assert fitting(largest, runners, memory=23 * 10**9) == batches

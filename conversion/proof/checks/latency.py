@@ -12,9 +12,16 @@ from conversion.core.artifact import Artifact
 from conversion.core.measurement import Measurement, Verdict
 from conversion.proof.checks.case import Case
 from conversion.proof.metrics import latency
-from conversion.proof.metrics.quantities import BATCHES, LATENCY_FILES
+from conversion.proof.metrics.quantities import BATCHES, LATENCY, LATENCY_FILES
 from conversion.proof.timing.turns import PROCESSES, Times, take_turns
 from conversion.workspace import Workspace
+from conversion.workspace.budget import BYTES_RUN
+
+TOO_LARGE = (
+    "calls of so many images, in as many processes as are timed side by side, would take more than "
+    "half of this machine's memory"
+)
+"""Why a batch size is not timed."""
 
 BUDGET = 20.0
 """Seconds of turns until an interval that does not close is left undecided."""
@@ -39,6 +46,8 @@ def speed(case: Case) -> list[Measurement]:
             found.append(
                 latency.speed_up(case.about, batch, ratio, baseline, record(times), least),
             )
+    for batch in (each for each in BATCHES if each not in times.seconds):
+        found += case.skip(LATENCY[batch], TOO_LARGE)
     return [*found, latency.memory(case.about, times.memory[:, 0])]
 
 
@@ -62,12 +71,25 @@ def timed(workspace: Workspace, artifacts: Sequence[Artifact], budget: float = B
         workspace.subject.model,
         artifacts,
         workspace.parity_inputs,
-        BATCHES,
+        fitting(workspace.streaming.largest, PROCESSES * len(artifacts) if several else 1),
         closed,
         budget,
         processes=PROCESSES if several else 1,
         custom=workspace.spec.custom,
     )
+
+
+def fitting(largest: int, runners: int, memory: int | None = None) -> tuple[int, ...]:
+    """Batch sizes for which all that is timed at once fits half of the machine's memory.
+
+    Args:
+        largest: values of the largest layer.
+        runners: files that are open at once, each of which keeps what a batch took.
+        memory: bytes of the machine; those of this one by default.
+    """
+    most = (machine.memory() if memory is None else memory) // 2
+    one = BYTES_RUN * largest * runners
+    return tuple(batch for batch in BATCHES if batch == min(BATCHES) or batch * one <= most)
 
 
 def record(times: Times) -> dict[str, object]:

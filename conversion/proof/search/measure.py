@@ -21,7 +21,6 @@ from conversion.proof.checks.latency import record, timed
 from conversion.proof.metrics import latency
 from conversion.proof.metrics.accuracy import Change, paired_change, tally
 from conversion.proof.metrics.agreement import share_interval
-from conversion.proof.metrics.quantities import BATCHES
 from conversion.proof.metrics.sqnr import sqnr
 from conversion.proof.search.candidates import Candidate, Worth
 from conversion.proof.search.rows import Row, Speed
@@ -124,7 +123,7 @@ class Bench:
             change=None if change is None else change.points,
             interval=None if change is None else change.interval,
             sqnr=sqnr(self._float.astype(np.float64), outputs.astype(np.float64)),
-            speed={batch: _speed(times.seconds[batch]) for batch in BATCHES},
+            speed={batch: _speed(seconds) for batch, seconds in times.seconds.items()},
             **self._overflow(Case(workspace, candidate.backend)),
             operators=self._operators(workspace, candidate.backend),
             record={
