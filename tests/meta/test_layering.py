@@ -154,7 +154,7 @@ def test_only_the_reference_process_imports_tensorflow():
 
 PROCESSES_OF_THEIR_OWN = (
     "tests/tools/",
-    *(f"tests/converter_faults/{of}" for of in ("litert_", "onnx_")),
+    *(f"tests/converter_faults/{of}" for of in ("litert_", "onnx_", "torch_")),
 )
 """Scripts, which no test imports."""
 
