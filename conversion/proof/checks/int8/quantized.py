@@ -93,17 +93,18 @@ def litert_parameters(case: Case) -> list[Measurement]:
     """Kernels, biases, and what LiteRT fixes; `ranges` has the scales that a calibration gives."""
     case.require_map()
     from conversion.proof.checks.int8.quantized_litert import Parameters
-    from conversion.proof.checks.int8.seen import held_in, seen_in
+    from conversion.proof.checks.int8.seen import held_in
     from conversion.quantization.coverage import float_steps
 
     spec, external = case.workspace.spec, case.artifact.external
-    # Of a file that does not run no parameter is seen to be a layer's.
-    seen = held_in(case) if external else seen_in(case)
+    seen = held_in(case)
     partly = () if external else float_steps(spec, case.workspace.settings)
     found = Parameters(seen, external, case.in_float, partly)
     wide = {t.steps.zero_point.dtype.name for t in seen.network.tensors if t.steps is not None}
     remark = SIXTEEN if "int16" in wide else ""
-    return _measured(case, found.pairs(), found.unchecked(), remark, found.weights.settled)
+    # Of a file that does not run nothing is seen to be a layer's, which is not its fault.
+    lost = [] if seen.failure is not None and not external else found.unchecked()
+    return _measured(case, found.pairs(), lost, remark, found.weights.settled)
 
 
 def _measured(

@@ -94,8 +94,14 @@ def _places(seen: Seen) -> dict[str, Place]:
         for name, each in seen.taps.seen.items()
         if not _behind_lost(seen, name) and seen.holds(name)
     ]
+    best: dict[str, float] = {}
+    for _, match in known:
+        root = seen.network.root(match.tensor)
+        best[root] = min(match.error, best.get(root, match.error))
     for layer, match in reversed(known):  # what only moves elements comes after its layer
-        places[seen.network.root(match.tensor)] = (layer, False)
+        root = seen.network.root(match.tensor)
+        if match.error <= max(best[root], RECOGNISED):  # a tensor is no layer's before its ReLU
+            places[root] = (layer, False)
     return places
 
 
