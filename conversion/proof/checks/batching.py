@@ -16,7 +16,7 @@ from conversion.proof.metrics.compare import (
     Incomparable,
     NoPower,
     compare,
-    is_flat,
+    is_constant,
     uncompared,
     views_of,
 )
@@ -117,7 +117,7 @@ def _varied(case: Case, count: int) -> np.ndarray:
     """
     views, first = views_of(case.heads), np.arange(count)
     for name, exact in case.workspace.truth.items():
-        if is_flat(exact[:count], exact[:count].astype(np.float32), views[name]):
+        if is_constant(exact[:count], case.heads[name]):
             seen = views[name](exact).reshape(len(exact), -1)
             far = np.abs(seen - np.median(seen, axis=0)).max(axis=1)
             return np.sort(np.argsort(-far, kind="stable")[:count])

@@ -219,7 +219,7 @@ class Case:
         known = self.workspace.layers.rounding
         return {name: each for name, each in known.items() if self.heads.get(name) != SATURATED}
 
-    @property
+    @cached_property
     def says_nothing(self) -> str:
         """That the model gives all images the same outputs; empty where one of them varies.
 

@@ -35,6 +35,9 @@ SAME = (
 MIXING = ("average_pool_2d", "concatenation", "resize_bilinear", "pad", "padv2")
 """Of these, those that do not commute with cutting off."""
 
+POOLING = ("max_pool_2d", "reduce_max")
+"""Operators that give the largest of what they read."""
+
 OVERWRITING = ("add", "sub", "mul", "div")
 """Operators that are written over what they read."""
 
@@ -105,9 +108,6 @@ def tied(
             if each.name in kept:
                 kept[name] = kept[each.name]
     return kept, also
-
-
-POOLING = ("max_pool_2d", "reduce_max")
 
 
 def only_pooled(network: Network, name: str) -> bool:
