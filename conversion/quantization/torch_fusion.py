@@ -1,4 +1,4 @@
-"""Modules that become one kernel: a convolution, the BatchNormalization behind it, and a ReLU."""
+"""Modules that become one kernel: a convolution, its BatchNormalization, and a ReLU or ReLU6."""
 
 from __future__ import annotations
 
@@ -54,20 +54,37 @@ def fuse(body: SpecModule, in_float: Collection[str] = ()) -> list[list[str]]:
         The groups of modules that became one, the one with the kernel first.
     """
     groups = fusion_groups(body, in_float)
+    ceilings = {}
     for first, *others in groups:
         rank = _rank(child(body, first))
         for name in others:
-            norm = child(body, name)
-            if isinstance(norm, NormOfAxis | NormOfLastAxis):
-                setattr(body, name, _of_axis_1(norm, rank))
+            module = child(body, name)
+            if isinstance(module, NormOfAxis | NormOfLastAxis):
+                setattr(body, name, _of_axis_1(module, rank))
+            elif isinstance(module, nn.ReLU6):
+                ceilings[first] = module
+                setattr(body, name, nn.ReLU().eval())
     if groups:
         paths = [[_path(body, first), *others] for first, *others in groups]
         ao.fuse_modules(body, paths, inplace=True)
+    for first, ceiling in ceilings.items():
+        _set_ceiling(body, first, ceiling)
     return groups + _sums(body, in_float)
 
 
+def _set_ceiling(body: SpecModule, name: str, ceiling: nn.Module) -> None:
+    """Give a fused kernel the ReLU6 in place of the ReLU that torch.ao can fuse.
+
+    Its range is observed behind the ceiling, at which the integer kernel then ends. By itself a
+    ReLU6 keeps the steps of the layer before it, of which few may lie below 6.
+    """
+    fused = body.get_submodule(_path(body, name))
+    assert isinstance(fused, nn.Sequential)
+    fused[1] = ceiling
+
+
 def fusion_groups(body: SpecModule, in_float: Collection[str] = ()) -> list[list[str]]:
-    """Chains of convolution or dense, BatchNormalization and ReLU in which nobody else listens.
+    """Chains of convolution or dense, BatchNormalization and ReLU or ReLU6, read by nobody else.
 
     Args:
         body: the float module.
@@ -89,7 +106,7 @@ def fusion_groups(body: SpecModule, in_float: Collection[str] = ()) -> list[list
                 group.append(behind)
                 value = behind
         behind, _ = _behind(listeners, value)
-        is_relu = behind and type(child(body, behind)) is nn.ReLU
+        is_relu = behind and type(child(body, behind)) in (nn.ReLU, nn.ReLU6)
         if behind and is_relu and _joins(behind, step.module, in_float):
             group.append(behind)
         if len(group) > 1:

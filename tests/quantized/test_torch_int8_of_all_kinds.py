@@ -196,7 +196,7 @@ WEIGHTY = (
 GROUPS = {
     "conv, norm, relu": {"a": "y"},
     "no bias, norm": {"a": "n"},
-    "depthwise, norm": {"a": "n"},
+    "depthwise, norm": {"a": "m"},
     "separable, norm, relu": {"a": "m"},
     "separable, sigmoid inside": {"a": "a"},
     "conv 1d, norm, relu": {"c": "m"},

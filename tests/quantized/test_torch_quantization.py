@@ -33,6 +33,12 @@ MODELS = {
     "conv": [conv("y", "x")],
     "conv, norm, relu": [A, layer("BatchNormalization", "n", "a"), layer("ReLU", "y", "n")],
     "conv, relu6": [A, layer("ReLU", "y", "a", max_value=6.0)],
+    "wide conv, relu6": [
+        layer("Rescaling", "w", "x", scale=100.0, offset=0.0),
+        conv("a", "w"),
+        layer("ReLU", "r", "a", max_value=6.0),
+        conv("y", "r"),
+    ],
     "conv, relu with a threshold": [
         A,
         layer("ReLU", "r", "a", max_value=4.0, threshold=0.5),
@@ -409,7 +415,8 @@ def test_the_provenance_names_engine_groups_calibration_and_source(made):
 
 FUSED = {
     "conv, activation": [["a", "r"]],
-    "conv, relu6": [],
+    "conv, relu6": [["a", "y"]],
+    "wide conv, relu6": [["a", "r"]],
     "dense, softmax": [["a", "a_relu"]],
     "dense, norm": [],
     "sum, relu": [["s", "r"]],

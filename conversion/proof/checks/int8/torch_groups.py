@@ -40,7 +40,7 @@ class Groups:
         if not (summed or multiplies):
             return (name,)
         group = [name]
-        for fits in (_normalises, _is_relu):
+        for fits in (_normalises, _is_relu if summed else _is_relu_or_relu6):
             following = self._after[group[-1]]
             alone = len(following) == 1 and group[-1] not in self._spec.outputs
             if alone and len(following[0].inputs) == 1 and fits(following[0], layer):
@@ -60,12 +60,17 @@ def _normalises(layer: Layer, before: Layer) -> bool:
     return bool(axis % rank == (1 if first else rank - 1))
 
 
-def _is_relu(layer: Layer, before: Layer) -> bool:
-    """Whether a layer cuts off at 0 and does nothing else."""
+def _is_relu(layer: Layer, before: Layer, name: str = "relu", ceiling: object = None) -> bool:
+    """Whether a layer cuts off at 0, and at a ceiling, and does nothing else."""
     inside = layer.config.get("activation") if layer.kind == "Activation" else None
     if layer.kind == "Activation" and not isinstance(inside, Mapping):
-        return layer.activation == "relu"
+        return layer.activation == name
     kind = inside["class_name"] if inside else layer.kind
     config = inside["config"] if inside else layer.config
     bent = config.get("negative_slope") or config.get("threshold")
-    return kind == "ReLU" and config.get("max_value") is None and not bent
+    return kind == "ReLU" and config.get("max_value") == ceiling and not bent
+
+
+def _is_relu_or_relu6(layer: Layer, before: Layer) -> bool:
+    """Whether a layer is a ReLU without a ceiling or with one of 6."""
+    return _is_relu(layer, before) or _is_relu(layer, before, "relu6", 6.0)
