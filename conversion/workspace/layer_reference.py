@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -153,16 +153,9 @@ class LayerReference:
     @cached_property
     def noise(self) -> Mapping[str, Difference | str]:
         """Layer name to Keras's distance from the truth, or to why it has no power there."""
-
-        def build(folder: Path) -> Mapping[str, Any]:
-            _save(folder, self._measured())
-            return {}
-
-        entry = self._kept("layer-noise", build)
-        measured = _load(entry.file(SCALARS), entry.file(ARRAYS))
         return {
             name: each if isinstance(each, str) else with_rounding(each, self.rounding.get(name))
-            for name, each in measured.items()
+            for name, each in self._differences("layer-noise", self._measured).items()
         }
 
     @cached_property
@@ -173,17 +166,32 @@ class LayerReference:
         """
         if not in_float32.rounds(self.spec):
             return {}
+        found = self._differences("layer-rounding", self._rounded).items()
+        return {name: each for name, each in found if isinstance(each, Difference)}
+
+    def _rounded(self) -> dict[str, Difference | str]:
         compared = Layers({name: self.spec.head(name) for name in self.spec.outputs})
         with stage("rounding layers as in float32"):
             for inputs, exact in self.chunks(SOME):
                 rounded = self._evaluated(inputs, rounded=True)
                 for (name, value), (_, other) in zip(exact, rounded, strict=True):
                     compared.add(name, value, other.astype(np.float32))
-        found = compared.differences().items()
-        return {name: each for name, each in found if isinstance(each, Difference)}
+        return compared.differences()
+
+    def _differences(
+        self, kind: str, measure: Callable[[], Mapping[str, Difference | str]]
+    ) -> dict[str, Difference | str]:
+        """What is measured of every layer, kept between runs."""
+
+        def build(folder: Path) -> Mapping[str, Any]:
+            _save(folder, measure())
+            return {}
+
+        entry = self._kept(kind, build)
+        return _load(entry.file(SCALARS), entry.file(ARRAYS))
 
     def _kept(self, kind: str, build: Build) -> Entry:
-        """What Keras gives on these images, kept between runs."""
+        """What is found on these images, kept between runs."""
         key = {
             "spec": self.spec.digest,
             "inputs": digest.of_arrays(self.inputs.values()),
@@ -282,11 +290,11 @@ FIELDS = ("channels", "images", "showing", "levels")
 """Of a difference, those that are arrays."""
 
 
-def _save(folder: Path, noise: Mapping[str, Difference | str]) -> None:
+def _save(folder: Path, differences: Mapping[str, Difference | str]) -> None:
     """Save differences by their numbers: a layer's name may not be a file's name."""
     scalars: list[tuple[str, Any]] = []
     arrays: dict[str, Any] = {}
-    for index, (name, found) in enumerate(noise.items()):
+    for index, (name, found) in enumerate(differences.items()):
         if isinstance(found, str):
             scalars.append((name, found))
             continue
