@@ -12,6 +12,9 @@ def conv(name, *calls, **settings):
     return entry("Conv2D", name, *calls, **same | settings)
 
 
+SEPARABLE = {"filters": 3, "kernel_size": [3, 3], "padding": "same", "activation": "relu"}
+
+
 def block(*calls):
     layers = [image("start"), conv("first", "start"), conv("last", "first", activation="linear")]
     return functional(
@@ -31,6 +34,16 @@ MODELS = {
     "shared layer": functional(
         "m",
         [image("x"), conv("same", "x", ("same", 0), ("same", 1)), *tail(("same", 2))],
+        ["head"],
+        ["x"],
+    ),
+    "shared separable layer": functional(
+        "m",
+        [
+            image("x"),
+            entry("SeparableConv2D", "same", "x", ("same", 0), **SEPARABLE),
+            *tail(("same", 1)),
+        ],
         ["head"],
         ["x"],
     ),

@@ -71,6 +71,17 @@ def test_a_transposed_convolution_is_counted_as_what_it_is_in_float(made, format
     assert "no integer kernel for transposed convolutions" in found.reason
 
 
+def test_every_call_of_a_shared_separable_layer_is_counted(made):
+    workspace = made("shared separable layer", format="qdq")
+    (found,) = integer_kernels(Case(workspace, "onnx-int8"))
+    costs = multiply_accumulates(workspace.spec)
+    of_calls = [
+        row["multiply-accumulates, %"] for row in found.rows if row["operator"] == "QLinearConv"
+    ]
+    assert len(of_calls) == 4
+    assert sum(of_calls) == pytest.approx(100 * (1 - costs["head"] / sum(costs.values())), abs=0.03)
+
+
 @pytest.mark.slow
 def test_a_product_of_two_activations_costs_what_its_own_layer_does(made):
     workspace = made("Dot")
