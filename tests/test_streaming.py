@@ -17,8 +17,9 @@ from conversion.core.errors import UserError
 from conversion.core.running import Running
 from conversion.core.spec import Layer, Spec
 from conversion.proof import truth
-from conversion.proof.metrics.compare import VIEWS, Comparison, NoPower
+from conversion.proof.metrics.compare import Comparison, NoPower
 from conversion.proof.metrics.sqnr import Sqnr
+from conversion.proof.metrics.views import VIEWS
 from conversion.proof.taps.by_values import EIGHT_BITS
 from conversion.proof.taps.network import Computed, Network
 from conversion.proof.taps.opened import Exposed, align

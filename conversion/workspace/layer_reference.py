@@ -18,7 +18,7 @@ from conversion.core.heap import give_back
 from conversion.core.progress import stage
 from conversion.core.spec import Spec
 from conversion.proof import truth
-from conversion.proof.metrics.compare import Difference, with_rounding
+from conversion.proof.metrics.difference import Difference, with_rounding
 from conversion.proof.metrics.layers import Layers
 from conversion.proof.metrics.limits import SAME_LAYER
 from conversion.proof.taps.opened import MOST_PROBES

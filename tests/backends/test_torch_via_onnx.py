@@ -9,7 +9,8 @@ from conversion.backends import Ingredients
 from conversion.core.artifact import Artifact
 from conversion.core.errors import UserError
 from conversion.core.settings import Settings
-from conversion.proof.metrics.compare import centred_log, compare
+from conversion.proof.metrics.compare import compare
+from conversion.proof.metrics.views import centred_log
 
 NAME = "torch-via-onnx-fp32"
 

@@ -6,14 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from conversion.proof.metrics.compare import (
-    Incomparable,
-    NoPower,
-    centred_log,
-    compare,
-    identity,
-    odd_one,
-)
+from conversion.proof.metrics.compare import Incomparable, NoPower, compare, odd_one
+from conversion.proof.metrics.views import centred_log, identity
 
 GOOD = np.array([[1, 2], [3, 5], [0, 4]], np.float32)
 

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conversion.core.quantity import About
-from conversion.proof.metrics.compare import Difference, Incomparable, NoPower
+from conversion.proof.metrics.compare import Incomparable, NoPower
+from conversion.proof.metrics.difference import Difference
 from conversion.proof.metrics.margins import (
     LISTED,
     answers,

@@ -6,8 +6,9 @@ import pytest
 from conversion.core.artifact import Store
 from conversion.core.spec import Layer, Spec
 from conversion.proof import truth
-from conversion.proof.metrics.compare import Comparison, compare, identity
+from conversion.proof.metrics.compare import Comparison, compare
 from conversion.proof.metrics.layers import Layers
+from conversion.proof.metrics.views import identity
 from conversion.proof.truth import in_float32
 from conversion.workspace.budget import Streaming
 from conversion.workspace.layer_reference import LayerReference

@@ -13,7 +13,7 @@ from conversion.core.quantity import About
 from conversion.core.spec import Layer, Spec
 from conversion.proof import truth
 from conversion.proof.checks.fault_effects import IMAGES, effects, extent
-from conversion.proof.metrics.compare import Difference
+from conversion.proof.metrics.difference import Difference
 from conversion.proof.metrics.visibility import STORED, Sight, visibility
 from conversion.proof.standard.sample import sample
 from conversion.workspace.budget import Streaming

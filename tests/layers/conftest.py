@@ -9,7 +9,8 @@ from tools.keras_models import save_model
 
 from conversion.core.spec import Spec
 from conversion.proof import truth
-from conversion.proof.metrics.compare import VIEWS, NoPower, compare
+from conversion.proof.metrics.compare import NoPower, compare
+from conversion.proof.metrics.views import VIEWS
 from conversion.readers import read_spec
 from conversion.reference import KerasModel
 

@@ -9,8 +9,10 @@ import pytest
 from conversion.backends import BACKENDS, REFERENCE
 from conversion.backends import CONVERTED as EVERY
 from conversion.proof import truth
-from conversion.proof.metrics.compare import VIEWS, Difference, compare
+from conversion.proof.metrics.compare import compare
+from conversion.proof.metrics.difference import Difference
 from conversion.proof.metrics.limits import POOLED
+from conversion.proof.metrics.views import VIEWS
 
 pytestmark = pytest.mark.parity
 

@@ -17,19 +17,14 @@ from conversion.proof.metrics import (
     limits,
     margins,
 )
-from conversion.proof.metrics.compare import (
-    VIEWS,
-    Incomparable,
-    NoPower,
-    compare,
-    uncompared,
-)
+from conversion.proof.metrics.compare import Incomparable, NoPower, compare, uncompared
 from conversion.proof.metrics.quantities import (
     CLASS_CHANGE,
     INT8_CHANGE,
     TOP1_CORRECT,
     TOP1_FLIPS,
 )
+from conversion.proof.metrics.views import VIEWS
 
 NO_LABELS = "the data has no labels: agreement is judged in its place"
 

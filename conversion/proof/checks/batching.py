@@ -12,15 +12,9 @@ from conversion.core.artifact import Runner
 from conversion.core.measurement import Measurement, Verdict, advised
 from conversion.proof.checks.case import Case
 from conversion.proof.metrics import limits, structure
-from conversion.proof.metrics.compare import (
-    Incomparable,
-    NoPower,
-    compare,
-    is_constant,
-    uncompared,
-    views_of,
-)
+from conversion.proof.metrics.compare import Incomparable, NoPower, compare, is_constant, uncompared
 from conversion.proof.metrics.quantities import BATCH_1, BATCH_7, ROW_ORDER, ROWS
+from conversion.proof.metrics.views import views_of
 
 Outputs = Mapping[str, np.ndarray]
 

@@ -11,7 +11,7 @@ from conversion.core.spec import KERNELS, Layer
 from conversion.proof.checks.case import Case
 from conversion.proof.checks.layers import own_truth
 from conversion.proof.metrics import limits
-from conversion.proof.metrics.compare import Difference
+from conversion.proof.metrics.difference import Difference
 from conversion.proof.metrics.layers import LayerError, Layers
 from conversion.proof.taps.opened import Taps
 

@@ -21,15 +21,9 @@ from conversion.core.spec import KERNELS
 from conversion.proof.checks.logits import Logits, logits_of, saturated
 from conversion.proof.metrics import accuracy
 from conversion.proof.metrics.accuracy import Tally
-from conversion.proof.metrics.compare import (
-    LOGITS,
-    SATURATED,
-    Difference,
-    compare,
-    is_constant,
-    views_of,
-    with_rounding,
-)
+from conversion.proof.metrics.compare import compare, is_constant
+from conversion.proof.metrics.difference import Difference, with_rounding
+from conversion.proof.metrics.views import LOGITS, SATURATED, views_of
 from conversion.proof.taps.before_activation import logits_in
 from conversion.proof.taps.by_values import EIGHT_BITS, ROUNDED
 from conversion.proof.taps.opened import Exposed, Taps, align

@@ -17,7 +17,7 @@ from conversion.core.progress import stage
 from conversion.core.spec import KERNELS, Layer, Spec
 from conversion.proof import truth
 from conversion.proof.checks.logits import logits_of
-from conversion.proof.metrics.compare import Difference
+from conversion.proof.metrics.difference import Difference
 from conversion.proof.metrics.layers import Layers
 from conversion.proof.standard.sample import Supposed
 from conversion.proof.taps.foldings import readers

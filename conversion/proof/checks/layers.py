@@ -14,8 +14,9 @@ from conversion.proof import truth
 from conversion.proof.checks.case import Case
 from conversion.proof.metrics import diagnosis as mechanism
 from conversion.proof.metrics import layers
-from conversion.proof.metrics.compare import VIEWS, Comparison
+from conversion.proof.metrics.compare import Comparison
 from conversion.proof.metrics.mistakes import mistakes
+from conversion.proof.metrics.views import VIEWS
 from conversion.proof.taps.opened import Taps
 
 HINTED = 32

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from conversion.backends import REFERENCE
-from conversion.proof.metrics.compare import LOGITS, VIEWS, Difference, compare, is_flat
+from conversion.proof.metrics.compare import compare, is_flat
+from conversion.proof.metrics.difference import Difference
+from conversion.proof.metrics.views import LOGITS, VIEWS
 from conversion.workspace import Workspace
 
 

@@ -8,9 +8,10 @@ from conversion.core.errors import RunFailed, UserError
 from conversion.core.measurement import Measurement
 from conversion.proof import truth
 from conversion.proof.checks.case import Case
-from conversion.proof.metrics.compare import Incomparable, NoPower, compare, uncompared, views_of
+from conversion.proof.metrics.compare import Incomparable, NoPower, compare, uncompared
 from conversion.proof.metrics.parity import elsewhere
 from conversion.proof.metrics.quantities import OTHER_SIZE
+from conversion.proof.metrics.views import views_of
 from conversion.subjects.open_sizes import is_open
 from conversion.subjects.synthetic_inputs import synthetic_inputs
 

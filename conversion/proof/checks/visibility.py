@@ -10,7 +10,8 @@ from conversion.core.measurement import Measurement
 from conversion.proof.checks.case import Case
 from conversion.proof.checks.fault_effects import effects, extent
 from conversion.proof.checks.logits import logits_of
-from conversion.proof.metrics.compare import Difference, Incomparable, NoPower
+from conversion.proof.metrics.compare import Incomparable, NoPower
+from conversion.proof.metrics.difference import Difference
 from conversion.proof.metrics.visibility import STORED, Sight, visibility
 from conversion.proof.standard.sample import sample
 

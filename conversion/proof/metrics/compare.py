@@ -2,60 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
 
 import numpy as np
 
 from conversion.core.measurement import Measurement, Verdict
 from conversion.core.quantity import About, Quantity
-from conversion.proof.metrics import limits
-
-PROBABILITY_FLOOR = 1e-30
-"""Probabilities below it are compared as equal to it: float32 loses digits below 1.2e-38."""
+from conversion.proof.metrics.difference import Difference
+from conversion.proof.metrics.views import VIEWS, View, identity
 
 FLAT = 1e-6
 """Outputs that vary over the images by less than this part of their rms say nothing."""
 
-
-STEADY = 200
-"""Values that pool to a steady rms."""
-
 LOOKED_AT = 15
 """Values of a channel by which it is seen that most are one and the same."""
-
-TINY = 1e-300
-"""In place of a level of 0."""
-
-PRIOR = 4.0
-"""Values that the pooled noise counts for in the noise of a channel of very few."""
-
-
-@dataclass(frozen=True)
-class View:
-    """How outputs are looked at; a view may be called as a function of an array.
-
-    Attributes:
-        function: of an array, of the same shape.
-        low: values below it are looked at as equal to it, so that they show no error.
-        high: the same of values above it.
-        flat: whether values that hardly vary may be compared, since what they are of is, too.
-    """
-
-    function: Callable[[np.ndarray], np.ndarray]
-    low: float = -np.inf
-    high: float = np.inf
-    flat: bool = False
-
-    def __call__(self, value: np.ndarray) -> np.ndarray:
-        """The values as they are compared."""
-        if self.low > -np.inf:
-            value = np.clip(value.astype(np.float64), self.low, self.high)
-        return self.function(value)
-
-    def showing(self, value: np.ndarray) -> np.ndarray:
-        """Which values can show rounding: those held nowhere, and not cut to 0 as by ReLU."""
-        return np.asarray((value != 0) & (value > self.low) & (value < self.high))
 
 
 class Incomparable(Exception):
@@ -64,134 +24,6 @@ class Incomparable(Exception):
 
 class NoPower(Exception):
     """The reference's outputs are such that agreement with them would mean nothing."""
-
-
-@dataclass(frozen=True, eq=False)
-class Difference:
-    """How far one output of a candidate lies from the reference, after the view.
-
-    Attributes:
-        output: the output's name.
-        n: number of images.
-        rms: over everything.
-        channels: rms by last axis, ``(C,)``.
-        images: rms by image, ``(N,)``.
-        largest: the largest absolute difference.
-        spread: standard deviation of the reference over the images, pooled.
-        level: rms of the reference.
-        positions: values that an image has of each channel.
-        showing: values of each channel that can show rounding, ``(C,)``; the others are held at an
-            end by the view or by a ReLU, or are what a later layer makes of that end, and have no
-            error, or all the same one, in any correct file.
-        levels: rms of the reference by image, ``(N,)``.
-    """
-
-    output: str
-    n: int
-    rms: float
-    channels: np.ndarray
-    images: np.ndarray
-    largest: float
-    spread: float
-    level: float
-    positions: int
-    showing: np.ndarray
-    levels: np.ndarray
-
-    @property
-    def samples(self) -> int:
-        """Values of a channel, those of all images together."""
-        return self.n * self.positions
-
-    @property
-    def channel_noise(self) -> np.ndarray:
-        """The rms by channel as rounding noise, ``(C,)``.
-
-        Of few values it may be small by chance, as where a channel is zero in all images but one:
-        then some of the pooled noise is added, as much as of `PRIOR` more values.
-        """
-        few = PRIOR / np.maximum(self.showing, 1) - PRIOR / STEADY
-        added = np.maximum(few, 0.0) * self.rms**2
-        least = limits.LEAST_ERROR.value * self.level
-        return np.asarray(np.maximum(np.sqrt(self.channels**2 + added), least))
-
-    @property
-    def noise(self) -> float:
-        """The rms as rounding noise, which is never less than half a unit in the last place."""
-        return max(self.rms, limits.LEAST_ERROR.value * self.level)
-
-    @property
-    def image_noise(self) -> np.ndarray:
-        """The pooled noise as that of each image, ``(N,)``: more where its values are larger."""
-        return np.asarray(self.noise * np.maximum(self.levels / max(self.level, TINY), 1.0))
-
-
-def with_rounding(noise: Difference, other: Difference | None) -> Difference:
-    """Keras's noise where another right runtime may round more, be it by chance or by its order.
-
-    Args:
-        noise: Keras's.
-        other: what float32 arithmetic of another order is off by, on any images; None for nothing.
-    """
-    if other is None:
-        return noise
-    return replace(
-        noise,
-        rms=float(np.hypot(noise.rms, other.rms)),
-        channels=np.hypot(noise.channels, other.channels),
-        images=np.hypot(noise.images, other.rms),
-    )
-
-
-HELD = 2.0**-6
-"""Sigmoid outputs are compared no closer to 0 and 1: near 1 float32 keeps 2^-24 of a probability,
-and runtimes compute a sigmoid to so much of 1, not of itself."""
-
-
-def _centred(value: np.ndarray) -> np.ndarray:
-    return np.asarray(value - value.mean(axis=-1, keepdims=True))
-
-
-def _centred_log(value: np.ndarray) -> np.ndarray:
-    return _centred(np.log(value))
-
-
-def _log_odds(value: np.ndarray) -> np.ndarray:
-    return np.asarray(np.log(value) - np.log1p(-value))
-
-
-identity = View(lambda value: value)
-"""Values as they are."""
-
-centred_log = View(_centred_log, PROBABILITY_FLOOR)
-"""Probabilities ``(N, ..., C)`` as logarithms less their mean over the classes, float64: softmax
-forgets what is added to every logit, so this is what a file of probabilities says of its logits."""
-
-log_odds = View(_log_odds, HELD, 1 - HELD)
-"""Sigmoid outputs as the logarithm of their odds, float64, held off both ends."""
-
-FIXED = View(lambda value: value, flat=True)
-"""Values as they are, be they the same for every image."""
-
-SATURATED = "saturated"
-"""Head of probabilities that hardly vary, whose logits are compared beside them."""
-
-LOGITS = "logits"
-"""Head of what a softmax reads."""
-
-VIEWS: dict[str, View] = {
-    "softmax": centred_log,
-    "sigmoid": log_odds,
-    LOGITS: View(_centred),
-    SATURATED: View(lambda value: value + 1.0, flat=True),  # rounding is a part of 1, not of 1e-9
-    "none": identity,
-}
-"""Head to the view in which its outputs are compared."""
-
-
-def views_of(heads: Mapping[str, str]) -> dict[str, View]:
-    """Output name to the view in which it is compared, by what it means."""
-    return {name: VIEWS[head] for name, head in heads.items()}
 
 
 def compare(

@@ -8,9 +8,10 @@ import numpy as np
 
 from conversion.core.measurement import Measurement, Verdict
 from conversion.core.quantity import About
-from conversion.proof.metrics.compare import Incomparable, NoPower, View, compare, views_of
+from conversion.proof.metrics.compare import Incomparable, NoPower, compare
 from conversion.proof.metrics.limits import ROWS
 from conversion.proof.metrics.quantities import IMAGES_EVALUATED, OUTPUTS_VARY, OWN_PREDICTIONS
+from conversion.proof.metrics.views import View, views_of
 
 
 def images_evaluated(about: About, rows: int, evaluated: int, images: int) -> Measurement:

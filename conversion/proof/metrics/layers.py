@@ -10,19 +10,15 @@ import numpy as np
 from conversion.core.measurement import Measurement, Verdict
 from conversion.core.quantity import About, Quantity
 from conversion.proof.metrics import limits
-from conversion.proof.metrics.compare import (
-    VIEWS,
-    Comparison,
-    Difference,
-    Incomparable,
-    NoPower,
-)
+from conversion.proof.metrics.compare import Comparison, Incomparable, NoPower
+from conversion.proof.metrics.difference import Difference
 from conversion.proof.metrics.quantities import (
     LAYER_ERROR_CHANNEL,
     LAYER_ERROR_IMAGE,
     LAYER_ERROR_POOLED,
     TAPS_AGAINST_DEPLOYED,
 )
+from conversion.proof.metrics.views import VIEWS
 
 LOST = 0.05
 """Part of a layer's spread: eight bits lose less (2 to 3 %), a wrong tensor is off by all of it."""

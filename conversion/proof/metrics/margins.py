@@ -9,13 +9,10 @@ import numpy as np
 from conversion.core.measurement import Measurement, Verdict
 from conversion.core.quantity import About
 from conversion.proof.metrics import limits
-from conversion.proof.metrics.compare import (
-    SATURATED,
-    VIEWS,
-    Difference,
-    compare,
-)
+from conversion.proof.metrics.compare import compare
+from conversion.proof.metrics.difference import Difference
 from conversion.proof.metrics.quantities import MARGIN_CERTIFIED, MARGIN_LOST
+from conversion.proof.metrics.views import SATURATED, VIEWS
 
 LISTED = 50
 """Images that a report lists."""

@@ -9,9 +9,10 @@ import numpy as np
 from conversion.core.measurement import Measurement
 from conversion.core.quantity import About
 from conversion.proof.metrics import limits
-from conversion.proof.metrics.compare import Incomparable, NoPower, compare, uncompared, views_of
+from conversion.proof.metrics.compare import Incomparable, NoPower, compare, uncompared
 from conversion.proof.metrics.margins import answers
 from conversion.proof.metrics.quantities import LEVELS_ANSWERS, LEVELS_ERROR, LEVELS_LAYERS
+from conversion.proof.metrics.views import views_of
 
 
 def float_levels(

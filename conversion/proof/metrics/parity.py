@@ -9,19 +9,8 @@ import numpy as np
 from conversion.core.measurement import Measurement, Verdict
 from conversion.core.quantity import About, Quantity
 from conversion.proof.metrics import limits
-from conversion.proof.metrics.compare import (
-    FIXED,
-    SATURATED,
-    STEADY,
-    VIEWS,
-    Difference,
-    Incomparable,
-    NoPower,
-    compare,
-    uncompared,
-    views_of,
-    with_rounding,
-)
+from conversion.proof.metrics.compare import Incomparable, NoPower, compare, uncompared
+from conversion.proof.metrics.difference import STEADY, Difference, with_rounding
 from conversion.proof.metrics.quantities import (
     OUTPUT_ERROR_CHANNEL,
     OUTPUT_ERROR_IMAGE,
@@ -30,6 +19,7 @@ from conversion.proof.metrics.quantities import (
     OUTPUT_TOLERANCE,
     REFERENCE_NOISE,
 )
+from conversion.proof.metrics.views import FIXED, SATURATED, VIEWS, views_of
 
 
 def output_error(

@@ -10,8 +10,9 @@ import numpy as np
 from conversion.core.measurement import Measurement, Verdict
 from conversion.core.quantity import About, Quantity
 from conversion.core.spec import Spec
-from conversion.proof.metrics.compare import Incomparable, NoPower, compare, uncompared, views_of
+from conversion.proof.metrics.compare import Incomparable, NoPower, compare, uncompared
 from conversion.proof.metrics.quantities import EIGHT_BIT_WEIGHTS
+from conversion.proof.metrics.views import views_of
 
 
 def expected(what: Quantity, about: About, wanted: Any, found: Any) -> Measurement:
