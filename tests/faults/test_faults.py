@@ -58,9 +58,10 @@ def test_the_check_that_must_catch_a_fault_does_and_names_it(good, stage, artifa
             assert_caught(good, fault)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("artifact", BACKENDS)
 def test_the_same_checks_leave_the_untouched_subject_alone(good, workspaces, artifact):
-    """Each check once, however many faults it must catch."""
+    """Each check once, however many faults it must catch; every day `tests/suite` asks them."""
     if reason := missing(artifact):
         pytest.skip(reason)
     bad = []

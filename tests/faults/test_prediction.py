@@ -57,7 +57,9 @@ def practised(workspace, artifact, every):
     return wrong, count
 
 
-@pytest.mark.parametrize("artifact", ["onnx-fp32", "torch-fp32"])
+@pytest.mark.parametrize(
+    "artifact", ["onnx-fp32", pytest.param("torch-fp32", marks=pytest.mark.slow)]
+)
 def test_some_faults_stand_out_as_predicted(workspaces, artifact):
     wrong, count = practised(workspaces("embedded"), artifact, every=25)
     assert wrong == []
