@@ -319,7 +319,7 @@ def test_every_onnx_scheme_is_recomputed_exactly(workspaces, subject, scheme):
 
 
 def least_alike(scheme):
-    """The default but for its steps, which are as coarse as can be: `tests/suite` has the default."""
+    """The default but for its steps, the coarsest that there are: `tests/suite` has the default."""
     return scheme == TorchScheme(per_channel=False, reduce_range=False)
 
 
