@@ -52,8 +52,8 @@ def changed(search: Search, layer: Layer, least: int) -> Changed | None:
         value, held = search.known.values[name], search.known.fits[name].tensor
         for tensor in (held, *search.network.near(held, STEPS)):
             for fit in search.candidates.orders(value, tensor):
-                if not search.rounded < fit.error < NO_NUMBERS:
-                    continue
+                if fit.reading.axes or not search.rounded < fit.error < NO_NUMBERS:
+                    continue  # what exchanges axes is an operation, and its tensor read as it is
                 found = search.candidates.read(fit, value.shape[1:])
                 right = following(search, search.without(layer), name, fit, found, layer.name)
                 if layer.name in right and len(right) > (best.count if best else least):
