@@ -47,6 +47,12 @@ def test_every_check_of_every_artifact_catches_a_fault_and_names_it(good, subtes
             assert_caught(good, fault)
 
 
+def test_kernels_that_are_all_turned_are_named_and_not_the_image_that_may_have_been(good):
+    """Behind a global average both give the same values; no operation turns the image."""
+    (fault,) = [f for f in all_faults() if f.name == "torch-kernels-height-width-swapped"]
+    assert_caught(good, fault)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("artifact", BACKENDS)
 @pytest.mark.parametrize("stage", STAGES)
