@@ -71,9 +71,10 @@ class Sqnr:
         noise = np.asarray(found, np.float64) - signal
         if not np.isfinite(noise).all():
             raise ValueError("values that are NaN or Inf")
-        self._power += float((np.asarray(signal, np.float64) ** 2).sum())
-        self._lost += float((noise**2).sum())
-        self._fourth += float((noise**4).sum())
+        self._power += float(np.square(np.asarray(signal, np.float64)).sum())
+        squares = np.square(noise)
+        self._lost += float(squares.sum())
+        self._fourth += float(np.square(squares).sum())  # `noise**4` takes ten times as long
 
     @property
     def count(self) -> float:

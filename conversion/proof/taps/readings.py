@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import permutations
+from functools import cache
+from itertools import islice, permutations
 from math import prod
 
 import numpy as np
@@ -80,13 +81,18 @@ def readings(found: tuple[int, ...], wanted: tuple[int, ...]) -> Iterator[Readin
     yield from (each for each in turned if len(each.shape) > 1)
     # what only permutes may be done before a layer or behind it
     if len(found) == len(wanted) > 2 and sorted(found) == sorted(wanted):
-        for axes in permutations(range(len(found))):
+        for axes in islice(permutations(range(len(found))), 1, None):  # the first moves nothing
             if tuple(found[axis] for axis in axes) == wanted:
                 yield Reading(found, AS_IT_IS, axes)
 
 
+@cache
 def sampled(size: int) -> np.ndarray:
     """Positions in an image of a size by which tensors are told apart, the same for all."""
     if size <= SAMPLED:
-        return np.arange(size)
-    return np.sort(np.random.RandomState(size % 2**31).choice(size, SAMPLED, replace=False))
+        chosen = np.arange(size)
+    else:
+        chosen = np.random.RandomState(size % 2**31).choice(size, SAMPLED, replace=False)
+        chosen.sort()
+    chosen.setflags(write=False)
+    return chosen

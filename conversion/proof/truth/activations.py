@@ -68,7 +68,7 @@ def gelu(config: Settings, value: np.ndarray) -> np.ndarray:
     """Either GELU; that by tanh, which no layer of Keras's states, is what a file may have."""
     if not config.get("approximate"):
         return _gelu(value)
-    inner = np.sqrt(2.0 / np.pi) * (value + 0.044715 * value**3)
+    inner = np.sqrt(2.0 / np.pi) * (value + 0.044715 * value * value * value)
     return np.asarray(0.5 * value * (1.0 + np.tanh(inner)))
 
 
