@@ -131,6 +131,24 @@ def test_the_least_count_is_the_floor_or_one_more_than_the_commonest_class(
     assert found.concerns == ("conversion" if floor else "advice")
 
 
+@pytest.mark.parametrize(
+    ("of_one", "label", "verdict"),
+    [(297, 75, "undecided"), (280, 75, "pass"), (297, 200, "pass")],
+    ids=["one answer", "several", "one label"],
+)
+def test_one_answer_to_nearly_all_images_is_said(of_one, label, verdict):
+    """Of images that were not prepared as in training, at 1.3 points above the commonest class."""
+    labels = np.arange(300) >= label
+    labels = labels + (np.arange(300) >= 150) * 1.0 if label < 150 else labels
+    answers = np.zeros(300, int)
+    answers[of_one:] = labels[of_one:]
+    scores = np.eye(3)[answers]
+    found = top1_correct(ABOUT, tally(scores, labels.astype(int)), None, ("a", "b", "c"), False)
+    said = f"{of_one} of 300 answers are a: are the images prepared as in training"
+    assert (said in found.reason) is (verdict == "undecided")
+    assert found.concerns == "advice"
+
+
 def test_the_rows_of_a_count_name_the_classes():
     found = top1_correct(ABOUT, tally(SCORES, LABELS), None, ("cat", "dog"), cached=True)
     assert [dict(row) for row in found.rows] == [

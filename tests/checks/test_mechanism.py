@@ -57,6 +57,17 @@ def test_missing_relu_is_named(layer):
     assert hint(np.maximum(layer, 0), layer).startswith("negative values pass")
 
 
+def test_missing_ceiling_is_named(layer):
+    assert hint(np.minimum(layer, 1.0), layer).startswith("values pass 1: a ceiling")
+
+
+@pytest.mark.parametrize("size", [2, 6])
+def test_what_is_equal_or_rounded_looks_like_nothing(layer, size):
+    part = layer[:, :size, :size]
+    assert hint(part, part) == ""
+    assert hint(part, part.astype(np.float32)) == ""
+
+
 def test_noise_looks_like_nothing(layer):
     assert hint(layer, layer + np.random.default_rng(1).normal(0, 0.1, layer.shape)) == ""
 

@@ -15,9 +15,11 @@ from conversion.proof.checks.case import Case
 from conversion.proof.metrics import diagnosis as mechanism
 from conversion.proof.metrics import layers
 from conversion.proof.metrics.compare import Comparison
+from conversion.proof.metrics.difference import Difference
 from conversion.proof.metrics.mistakes import mistakes
 from conversion.proof.metrics.views import VIEWS
 from conversion.proof.taps.opened import Taps
+from conversion.workspace.layer_reference import Arrays, LayerReference
 
 HINTED = 32
 """Images that the pattern of an error is looked for on."""
@@ -48,7 +50,7 @@ def _layer_error(case: Case) -> list[Measurement]:
                 compared.add(name, value, np.asarray(tapped.layers[name], np.float32))
     errors, matches = compared.errors(), taps.matches
     first = layers.first_at_fault(errors)
-    hint = _hint(case, taps, first.layer) if first else ""
+    hint = _hint(case, taps, first.layer, compared) if first else ""
     return [
         *layers.layer_error(
             case.about,
@@ -86,15 +88,24 @@ def located(case: Case, measured: list[Measurement]) -> list[Measurement]:
     ]
 
 
-def _hint(case: Case, taps: Taps, layer: str) -> str:
+def _hint(case: Case, taps: Taps, layer: str, compared: layers.Layers) -> str:
     """What the error of one layer looks like, from its own inputs in the artifact."""
-    inputs = case.workspace.layers.first(HINTED)
+    inputs = _most_off(case.workspace.layers, compared.differences()[layer])
     found, match = taps.layers(inputs).layers, taps.matches[layer]
     wanted = own_truth(case.workspace.spec, match.group, found, layer, inputs)
     view = VIEWS[case.heads.get(layer, "none")]
     words = _mistake(case, match.group, found, layer, inputs, wanted)
     words = words or mechanism.hint(view(wanted), view(found[layer]))
     return "; ".join(filter(None, (words, match.note)))
+
+
+def _most_off(reference: LayerReference, found: Difference | str) -> Arrays:
+    """The images on which a layer is off most: a lost ceiling shows in few."""
+    if isinstance(found, str):
+        return reference.first(HINTED)
+    count = min(HINTED, reference.streaming.chunk)
+    rows = np.sort(np.argsort(-found.images, kind="stable")[:count])
+    return {name: array[rows] for name, array in reference.inputs.items()}
 
 
 def _mistake(

@@ -28,10 +28,14 @@ CONFIDENCE = 0.95
 _Z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
 
 UNLIKELY = (
-    "no better than the commonest class alone: are the images prepared as in training (--scale, "
-    "--preprocess), and are the labels the model's?"
+    "are the images prepared as in training (--scale, --preprocess), and are the labels the "
+    "model's?"
 )
 """What is said of a model that is hardly ever right, which is no fault of a conversion."""
+
+ONE_ANSWER = 0.95
+"""Part of the answers that are one class: of a model that was given other images than in training,
+where fewer than half of the images have that label."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +109,8 @@ def top1_correct(
         about: what is measured.
         found: the tally.
         floor: the least share of right answers, in percent; None where the subject states none:
-            then a count that the commonest class alone would give is said, and is no failure.
+            then a count that the commonest class alone would give is said, and one answer to nearly
+            all images, which are no failure.
         classes: class names for the rows; may be empty.
         cached: whether the predictions were kept from an earlier run.
     """
@@ -122,8 +127,12 @@ def top1_correct(
         for index, (correct, images) in enumerate(found.per_class)
     )
     reasons = [] if floor is not None else ["the limit is one more than the commonest class"]
+    one_answer = _one_answer(found, classes) if floor is None else ""
+    if one_answer:
+        verdict = Verdict.FAIL
     if verdict is Verdict.FAIL:
-        reasons = [*([UNLIKELY] if floor is None else reasons), _worst_class(found, classes)]
+        unlikely = f"{one_answer or 'no better than the commonest class alone'}: {UNLIKELY}"
+        reasons = [*([unlikely] if floor is None else reasons), _worst_class(found, classes)]
         verdict = Verdict.UNDECIDED if floor is None else verdict
     return about.measure(
         TOP1_CORRECT,
@@ -137,6 +146,19 @@ def top1_correct(
         rows=rows,
         concerns=Concern.ADVICE if floor is None else Concern.CONVERSION,
     )
+
+
+def _one_answer(found: Tally, classes: tuple[str, ...]) -> str:
+    """That nearly all answers are one class that is not that of nearly all images, in words."""
+    called = found.confusion.sum(axis=0)
+    most = int(called.argmax())
+    if called[most] < ONE_ANSWER * found.n or 2 * found.confusion[most].sum() >= found.n:
+        return ""
+    return f"{called[most]} of {found.n} answers are {_named(classes, most)}"
+
+
+def _named(classes: tuple[str, ...], index: int) -> str:
+    return classes[index] if index < len(classes) else f"class {index}"
 
 
 def _worst_class(found: Tally, classes: tuple[str, ...]) -> str:

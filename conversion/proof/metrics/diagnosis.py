@@ -9,6 +9,9 @@ import numpy as np
 EXPLAINED = 1e-3
 """A pattern explains an error where what it leaves over is this part of it, in rms."""
 
+ROUNDED = 1e-6
+"""Part of a layer's rms below which a difference is rounding and looks like nothing."""
+
 Pattern = Callable[[np.ndarray, np.ndarray], str]
 
 
@@ -20,13 +23,16 @@ def hint(truth: np.ndarray, found: np.ndarray) -> str:
         found: the same shape, from the artifact.
 
     Returns:
-        A few words such as ``looks like padding``; empty where no pattern explains the error.
+        A few words such as ``looks like padding``; empty where no pattern explains the error, or
+        there is none.
     """
     if truth.shape != found.shape:
         return f"its shape is {found.shape[1:]}, not {truth.shape[1:]}"
     ours, theirs = np.asarray(truth, np.float64), np.asarray(found, np.float64)
     if not np.isfinite(theirs).all():
         return "it has values that are NaN or Inf"
+    if _rms(theirs - ours) <= ROUNDED * _rms(ours):
+        return ""
     return next((words for pattern in PATTERNS if (words := pattern(ours, theirs))), "")
 
 
@@ -66,6 +72,10 @@ def _sign(truth: np.ndarray, found: np.ndarray) -> str:
     top = found.max()
     if top < truth.max() and _explains(np.minimum(truth, top) - found, found - truth):
         return f"values are cut off at {top:.4g}: a ceiling such as ReLU6's"
+    top = truth.max()
+    held = np.count_nonzero(truth == top) > 1  # one is merely the largest
+    if held and top < found.max() and _explains(np.minimum(found, top) - truth, found - truth):
+        return f"values pass {top:.4g}: a ceiling such as ReLU6's is missing"
     return ""
 
 
