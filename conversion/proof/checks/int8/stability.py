@@ -67,7 +67,7 @@ def _not_comparable(case: Case) -> str:
     train, choice = case.workspace.subject.train, case.workspace.settings.calibration
     assert train is not None
     if not case.is_default:
-        return "measured for default schemes only"
+        return "calibration on other images is tried for default schemes only"
     count = min(choice.count, len(train))
     if len(train) < (choice.part + 2) * count:
         return f"{len(train)} training images are too few for two sets of {count}"
