@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -27,6 +28,7 @@ from conversion.proof.metrics.quantities import (
 CONFIDENCE = 0.95
 _Z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
 
+NO_BETTER = "no better than the commonest class alone"
 UNLIKELY = (
     "are the images prepared as in training (--scale, --preprocess), and are the labels the "
     "model's?"
@@ -119,21 +121,20 @@ def top1_correct(
     verdict = judged(found.hits, ">=", limit)
     rows = tuple(
         {
-            "class": classes[index] if index < len(classes) else str(index),
+            "class": class_name(classes, index),
             "correct": correct,
             "images": images,
             "predicted": found.confusion[index].tolist(),
         }
         for index, (correct, images) in enumerate(found.per_class)
     )
-    reasons = [] if floor is not None else ["the limit is one more than the commonest class"]
-    one_answer = _one_answer(found, classes) if floor is None else ""
-    if one_answer:
-        verdict = Verdict.FAIL
-    if verdict is Verdict.FAIL:
-        unlikely = f"{one_answer or 'no better than the commonest class alone'}: {UNLIKELY}"
-        reasons = [*([unlikely] if floor is None else reasons), _worst_class(found, classes)]
-        verdict = Verdict.UNDECIDED if floor is None else verdict
+    if floor is not None:
+        reasons = [_worst_class(found, classes)] if verdict is Verdict.FAIL else []
+    elif unlikely := _one_answer(found, classes) or (NO_BETTER if verdict is Verdict.FAIL else ""):
+        verdict = Verdict.UNDECIDED
+        reasons = [f"{unlikely}: {UNLIKELY}", _worst_class(found, classes)]
+    else:
+        reasons = ["the limit is one more than the commonest class"]
     return about.measure(
         TOP1_CORRECT,
         found.hits,
@@ -154,11 +155,18 @@ def _one_answer(found: Tally, classes: tuple[str, ...]) -> str:
     most = int(called.argmax())
     if called[most] < ONE_ANSWER * found.n or 2 * found.confusion[most].sum() >= found.n:
         return ""
-    return f"{called[most]} of {found.n} answers are {_named(classes, most)}"
+    return f"{called[most]} of {found.n} answers are {class_name(classes, most, 'class ')}"
 
 
-def _named(classes: tuple[str, ...], index: int) -> str:
-    return classes[index] if index < len(classes) else f"class {index}"
+def class_name(classes: Sequence[str], index: int, word: str = "") -> str:
+    """The name of a class, or its number where it has none.
+
+    Args:
+        classes: class names; may be empty.
+        index: of the class.
+        word: stands before a number.
+    """
+    return classes[index] if index < len(classes) else f"{word}{index}"
 
 
 def _worst_class(found: Tally, classes: tuple[str, ...]) -> str:
@@ -167,7 +175,7 @@ def _worst_class(found: Tally, classes: tuple[str, ...]) -> str:
     worst = int(np.where(found.confusion.sum(axis=1) > 0, shares, 2.0).argmin())
     others = found.confusion[worst].copy()
     others[worst] = -1
-    names = [classes[i] if i < len(classes) else str(i) for i in (worst, int(others.argmax()))]
+    names = [class_name(classes, index) for index in (worst, int(others.argmax()))]
     return f"of class {names[0]} {shares[worst]:.0%} are right; most others are called {names[1]}"
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from conversion.core.measurement import Concern, Measurement, Verdict
 from conversion.core.quantity import About
-from conversion.proof.metrics.accuracy import Change, Tally, paired_change
+from conversion.proof.metrics.accuracy import Change, Tally, class_name, paired_change
 from conversion.proof.metrics.quantities import CLASS_CHANGE
 
 SIGNIFICANCE = 0.05
@@ -51,8 +51,7 @@ def class_changes(
     for label in np.unique(labels).tolist():
         own = labels == label
         change = paired_change(baseline.correct[own], candidate.correct[own])
-        name = classes[label] if label < len(classes) else str(label)
-        found.append(ClassChange(name, change, loss_p(change, margin)))
+        found.append(ClassChange(class_name(classes, label), change, loss_p(change, margin)))
     return found
 
 
